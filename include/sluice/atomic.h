@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SLUICE_ATOMIC_H
+#define SLUICE_ATOMIC_H
+/*
+ * Every access to memory that two endpoints share goes through here.
+ *
+ * A shared word is a `sluice_word`: 64 bits, lock-free, written by
+ * exactly one endpoint. Payload is plain memory: it is copied by
+ * sluice_priv_copy_in() and sluice_priv_copy_out(), and is ordered by
+ * the words around it.
+ *
+ * A build that wants to see or to forge these accesses (a model
+ * explorer, a fuzzer that plays a hostile peer) defines
+ * SLUICE_ATOMIC_HEADER as the name of a header with the same functions;
+ * nothing else in the library needs to change.
+ *
+ * The ordering ledger: every edge between two parties
+ * ---------------------------------------------------
+ * The code names these labels where it takes part in an edge. "X -> Y"
+ * reads "what was done before X is seen by whoever has done Y".
+ *
+ * PUBLISH  the producer's release store of the header word of the first
+ *          record of a batch -> the consumer's acquire load of it.
+ *          Protects the payload, the headers of the other records of
+ *          the batch, and the zero in the header word behind the batch.
+ *          Relaxed on either side: the consumer reads stale payload, or
+ *          takes stale bytes behind the batch for a header.
+ * RELEASE  the consumer's release store of its position -> the
+ *          producer's acquire load of it. Protects the consumer's reads
+ *          of the payload from being overtaken by the next lap's writes.
+ *          Relaxed: a message changes while it is being read.
+ * READY    the creator's release store of the magic -> anybody's acquire
+ *          load of it at attach. Protects the geometry and the initial
+ *          words. Relaxed: an opener sees a queue that is half made.
+ * DOOR     Dekker's pattern, once in each direction. The sleeper stores
+ *          its parked word, executes a barrier, looks a last time at the
+ *          word that it waits for, and sleeps. The waker stores that
+ *          word, executes a barrier, and loads the parked word. At least
+ *          one of them sees the other's store. The barrier is a full
+ *          fence on both sides, or, when the waker is registered for it,
+ *          a compiler barrier in the waker and membarrier(2) in the
+ *          sleeper: the system call runs a full fence on every CPU that
+ *          runs a registered process, at a point of that CPU's program
+ *          order. If that point lies before the waker's load of the
+ *          parked word, the load sees the sleeper's store, which was
+ *          made before the call. If it lies behind it, then also behind
+ *          the store of the awaited word, which comes earlier in program
+ *          order, and the sleeper's last look, which is made after the
+ *          call, sees that. Without the barrier on either side: both
+ *          loads may be satisfied early, and the sleeper sleeps on a
+ *          message that is there.
+ * PROGRESS an endpoint's stores of a message count and then (release) of
+ *          the position that it belongs to -> an acquire load of that
+ *          position by an observer or a successor. Relaxed: a count that
+ *          belongs to another position. A writer that is killed between
+ *          the two leaves the older slot in force, because the newer one
+ *          still bears its old position.
+ * SUCCEED  everything that the previous holder of a role did -> what its
+ *          successor reads of the same half. The kernel orders it: the
+ *          role's semaphore is given up after the one's last store and
+ *          taken before the other's first load. A successor consumer
+ *          needs PUBLISH as well, although it may begin in the middle of
+ *          a batch whose first header it never reads: its predecessor
+ *          read that header (PUBLISH), then stored its position
+ *          (RELEASE), which the successor has loaded with acquire.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#if defined __BYTE_ORDER__ && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "sluice queues are little-endian: the futex is the low half of a 64-bit word"
+#endif
+
+#ifdef __cplusplus
+#define SLUICE_STATIC_ASSERT(condition, message) static_assert(condition, message)
+#else
+#define SLUICE_STATIC_ASSERT(condition, message) _Static_assert(condition, message)
+#endif
+
+#define sluice_priv_likely(x) __builtin_expect(!!(x), 1)
+#define sluice_priv_unlikely(x) __builtin_expect(!!(x), 0)
+
+#ifdef SLUICE_ATOMIC_HEADER
+#include SLUICE_ATOMIC_HEADER
+#else
+
+#ifdef __cplusplus
+#include <atomic>
+typedef std::atomic<uint64_t> sluice_word;
+#define sluice_priv_atomic(name) std::name
+#else
+#include <stdatomic.h>
+typedef _Atomic uint64_t sluice_word;
+#define sluice_priv_atomic(name) name
+#endif
+
+static inline uint64_t sluice_priv_load_relaxed(const sluice_word *word)
+{
+        return sluice_priv_atomic(atomic_load_explicit)(
+                word, sluice_priv_atomic(memory_order_relaxed));
+}
+
+static inline uint64_t sluice_priv_load_acquire(const sluice_word *word)
+{
+        return sluice_priv_atomic(atomic_load_explicit)(
+                word, sluice_priv_atomic(memory_order_acquire));
+}
+
+static inline void sluice_priv_store_relaxed(sluice_word *word, uint64_t value)
+{
+        sluice_priv_atomic(atomic_store_explicit)(word, value,
+                                                  sluice_priv_atomic(memory_order_relaxed));
+}
+
+static inline void sluice_priv_store_release(sluice_word *word, uint64_t value)
+{
+        sluice_priv_atomic(atomic_store_explicit)(word, value,
+                                                  sluice_priv_atomic(memory_order_release));
+}
+
+/* DOOR: the full fence of either side. */
+static inline void sluice_priv_fence_full(void)
+{
+        sluice_priv_atomic(atomic_thread_fence)(sluice_priv_atomic(memory_order_seq_cst));
+}
+
+/* DOOR: what is left of the waker's fence when the sleeper pays for both. */
+static inline void sluice_priv_fence_compiler(void)
+{
+        sluice_priv_atomic(atomic_signal_fence)(sluice_priv_atomic(memory_order_seq_cst));
+}
+
+/* Payload, private to shared: before PUBLISH, after RELEASE. */
+static inline void sluice_priv_copy_in(void *shared, const void *from, size_t len)
+{
+        memcpy(shared, from, len);
+}
+
+/* Payload, shared to private: after PUBLISH, before RELEASE. The bytes
+ * are the peer's: they may change while they are being copied, so they
+ * are looked at only in the copy. */
+static inline void sluice_priv_copy_out(void *to, const void *shared, size_t len)
+{
+        memcpy(to, shared, len);
+}
+
+/* A moment's pause in a spin loop. */
+static inline void sluice_priv_relax(void)
+{
+#if defined __x86_64__ || defined __i386__
+        __builtin_ia32_pause();
+#elif defined __aarch64__ || (defined __arm__ && __ARM_ARCH >= 7)
+        __asm__ __volatile__("yield");
+#else
+        sluice_priv_fence_compiler();
+#endif
+}
+
+#endif /* SLUICE_ATOMIC_HEADER */
+
+SLUICE_STATIC_ASSERT(sizeof(sluice_word) == 8, "a shared word is 64 bits on every machine");
+
+#endif

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SLUICE_ATTACH_H
+#define SLUICE_ATTACH_H
+/*
+ * Making a ring in memory, joining it, leaving it; and the recovery that
+ * every joining does, whether its predecessor left in order or was
+ * killed at any instruction. Part of ring.h, which includes this.
+ *
+ * Recovery. The producer's progress slot tells a position up to which
+ * all is published; it is stored right after the header word that
+ * publishes, so a producer that was killed between the two leaves it one
+ * batch behind. A successor walks the headers from there to the first
+ * zero word: exactly what the consumer can see. The consumer's released
+ * position is a single word; its slot that bears that position holds
+ * the count that belongs to it.
+ */
+#include "ring.h"
+
+/* A copy of the header's geometry, checked. */
+struct sluice_priv_shape {
+        uint64_t capacity;
+        uint64_t unit;
+        uint64_t first_position;
+        uint64_t total_bytes;
+        uint64_t consumer, producer, ring; /* offsets */
+};
+
+/* Fills in defaults. -EINVAL: no power of two, bad alignment, or a first
+ * position off it. -ERANGE: capacity too small. -EFBIG: too large. */
+static inline int sluice_priv_shape_of(struct sluice_priv_shape *s, const struct sluice_geometry *g)
+{
+        s->capacity = g && g->capacity ? g->capacity : SLUICE_CAPACITY_DEFAULT;
+        s->unit = g && g->record_align ? g->record_align : SLUICE_RECORD_ALIGN_DEFAULT;
+        s->first_position = g ? g->first_position : 0;
+        s->consumer = SLUICE_LAYOUT_CONSUMER;
+        s->producer = SLUICE_LAYOUT_PRODUCER;
+        s->ring = SLUICE_LAYOUT_RING;
+        s->total_bytes = SLUICE_LAYOUT_RING + s->capacity;
+        if (s->unit < SLUICE_RECORD_ALIGN_MIN || s->unit > SLUICE_RECORD_ALIGN_MAX ||
+            (s->unit & (s->unit - 1)) != 0)
+                return -EINVAL;
+        if (s->capacity > SLUICE_CAPACITY_MAX)
+                return -EFBIG;
+        if (s->capacity < SLUICE_CAPACITY_MIN_UNITS * s->unit)
+                return -ERANGE;
+        if ((s->capacity & (s->capacity - 1)) != 0 || (s->first_position & (s->unit - 1)) != 0)
+                return -EINVAL;
+        return 0;
+}
+
+/* Bytes of memory that a ring of this geometry takes, control words
+ * included; 0 when the geometry is not valid. NULL: the defaults. */
+static inline size_t sluice_ring_bytes(const struct sluice_geometry *g)
+{
+        struct sluice_priv_shape s;
+
+        if (sluice_priv_shape_of(&s, g) != 0 || s.total_bytes > SIZE_MAX)
+                return 0;
+        return (size_t)s.total_bytes;
+}
+
+static inline struct sluice_layout_header *sluice_priv_header(void *mem)
+{
+        return (struct sluice_layout_header *)mem;
+}
+
+/* Everything but the magic: nobody can attach yet. */
+static inline int sluice_priv_format(void *mem, size_t bytes, const struct sluice_geometry *g)
+{
+        struct sluice_layout_header *h = sluice_priv_header(mem);
+        struct sluice_layout_consumer *consumer;
+        struct sluice_layout_producer *producer;
+        unsigned char *base = (unsigned char *)mem;
+        struct sluice_priv_shape s;
+        const int r = sluice_priv_shape_of(&s, g);
+
+        if (r)
+                return r;
+        if (!mem || ((uintptr_t)mem & 127) != 0)
+                return -EINVAL;
+        if (bytes < s.total_bytes)
+                return -ENOSPC;
+        sluice_priv_store_relaxed(&h->magic, 0);
+        memset(base + sizeof h->magic, 0, SLUICE_LAYOUT_RING - sizeof h->magic);
+        h->version = SLUICE_LAYOUT_VERSION;
+        h->byte_order = SLUICE_LAYOUT_BYTE_ORDER;
+        h->capacity_bytes = s.capacity;
+        h->record_align = (uint32_t)s.unit;
+        h->first_position = s.first_position;
+        h->consumer_offset = s.consumer;
+        h->producer_offset = s.producer;
+        h->ring_offset = s.ring;
+        h->total_bytes = s.total_bytes;
+        consumer = (struct sluice_layout_consumer *)(void *)(base + s.consumer);
+        producer = (struct sluice_layout_producer *)(void *)(base + s.producer);
+        /* Relaxed: READY orders them. */
+        sluice_priv_store_relaxed(&consumer->position, s.first_position);
+        for (int i = 0; i < 2; i++) {
+                sluice_priv_store_relaxed(&consumer->progress.slot[i].position, s.first_position);
+                sluice_priv_store_relaxed(&producer->progress.slot[i].position, s.first_position);
+        }
+        sluice_priv_store_relaxed(
+                sluice_priv_word(base + s.ring, s.first_position & (s.capacity - 1)), 0);
+        return 0;
+}
+
+/*
+ * Makes an empty ring in mem, which is aligned to 128 bytes and of at
+ * least sluice_ring_bytes(g) bytes. Whoever may be attached to an older
+ * ring there is not asked. NULL geometry: the defaults.
+ *
+ * -EINVAL: capacity no power of two, record_align not 8 to 128 or no
+ * power of two, first_position no multiple of it, mem misaligned.
+ * -ERANGE: capacity below 4 records. -EFBIG: above 2 GiB. -ENOSPC: mem
+ * is too small.
+ */
+static inline int sluice_ring_format(void *mem, size_t bytes, const struct sluice_geometry *g)
+{
+        const int r = sluice_priv_format(mem, bytes, g);
+
+        if (r)
+                return r;
+        sluice_priv_store_release(&sluice_priv_header(mem)->magic, SLUICE_LAYOUT_MAGIC); /* READY */
+        return 0;
+}
+
+/* Reads the header once, checks all of it. */
+static inline int sluice_priv_shape_read(struct sluice_priv_shape *s, const void *mem, size_t bytes)
+{
+        const struct sluice_layout_header *h = (const struct sluice_layout_header *)mem;
+        struct sluice_geometry g;
+        uint64_t magic;
+        uint32_t unit;
+        int r;
+
+        if (!mem || ((uintptr_t)mem & 127) != 0)
+                return -EINVAL;
+        if (bytes < SLUICE_LAYOUT_RING)
+                return -EPROTO;
+        magic = sluice_priv_load_acquire(&h->magic); /* READY. UNTRUSTED, as all below. */
+        if (magic == 0)
+                return -EINPROGRESS;
+        if (magic == __builtin_bswap64(SLUICE_LAYOUT_MAGIC))
+                return -EPROTOTYPE;
+        if (magic != SLUICE_LAYOUT_MAGIC)
+                return -EPROTO;
+        if (h->byte_order != SLUICE_LAYOUT_BYTE_ORDER)
+                return -EPROTOTYPE;
+        if (h->version != SLUICE_LAYOUT_VERSION)
+                return -EPROTONOSUPPORT;
+        unit = h->record_align;
+        s->capacity = h->capacity_bytes;
+        s->first_position = h->first_position;
+        if (unit == 0 || s->capacity == 0 || s->capacity > SIZE_MAX)
+                return -EBADMSG;
+        g.capacity = (size_t)s->capacity;
+        g.record_align = unit;
+        g.first_position = s->first_position;
+        r = sluice_priv_shape_of(s, &g);
+        /* Version 1 knows one arrangement only. */
+        if (r || h->consumer_offset != s->consumer || h->producer_offset != s->producer ||
+            h->ring_offset != s->ring || h->total_bytes != s->total_bytes || bytes < s->total_bytes)
+                return -EBADMSG;
+        return 0;
+}
+
+/* Published positions and counts as a successor finds them. */
+struct sluice_priv_found {
+        uint64_t position;
+        uint64_t messages;
+        uint32_t slot; /* the one not in force */
+};
+
+/* UNTRUSTED: a predecessor may have been hostile. 0 or -EBADMSG. */
+static inline int sluice_priv_consumer_find(struct sluice_priv_found *f,
+                                            const struct sluice_layout_consumer *c,
+                                            const struct sluice_priv_shape *s)
+{
+        f->position = sluice_priv_load_acquire(&c->position) & ~SLUICE_LAYOUT_FLAGS;
+        if ((f->position & (s->unit - 1)) != 0)
+                return -EBADMSG;
+        for (uint32_t i = 0; i < 2; i++) {
+                /* PROGRESS, reader's side. */
+                if (sluice_priv_load_acquire(&c->progress.slot[i].position) != f->position)
+                        continue;
+                f->messages = sluice_priv_load_relaxed(&c->progress.slot[i].messages);
+                f->slot = i ^ 1;
+                return 0;
+        }
+        return -EBADMSG;
+}
+
+/* Walks from the slot in force to the first word that publishes nothing.
+ * consumer is the released position: what is published lies less than a
+ * capacity ahead of it. The walk ends there, whatever the ring holds. */
+static inline int sluice_priv_producer_find(struct sluice_priv_found *f,
+                                            const struct sluice_layout_producer *p,
+                                            const unsigned char *ring, uint64_t consumer,
+                                            const struct sluice_priv_shape *s)
+{
+        const uint64_t mask = s->capacity - 1;
+        uint64_t at[2];
+
+        /* PROGRESS, reader's side. */
+        at[0] = sluice_priv_load_acquire(&p->progress.slot[0].position);
+        at[1] = sluice_priv_load_acquire(&p->progress.slot[1].position);
+        f->slot = (int64_t)(at[0] - at[1]) >= 0 ? 1 : 0;
+        f->position = at[f->slot ^ 1];
+        f->messages = sluice_priv_load_relaxed(&p->progress.slot[f->slot ^ 1].messages);
+        for (;;) {
+                const uint64_t off = f->position & mask;
+                uint64_t word, bytes;
+
+                if ((f->position & (s->unit - 1)) != 0 ||
+                    f->position - consumer > s->capacity - s->unit)
+                        return -EBADMSG;
+                /* SUCCEED; PUBLISH for an observer. */
+                word = sluice_priv_load_acquire(sluice_priv_peer_word(ring, off));
+                if (word == 0 || word == SLUICE_LAYOUT_END)
+                        return 0;
+                bytes = sluice_priv_record_bytes(sluice_priv_header_len(word), s->unit - 1);
+                if (bytes > s->capacity - off || (word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_END ||
+                    (word & SLUICE_LAYOUT_KIND) == 0)
+                        return -EBADMSG;
+                f->messages += (word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_DATA;
+                f->position += bytes;
+        }
+}
+
+/* The state word of a new holder of a role. */
+static inline uint64_t sluice_priv_next_state(const struct sluice_layout_door *own, uint64_t flags)
+{
+        const uint64_t before = sluice_priv_load_relaxed(&own->state) & ~(SLUICE_LAYOUT_EPOCH - 1);
+
+        return (before + SLUICE_LAYOUT_EPOCH) | SLUICE_LAYOUT_ATTACHED | flags;
+}
+
+static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem, size_t bytes,
+                                            uint64_t state)
+{
+        unsigned char *base = (unsigned char *)mem;
+        struct sluice_priv_found consumer, found;
+        struct sluice_priv_shape s;
+        sluice_word *next;
+        int r = sluice_priv_shape_read(&s, mem, bytes);
+
+        memset((void *)p, 0, sizeof *p);
+        if (r)
+                return r;
+        p->ring = base + s.ring;
+        p->own = (struct sluice_layout_producer *)(void *)(base + s.producer);
+        p->peer = (const struct sluice_layout_consumer *)(const void *)(base + s.consumer);
+        /* UNTRUSTED: the consumer's half. Its counts do not concern us. */
+        consumer.position = sluice_priv_load_acquire(&p->peer->position) & ~SLUICE_LAYOUT_FLAGS;
+        r = sluice_priv_producer_find(&found, p->own, p->ring, consumer.position, &s);
+        if (r) {
+                p->max_len = 0;
+                return sluice_priv_producer_poison(p, r);
+        }
+        p->mask = s.capacity - 1;
+        p->unit_mask = s.unit - 1;
+        p->max_len = s.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
+        p->position = p->tail = found.position;
+        p->messages = found.messages;
+        p->slot = found.slot;
+        p->seen = consumer.position;
+        p->limit = p->seen + p->mask - p->unit_mask;
+        p->door.peer_parked = &p->peer->door.parked;
+        sluice_priv_store_relaxed(&p->own->progress.slot[p->slot].messages, p->messages);
+        sluice_priv_store_release(&p->own->progress.slot[p->slot].position, p->position);
+        p->slot ^= 1;
+        /* A predecessor may have been killed in its sleep. */
+        sluice_priv_store_relaxed(&p->own->door.parked, 0);
+        sluice_priv_store_release(&p->own->door.state,
+                                  sluice_priv_next_state(&p->own->door, state));
+        next = sluice_priv_word(p->ring, p->position & p->mask);
+        if (sluice_priv_load_relaxed(next) != 0)
+                sluice_priv_store_release(next, 0); /* the stream goes on */
+        return 0;
+}
+
+static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem, size_t bytes,
+                                            uint64_t state)
+{
+        unsigned char *base = (unsigned char *)mem;
+        struct sluice_priv_found found;
+        struct sluice_priv_shape s;
+        int r = sluice_priv_shape_read(&s, mem, bytes);
+
+        memset((void *)c, 0, sizeof *c);
+        if (r)
+                return r;
+        c->own = (struct sluice_layout_consumer *)(void *)(base + s.consumer);
+        c->peer = (const struct sluice_layout_producer *)(const void *)(base + s.producer);
+        r = sluice_priv_consumer_find(&found, c->own, &s);
+        if (r)
+                return sluice_priv_consumer_poison(c, r);
+        c->ring = base + s.ring;
+        c->mask = s.capacity - 1;
+        c->unit_mask = s.unit - 1;
+        c->max_len = s.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
+        c->position = c->next = found.position;
+        c->messages = found.messages;
+        c->slot = found.slot;
+        c->limit = c->position + c->mask - c->unit_mask;
+        c->door.peer_parked = &c->peer->door.parked;
+        sluice_priv_store_relaxed(&c->own->door.parked, 0);
+        sluice_priv_store_release(&c->own->door.state,
+                                  sluice_priv_next_state(&c->own->door, state));
+        sluice_priv_store_release(&c->own->position, c->position); /* no longer closed */
+        return 0;
+}
+
+/*
+ * Joins the ring in mem as its producer, or consumer; goes on where the
+ * predecessor stopped. At most one of each at a time: that is the
+ * caller's care here. Such an endpoint makes no system call, so it never
+ * wakes a peer that sleeps, and says so: that peer sleeps in slices of a
+ * millisecond.
+ *
+ * -EINPROGRESS: not formatted yet. -EPROTO: something else. -EPROTOTYPE:
+ * other byte order. -EPROTONOSUPPORT: other version. -EBADMSG: the
+ * contents contradict themselves. -EINVAL: mem is not aligned.
+ */
+static inline int sluice_producer_attach(struct sluice_producer *p, void *mem, size_t bytes)
+{
+        return sluice_priv_producer_join(p, mem, bytes, SLUICE_LAYOUT_MUTE);
+}
+
+static inline int sluice_consumer_attach(struct sluice_consumer *c, void *mem, size_t bytes)
+{
+        return sluice_priv_consumer_join(c, mem, bytes, SLUICE_LAYOUT_MUTE);
+}
+
+/*
+ * Leaves in order: the consumer drains what is published, then sees
+ * -EPIPE; what is staged is forgotten. The handle may be attached again,
+ * by anybody. (A named queue is left by sluice_producer_close.)
+ */
+static inline void sluice_producer_detach(struct sluice_producer *p)
+{
+        uint64_t parked;
+
+        if (!p->own)
+                return;
+        /* PUBLISH: the end record takes the next header, which has room. */
+        sluice_priv_store_release(sluice_priv_word(p->ring, p->position & p->mask),
+                                  SLUICE_LAYOUT_END);
+        sluice_priv_store_release(&p->own->door.state, sluice_priv_load_relaxed(&p->own->door.state) |
+                                                                SLUICE_LAYOUT_CLOSED);
+        sluice_priv_fence_full(); /* DOOR, waker */
+        parked = sluice_priv_load_relaxed(p->door.peer_parked);
+        if (p->sleep && (parked & SLUICE_LAYOUT_PARKED))
+                p->sleep->wake(p, parked);
+        p->own = NULL;
+        sluice_priv_producer_poison(p, -EINVAL);
+}
+
+/* Leaves in order: the producer sees -EPIPE when it next looks for room.
+ * What is not released is found by the next consumer. */
+static inline void sluice_consumer_detach(struct sluice_consumer *c)
+{
+        uint64_t parked;
+
+        if (!c->own)
+                return;
+        sluice_priv_store_release(&c->own->position, c->position | SLUICE_LAYOUT_POSITION_CLOSED);
+        sluice_priv_store_release(&c->own->door.state, sluice_priv_load_relaxed(&c->own->door.state) |
+                                                                SLUICE_LAYOUT_CLOSED);
+        sluice_priv_fence_full(); /* DOOR, waker */
+        parked = sluice_priv_load_relaxed(c->door.peer_parked);
+        if (c->sleep && (parked & SLUICE_LAYOUT_PARKED))
+                c->sleep->wake(c, parked);
+        c->own = NULL;
+        sluice_priv_consumer_poison(c, -EINVAL);
+}
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SLUICE_LAYOUT_H
+#define SLUICE_LAYOUT_H
+/*
+ * The shared memory of a queue, byte by byte. Frozen: a change of any
+ * offset below is a new SLUICE_LAYOUT_VERSION. doc/layout.md says the
+ * same in a table.
+ *
+ *      0     header          written once, by the creator
+ *      4096  consumer half   written by the consumer only
+ *      8192  producer half   written by the producer only
+ *      12288 ring            written by the producer only
+ *
+ * The halves are found through the offsets in the header, begin on a
+ * page, and never point at each other, so that they may live in
+ * separate segments one day. Words that different parties write, or
+ * that are read in different rhythms, are 128 bytes apart: the
+ * prefetcher of common CPUs fetches lines in pairs.
+ *
+ * A position is a free-running count of bytes since the queue was made;
+ * masked with capacity - 1 it is an offset in the ring. Positions of
+ * records are multiples of 8, which leaves three low bits for flags.
+ *
+ * A record is a header word, then the payload, then padding up to the
+ * record alignment:
+ *
+ *      bits 0..1    kind: 0 nothing yet, 1 data, 2 padding, 3 end
+ *      bits 2..31   length of the payload in bytes, without the header
+ *      bits 32..63  tag, the application's own
+ *
+ * The low half of a published header is never 0: it is the word on
+ * which a consumer sleeps. A padding record fills the ring up to its
+ * end and is always followed by a data record. The end record is only a
+ * header: it stands where the next record would begin, and takes no
+ * room.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "atomic.h"
+
+#define SLUICE_LAYOUT_MAGIC UINT64_C(0x00656369756c7300) /* "\0sluice\0" */
+#define SLUICE_LAYOUT_VERSION 1u
+#define SLUICE_LAYOUT_BYTE_ORDER 0x01020304u
+
+#define SLUICE_LAYOUT_PAGE 4096u
+#define SLUICE_LAYOUT_CONSUMER (1u * SLUICE_LAYOUT_PAGE)
+#define SLUICE_LAYOUT_PRODUCER (2u * SLUICE_LAYOUT_PAGE)
+#define SLUICE_LAYOUT_RING (3u * SLUICE_LAYOUT_PAGE)
+
+/* Longest name of a queue in bytes, without the final 0. */
+#define SLUICE_NAME_MAX 1023u
+
+/* Written once by the creator before READY, then only read. Nobody
+ * trusts it after attach: what is needed is copied and checked once. */
+struct sluice_layout_header {
+        sluice_word magic;       /* READY: stored last */
+        uint32_t version;        /* SLUICE_LAYOUT_VERSION */
+        uint32_t byte_order;     /* SLUICE_LAYOUT_BYTE_ORDER as the creator stores it */
+        uint64_t capacity_bytes; /* of the ring, a power of two */
+        uint32_t record_align;   /* bytes, a power of two from 8 to 128 */
+        uint32_t reserved;
+        uint64_t first_position;  /* of the first message ever */
+        uint64_t consumer_offset; /* bytes from the start of the header */
+        uint64_t producer_offset;
+        uint64_t ring_offset;
+        uint64_t total_bytes;         /* header, halves and ring */
+        uint64_t generation;          /* differs between queues of one name */
+        uint64_t device, inode;       /* of the queue's directory, 0 for a bare key */
+        unsigned char unused[160];    /* 0 */
+        char name[SLUICE_NAME_MAX + 1]; /* absolute path or key:0x..., 0-terminated */
+};
+
+/* How an endpoint is reached when it sleeps. */
+struct sluice_layout_door {
+        /* 0 while awake. Asleep: the position that the peer has to reach
+         * before it wakes this endpoint, plus flags. The position makes
+         * values unique: a waker that remembers the last value that it
+         * has answered never mistakes a later sleep for that one. */
+        sluice_word parked;
+        /* How often the role was taken, times 256, plus flags: it changes at
+         * every attach and close, so whoever waits for a peer sleeps on it. */
+        sluice_word state;
+        unsigned char unused[112];
+};
+
+/* Flags of a parked word. */
+#define SLUICE_LAYOUT_PARKED UINT64_C(1) /* asleep, or about to be */
+#define SLUICE_LAYOUT_BY_FIFO UINT64_C(2) /* wake with a byte in the FIFO, not by futex */
+#define SLUICE_LAYOUT_FLAGS UINT64_C(7)
+
+/* Flags of a state word. */
+#define SLUICE_LAYOUT_EPOCH UINT64_C(256) /* one attach */
+#define SLUICE_LAYOUT_ATTACHED UINT64_C(1)  /* an endpoint has taken this role */
+#define SLUICE_LAYOUT_CLOSED UINT64_C(2)    /* ... and has left it in order */
+#define SLUICE_LAYOUT_FENCELESS UINT64_C(4) /* DOOR: the sleeper has to call membarrier */
+#define SLUICE_LAYOUT_MUTE UINT64_C(8)      /* never wakes anybody: the peer sleeps in short slices */
+
+/* Flag of the consumer's position: it has closed. */
+#define SLUICE_LAYOUT_POSITION_CLOSED UINT64_C(1)
+
+/* Two slots, written in turn: PROGRESS. The consumer's slot in force is
+ * the one that bears its released position, the producer's the one with
+ * the greater position. */
+struct sluice_layout_progress {
+        struct {
+                sluice_word messages; /* stored first */
+                sluice_word position; /* stored second */
+        } slot[2];
+        unsigned char unused[96];
+};
+
+/* Counts of what is rare. Relaxed: for people to look at. */
+struct sluice_layout_counters {
+        sluice_word pid;        /* of the latest holder: a hint, never judged by */
+        sluice_word stalls;     /* calls that had to wait: no message, no room */
+        sluice_word parks;      /* sleeps in the kernel */
+        sluice_word wakes;      /* wake-ups sent to the peer */
+        sluice_word high_water; /* most bytes seen in use (producer) */
+        unsigned char unused[88];
+};
+
+/* Written by the consumer. */
+struct sluice_layout_consumer {
+        sluice_word position; /* RELEASE; bit 0: closed */
+        unsigned char unused[120];
+        struct sluice_layout_door door;
+        struct sluice_layout_progress progress;
+        struct sluice_layout_counters counters;
+};
+
+/* Written by the producer, as is the ring behind it. */
+struct sluice_layout_producer {
+        struct sluice_layout_door door;
+        struct sluice_layout_progress progress;
+        struct sluice_layout_counters counters;
+};
+
+/* Header words of records. */
+#define SLUICE_LAYOUT_HEADER_BYTES 8u
+#define SLUICE_LAYOUT_DATA UINT64_C(1)
+#define SLUICE_LAYOUT_PADDING UINT64_C(2)
+#define SLUICE_LAYOUT_END UINT64_C(3)
+#define SLUICE_LAYOUT_KIND UINT64_C(3)
+
+#define SLUICE_CAPACITY_DEFAULT (UINT64_C(1) << 18) /* bytes */
+#define SLUICE_CAPACITY_MAX (UINT64_C(1) << 31)     /* bytes */
+#define SLUICE_RECORD_ALIGN_DEFAULT 64u             /* bytes */
+#define SLUICE_RECORD_ALIGN_MIN 8u
+#define SLUICE_RECORD_ALIGN_MAX 128u
+/* The smallest ring holds this many of the smallest records. */
+#define SLUICE_CAPACITY_MIN_UNITS 4u
+
+static inline uint64_t sluice_priv_header_word(uint64_t kind, uint64_t len, uint32_t tag)
+{
+        return (uint64_t)tag << 32 | len << 2 | kind;
+}
+
+static inline uint64_t sluice_priv_header_len(uint64_t word)
+{
+        return (word & UINT32_MAX) >> 2;
+}
+
+/* Bytes that a payload of len takes in the ring. */
+static inline uint64_t sluice_priv_record_bytes(uint64_t len, uint64_t unit_mask)
+{
+        return (len + SLUICE_LAYOUT_HEADER_BYTES + unit_mask) & ~unit_mask;
+}
+
+#define SLUICE_PRIV_AT(type, field, offset) \
+        SLUICE_STATIC_ASSERT(offsetof(struct type, field) == (offset), #type "." #field)
+
+SLUICE_PRIV_AT(sluice_layout_header, magic, 0);
+SLUICE_PRIV_AT(sluice_layout_header, version, 8);
+SLUICE_PRIV_AT(sluice_layout_header, byte_order, 12);
+SLUICE_PRIV_AT(sluice_layout_header, capacity_bytes, 16);
+SLUICE_PRIV_AT(sluice_layout_header, record_align, 24);
+SLUICE_PRIV_AT(sluice_layout_header, first_position, 32);
+SLUICE_PRIV_AT(sluice_layout_header, consumer_offset, 40);
+SLUICE_PRIV_AT(sluice_layout_header, producer_offset, 48);
+SLUICE_PRIV_AT(sluice_layout_header, ring_offset, 56);
+SLUICE_PRIV_AT(sluice_layout_header, total_bytes, 64);
+SLUICE_PRIV_AT(sluice_layout_header, generation, 72);
+SLUICE_PRIV_AT(sluice_layout_header, device, 80);
+SLUICE_PRIV_AT(sluice_layout_header, inode, 88);
+SLUICE_PRIV_AT(sluice_layout_header, name, 256);
+SLUICE_PRIV_AT(sluice_layout_door, parked, 0);
+SLUICE_PRIV_AT(sluice_layout_door, state, 8);
+SLUICE_PRIV_AT(sluice_layout_progress, slot, 0);
+SLUICE_PRIV_AT(sluice_layout_counters, pid, 0);
+SLUICE_PRIV_AT(sluice_layout_counters, stalls, 8);
+SLUICE_PRIV_AT(sluice_layout_counters, parks, 16);
+SLUICE_PRIV_AT(sluice_layout_counters, wakes, 24);
+SLUICE_PRIV_AT(sluice_layout_counters, high_water, 32);
+SLUICE_PRIV_AT(sluice_layout_consumer, position, 0);
+SLUICE_PRIV_AT(sluice_layout_consumer, door, 128);
+SLUICE_PRIV_AT(sluice_layout_consumer, progress, 256);
+SLUICE_PRIV_AT(sluice_layout_consumer, counters, 384);
+SLUICE_PRIV_AT(sluice_layout_producer, door, 0);
+SLUICE_PRIV_AT(sluice_layout_producer, progress, 128);
+SLUICE_PRIV_AT(sluice_layout_producer, counters, 256);
+SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_header) == 1280, "header");
+SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_door) == 128, "door");
+SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_progress) == 128, "progress");
+SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_counters) == 128, "counters");
+SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_consumer) == 512, "consumer half");
+SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_producer) == 384, "producer half");
+
+#endif

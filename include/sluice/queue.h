@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SLUICE_QUEUE_H
+#define SLUICE_QUEUE_H
+/*
+ * Named queues: a ring in a System V segment, with a role for each
+ * endpoint that the kernel gives back at any death, sleeping and waking,
+ * and a life cycle. Link with -lsluice.
+ *
+ * Names
+ *   /run/user/1000/prices, ./q  a path: a directory that holds two named
+ *                               pipes, `readable` and `writable`; its
+ *                               ftok(3) key names the segment
+ *   prices                      a bare word: that path in the user's queue
+ *                               directory, $SLUICE_DIR, else
+ *                               $XDG_RUNTIME_DIR/sluice, else
+ *                               /tmp/sluice-<uid>, made 0700 on demand
+ *   key:0x2020                  a bare System V key: no directory, so no
+ *                               FIFO wake-ups
+ *
+ * Who may call: create, remove, stat and list: anybody, any thread. A
+ * handle belongs to one thread at a time; only sluice_*_interrupt may be
+ * called from another thread or from a signal handler. A child of fork()
+ * may not use its parent's handles: it is answered -EPERM.
+ *
+ * Guarantees, beside those of ring.h
+ *   6. One producer and one consumer at a time. A role ends with its
+ *      process, however it ends; a forked child does not keep it.
+ *   7. Close: the other side drains, then -EPIPE. Death: it drains, then
+ *      -EOWNERDEAD, told apart by what the kernel keeps, never by process
+ *      id. A successor may open the role, and traffic goes on with the
+ *      survivor's next call.
+ *   8. After SIGKILL at any instruction a successor finds exactly what
+ *      was published and what was released; counts and positions too.
+ *   9. No call sleeps past its deadline for anything that the peer does
+ *      or leaves undone.
+ *  10. An opener finds a complete queue or none. A creator that died half
+ *      way is cleaned up by the next creator.
+ */
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ring.h"
+
+#ifdef SLUICE_BUILD
+#define SLUICE_API __attribute__((visibility("default")))
+#else
+#define SLUICE_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+        SLUICE_PREFAULT = 1, /* touch every page now, not in the first lap */
+        SLUICE_LOCK = 2,     /* mlock: never paged out; -EPERM, -ENOMEM: RLIMIT_MEMLOCK */
+        SLUICE_HUGETLB = 4,  /* create: huge pages; -ENOMEM: vm.nr_hugepages */
+        SLUICE_CREATE = 8,   /* open: create the queue if there is none */
+        SLUICE_ANY_OWNER = 16 /* key: queues: accept a segment of another user */
+};
+
+enum {
+        SLUICE_WAKE_FUTEX = 0,
+        SLUICE_WAKE_FIFO = 1 /* sleep on a descriptor that can be polled */
+};
+
+#define SLUICE_SPIN_DEFAULT INT64_C(0)
+#define SLUICE_SPIN_NONE INT64_C(-1)
+#define SLUICE_SPIN_FOREVER INT64_MAX
+
+/* 0 in any field: the default. Always set size. */
+struct sluice_options {
+        size_t size; /* sizeof(struct sluice_options) */
+        /* create */
+        size_t capacity;         /* bytes, a power of two; default 256 KiB */
+        uint32_t record_align;   /* bytes, a power of two from 8 to 128; default 64 */
+        uint64_t first_position; /* a multiple of record_align */
+        mode_t mode;             /* of segment, pipes and semaphores; default 0600 */
+        unsigned flags;          /* SLUICE_PREFAULT ... */
+        /* open */
+        int wake;        /* how this endpoint sleeps: SLUICE_WAKE_FUTEX or _FIFO */
+        int64_t spin_ns; /* spin so long before sleeping; SLUICE_SPIN_* */
+        /* create */
+        int numa_node; /* node + 1; 0: where it is first touched */
+        /* open */
+        int64_t slice_ns; /* longest sleep between checks of the peer; default 100 ms */
+};
+
+#define SLUICE_OPTIONS_INIT { sizeof(struct sluice_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/*
+ * Makes an empty queue. Exclusive. NULL options: the defaults.
+ *
+ * -EEXIST: there is one. -EINVAL: capacity no power of two, bad
+ * record_align, first_position, mode, flags or options size. -ERANGE,
+ * -EFBIG: capacity too small, too large. -ENAMETOOLONG. -ENOENT: the
+ * folder of the path is not there. -ENOTDIR: a file, a pipe or a device
+ * is there. -ELOOP: a symbolic link is. -ENOTEMPTY: a folder that holds
+ * something else. -EPERM: somebody else's. -EACCES. -EADDRINUSE: all
+ * keys that ftok gives for the path are taken by others; for key: names,
+ * another program has the key. -ENOSPC: kernel.shmmni, shmall or sem is
+ * reached. -ENOMEM. -EBUSY: being created or removed by another process.
+ */
+SLUICE_API int sluice_create(const char *name, const struct sluice_options *options);
+
+/*
+ * Removes the queue: its memory lives on until the last user lets go,
+ * but everybody who has it open is woken and gets -ESTALE once drained.
+ * A half-made one, or what a reboot has left of one, is removed too.
+ * -ENOENT, and the errors of the path as of sluice_create.
+ */
+SLUICE_API int sluice_remove(const char *name);
+
+/*
+ * Opens the queue as its producer, or consumer. A handle must not be
+ * moved while it is open. Options: wake, spin_ns, slice_ns, flags; with
+ * SLUICE_CREATE all of them.
+ *
+ * -ENOENT: no such queue. -EBUSY: the role is taken. -EACCES: its mode
+ * says no. -EPERM: directory and segment belong to different users.
+ * -EPROTO, -EPROTOTYPE, -EPROTONOSUPPORT, -EBADMSG, -EINPROGRESS: see
+ * sluice_producer_attach. -ENOTDIR, -ELOOP, -ENAMETOOLONG: the path.
+ * -EINVAL: options. -EOPNOTSUPP: SLUICE_WAKE_FIFO on a key: queue.
+ * -EMFILE, -ENFILE, -ENOMEM.
+ */
+SLUICE_API int sluice_producer_open(struct sluice_producer *p, const char *name,
+                                    const struct sluice_options *options);
+SLUICE_API int sluice_consumer_open(struct sluice_consumer *c, const char *name,
+                                    const struct sluice_options *options);
+
+/* Leaves in order and gives the role back. Staged messages are
+ * forgotten, messages not released stay for the next consumer. Always
+ * closes; -EINVAL: not open. */
+SLUICE_API int sluice_producer_close(struct sluice_producer *p);
+SLUICE_API int sluice_consumer_close(struct sluice_consumer *c);
+
+/*
+ * For a handle of ring.h alone, over memory that another thread or
+ * process maps too: from now on it sleeps by futex and wakes its peer.
+ * NULL options: the defaults; spin_ns and slice_ns are used. The peer's
+ * death is not noticed. Undone by sluice_*_close, which also detaches.
+ */
+SLUICE_API int sluice_producer_enable_sleep(struct sluice_producer *p,
+                                            const struct sluice_options *options);
+SLUICE_API int sluice_consumer_enable_sleep(struct sluice_consumer *c,
+                                            const struct sluice_options *options);
+
+/*
+ * Sleeps until the peer's role is held. For a survivor that wants to go
+ * on with a successor, and for a start in any order. 0, -ETIMEDOUT,
+ * -EAGAIN with SLUICE_NOW, -ESTALE, -ECANCELED.
+ */
+SLUICE_API int sluice_producer_await_peer(struct sluice_producer *p, sluice_deadline until);
+SLUICE_API int sluice_consumer_await_peer(struct sluice_consumer *c, sluice_deadline until);
+
+/*
+ * The descriptor of an endpoint that was opened with SLUICE_WAKE_FIFO:
+ * for poll, epoll and event loops, never to be read, written or closed.
+ * -EINVAL: another kind of endpoint. In a loop:
+ *
+ *      for (;;) {
+ *              while (sluice_peek(&c, &m, SLUICE_NOW) == 0)
+ *                      work on m, sluice_release(&c);
+ *              look at the error of peek; then
+ *              if (sluice_consumer_arm(&c) == 0)
+ *                      wait for the descriptor, beside others;
+ *              sluice_consumer_disarm(&c);
+ *      }
+ */
+SLUICE_API int sluice_consumer_fd(struct sluice_consumer *c);
+SLUICE_API int sluice_producer_fd(struct sluice_producer *p);
+
+/* Before waiting for the descriptor. 0: it will become readable when
+ * there is something. 1: do not wait, there is something already, be it
+ * a message, room for len bytes, or an error that the next call tells.
+ * Negative: an error. */
+SLUICE_API int sluice_consumer_arm(struct sluice_consumer *c);
+SLUICE_API int sluice_producer_arm(struct sluice_producer *p, size_t len);
+
+/* After waiting for it. 0. */
+SLUICE_API int sluice_consumer_disarm(struct sluice_consumer *c);
+SLUICE_API int sluice_producer_disarm(struct sluice_producer *p);
+
+/* Makes the handle's current or next waiting call return -ECANCELED,
+ * once. Async-signal-safe; any thread. */
+SLUICE_API int sluice_consumer_interrupt(struct sluice_consumer *c);
+SLUICE_API int sluice_producer_interrupt(struct sluice_producer *p);
+
+/* One endpoint of a queue, as an observer sees it. */
+struct sluice_endpoint_stat {
+        int held;          /* 1: a process holds the role */
+        int closed;        /* the last holder left in order */
+        int asleep;        /* parked, as it says itself */
+        uint64_t position; /* published, released */
+        uint64_t messages; /* published, released, ever */
+        uint64_t attaches, stalls, parks, wakes;
+        int64_t pid; /* of the latest holder, a hint only */
+};
+
+struct sluice_queue_stat {
+        char name[SLUICE_NAME_MAX + 1];
+        uint64_t capacity;     /* bytes */
+        uint32_t record_align; /* bytes */
+        mode_t mode;
+        uid_t uid;
+        gid_t gid;
+        int key, shmid, semid;
+        uint64_t max_len;    /* of a message, bytes */
+        uint64_t used;       /* bytes in the ring, published and not released */
+        uint64_t pending;    /* messages in it */
+        uint64_t high_water; /* most bytes in use that the producer has seen */
+        uint64_t attached;   /* processes that map the segment */
+        uint64_t generation;
+        int64_t created_s; /* seconds since 1970 */
+        struct sluice_endpoint_stat producer, consumer;
+};
+
+/* Looks at a queue, live or dead, and changes nothing. The numbers of a
+ * live queue are each true, but not all of the same moment. Needs read
+ * permission only. Errors as of sluice_producer_open. */
+SLUICE_API int sluice_stat(const char *name, struct sluice_queue_stat *st);
+
+/* Called for each queue. Nonzero: stop, sluice_list returns it. */
+typedef int sluice_list_fn(void *ctx, const struct sluice_queue_stat *st);
+
+/* All queues of this machine (this IPC namespace) that the caller may
+ * read. Returns how many, or the function's nonzero value. */
+SLUICE_API int sluice_list(sluice_list_fn *fn, void *ctx);
+
+/*
+ * Hands every message that is published and not released to fn, oldest
+ * first, and changes nothing; data points to a private copy that lives
+ * until fn returns. For inspection, also after a crash. On a live queue
+ * messages that are released meanwhile are skipped. Returns how many
+ * were shown, or the function's nonzero value.
+ */
+SLUICE_API ssize_t sluice_dump(const char *name, sluice_handler *fn, void *ctx);
+
+/* What an error of this library means and what to do, in a sentence.
+ * Never NULL; constant storage. err: negative, as returned. */
+SLUICE_API const char *sluice_strerror(int err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

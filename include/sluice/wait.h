@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SLUICE_WAIT_H
+#define SLUICE_WAIT_H
+/*
+ * Deadlines, and the question "does the other side sleep?", which is
+ * asked after every publish and every release and therefore inline.
+ * Sleeping itself, and waking, are system calls and live in the library.
+ */
+#include <stdint.h>
+#include <time.h>
+
+#include "atomic.h"
+#include "layout.h"
+
+/* Absolute nanoseconds on CLOCK_MONOTONIC. A deadline that has passed
+ * still looks once; a call that finds what it wants never reads the
+ * clock. */
+typedef int64_t sluice_deadline;
+
+#define SLUICE_NOW ((sluice_deadline)0)             /* look, never sleep: -EAGAIN */
+#define SLUICE_FOREVER ((sluice_deadline)INT64_MAX) /* never -ETIMEDOUT */
+
+/* clock_gettime(3) is hidden by <time.h> under a strict -std=c11, and a
+ * header must not set feature macros for the file that includes it. */
+#if defined _TIME_BITS && _TIME_BITS == 64 && __SIZEOF_LONG__ == 4
+#define SLUICE_PRIV_CLOCK_SYMBOL "__clock_gettime64"
+#else
+#define SLUICE_PRIV_CLOCK_SYMBOL "clock_gettime"
+#endif
+#ifdef __cplusplus
+extern "C" {
+#endif
+extern int sluice_priv_clock_gettime(int clock,
+                                     struct timespec *now) __asm__(SLUICE_PRIV_CLOCK_SYMBOL);
+extern int sluice_priv_sched_yield(void) __asm__("sched_yield");
+#ifdef __cplusplus
+}
+#endif
+
+/* Nanoseconds on CLOCK_MONOTONIC, the clock of all deadlines. */
+static inline int64_t sluice_now_ns(void)
+{
+        struct timespec now;
+
+        sluice_priv_clock_gettime(1 /* CLOCK_MONOTONIC */, &now);
+        return (int64_t)now.tv_sec * 1000000000 + (int64_t)now.tv_nsec;
+}
+
+/* The deadline ns nanoseconds from now; saturates at SLUICE_FOREVER. */
+static inline sluice_deadline sluice_after(int64_t ns)
+{
+        const int64_t now = sluice_now_ns();
+
+        return ns > SLUICE_FOREVER - now ? SLUICE_FOREVER : now + ns;
+}
+
+/* What an endpoint needs to know to wake its peer. */
+struct sluice_priv_door {
+        const sluice_word *peer_parked;
+        uint64_t answered; /* the last parked value that was woken */
+        int open;          /* 0: this endpoint never wakes anybody */
+        int fence;         /* DOOR: 1: not registered with membarrier, pay for the fence here */
+};
+
+/* Called after PUBLISH or RELEASE has made `position` visible. Returns
+ * the parked word to answer, or 0. A peer that was killed in its sleep
+ * is answered once, because its parked word never changes again. */
+static inline uint64_t sluice_priv_door_due(const struct sluice_priv_door *door, uint64_t position)
+{
+        uint64_t parked;
+
+        if (!door->open)
+                return 0;
+        if (door->fence)
+                sluice_priv_fence_full(); /* DOOR, waker */
+        else
+                sluice_priv_fence_compiler(); /* DOOR, waker: the sleeper calls membarrier */
+        /* UNTRUSTED: decides only whether a system call is made. Relaxed:
+         * nothing is read on the strength of it. */
+        parked = sluice_priv_load_relaxed(door->peer_parked);
+        if (sluice_priv_likely(!(parked & SLUICE_LAYOUT_PARKED)))
+                return 0;
+        if (parked == door->answered)
+                return 0;
+        return (int64_t)(position - (parked & ~SLUICE_LAYOUT_FLAGS)) >= 0 ? parked : 0;
+}
+
+/* How an endpoint that can sleep does it. A handle without one (attached
+ * through ring.h alone) waits by spinning. */
+struct sluice_priv_sleep {
+        /* Sleep until the awaited word may have changed. 0: look again. A
+         * negative errno: give up, after a last look. */
+        int (*wait)(void *handle, uint64_t need_bytes, sluice_deadline until);
+        /* For one who polls: 0, or why nothing will ever come. */
+        int (*check)(void *handle);
+        /* Wake the peer that parked with this word. */
+        void (*wake)(void *handle, uint64_t parked);
+};
+
+/* The wait of a handle that cannot sleep. turn counts from 0 and is kept
+ * by the caller. Returns 0: look again, or -ETIMEDOUT. */
+static inline int sluice_priv_spin(unsigned *turn, sluice_deadline until, int timed_out)
+{
+        if (++*turn % 64 != 0) {
+                sluice_priv_relax();
+                return 0;
+        }
+        if (until != SLUICE_FOREVER && sluice_now_ns() >= until)
+                return timed_out;
+        if (*turn >= 4096)
+                sluice_priv_sched_yield();
+        return 0;
+}
+
+#endif
