@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two named pipes of a queue. Each endpoint holds the other's pipe
+ * open for reading and writing, so that a write never raises SIGPIPE,
+ * and so that its death is a hang-up at the other end. A byte in a pipe
+ * means "look", nothing more: a stale or a foreign one does no harm.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+static bool is_dot(const char *name)
+{
+        return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+int sluice_priv_fifos_look(int dirfd)
+{
+        const int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+        struct dirent *entry;
+        struct stat st;
+        int found = 0;
+
+        if (!dir) {
+                const int r = -errno;
+
+                if (fd >= 0)
+                        close(fd);
+                return r;
+        }
+        while (found >= 0 && (entry = readdir(dir)) != NULL) {
+                if (is_dot(entry->d_name))
+                        continue;
+                if ((strcmp(entry->d_name, SLUICE_PRIV_READABLE) == 0 ||
+                     strcmp(entry->d_name, SLUICE_PRIV_WRITABLE) == 0) &&
+                    fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                    S_ISFIFO(st.st_mode))
+                        found = 1;
+                else
+                        found = -ENOTEMPTY;
+        }
+        closedir(dir);
+        return found;
+}
+
+static int make_one(int dirfd, const char *which, mode_t mode)
+{
+        if (mkfifoat(dirfd, which, mode & 0600) != 0)
+                return -errno;
+        /* The umask does not apply to a mode that was asked for. */
+        return fchmodat(dirfd, which, mode, 0) != 0 ? -errno : 0;
+}
+
+int sluice_priv_fifos_make(const struct sluice_priv_place *place, mode_t mode)
+{
+        int r = make_one(place->dirfd, SLUICE_PRIV_READABLE, mode);
+
+        return r ? r : make_one(place->dirfd, SLUICE_PRIV_WRITABLE, mode);
+}
+
+int sluice_priv_fifos_remove(int dirfd)
+{
+        int r = 0;
+
+        if (unlinkat(dirfd, SLUICE_PRIV_READABLE, 0) != 0 && errno != ENOENT)
+                r = -errno;
+        if (unlinkat(dirfd, SLUICE_PRIV_WRITABLE, 0) != 0 && errno != ENOENT)
+                r = -errno;
+        return r;
+}
+
+int sluice_priv_fifo_open(const struct sluice_priv_place *place, const char *which, int flags,
+                          mode_t mode)
+{
+        const int fd = openat(place->dirfd, which, flags | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+        struct stat st;
+        int r = 0;
+
+        if (fd < 0)
+                return -errno;
+        if (fstat(fd, &st) != 0)
+                r = -errno;
+        else if (!S_ISFIFO(st.st_mode))
+                r = -EPROTO;
+        else if (st.st_uid != place->st.st_uid || (st.st_mode & 0777) != (mode & 0777))
+                r = -EPERM;
+        if (r) {
+                close(fd);
+                return r;
+        }
+        return fd;
+}
+
+/* One byte; a full pipe (EAGAIN) rings already. */
+void sluice_priv_fifo_ring(int fd)
+{
+        static const char byte;
+
+        while (write(fd, &byte, 1) < 0 && errno == EINTR)
+                continue;
+}
+
+/* A peer can write as fast as we read: at most a pipe's worth. */
+void sluice_priv_fifo_drain(int fd)
+{
+        char bytes[512];
+
+        for (int i = 0; i < 128; i++) {
+                const ssize_t n = read(fd, bytes, sizeof bytes);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < (ssize_t)sizeof bytes)
+                        return;
+        }
+}
+
+bool sluice_priv_fifo_gone(int fd)
+{
+        struct stat st;
+
+        return fstat(fd, &st) != 0 || st.st_nlink == 0;
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening and closing the endpoints of named queues, and what fork()
+ * does to them: a list of all open queues lets the child poison its
+ * copies of the handles and close its copies of the descriptors, so that
+ * a death of the parent is not hidden behind a living child.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define SPIN_DEFAULT_NS INT64_C(50000)
+
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t list_once = PTHREAD_ONCE_INIT;
+static struct sluice_priv_queue *list;
+
+static void close_fd(int *fd)
+{
+        if (*fd >= 0)
+                close(*fd);
+        *fd = -1;
+}
+
+static void close_fds(struct sluice_priv_queue *q)
+{
+        close_fd(&q->own_fd);
+        close_fd(&q->peer_fd);
+        close_fd(&q->keeper_fd);
+        close_fd(&q->interrupt_fd);
+        close_fd(&q->dirfd);
+}
+
+static void fork_prepare(void)
+{
+        pthread_mutex_lock(&list_lock);
+}
+
+static void fork_parent(void)
+{
+        pthread_mutex_unlock(&list_lock);
+}
+
+/* The mapping is not there in the child (MADV_DONTFORK), nor the role. */
+static void fork_child(void)
+{
+        struct sluice_priv_queue *q = list;
+
+        while (q) {
+                struct sluice_priv_queue *next = q->next;
+
+                if (q->role == SLUICE_PRIV_ROLE_PRODUCER) {
+                        struct sluice_producer *p = q->handle;
+
+                        p->own = NULL;
+                        p->queue = NULL;
+                        sluice_priv_producer_poison(p, -EPERM);
+                } else {
+                        struct sluice_consumer *c = q->handle;
+
+                        c->own = NULL;
+                        c->queue = NULL;
+                        sluice_priv_consumer_poison(c, -EPERM);
+                }
+                close_fds(q);
+                free(q);
+                q = next;
+        }
+        list = NULL;
+        pthread_mutex_unlock(&list_lock);
+}
+
+static void list_start(void)
+{
+        pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+static void list_add(struct sluice_priv_queue *q)
+{
+        pthread_once(&list_once, list_start);
+        pthread_mutex_lock(&list_lock);
+        q->next = list;
+        q->link = &list;
+        if (list)
+                list->link = &q->next;
+        list = q;
+        pthread_mutex_unlock(&list_lock);
+}
+
+static void list_del(struct sluice_priv_queue *q)
+{
+        if (!q->link)
+                return;
+        pthread_mutex_lock(&list_lock);
+        *q->link = q->next;
+        if (q->next)
+                q->next->link = q->link;
+        q->link = NULL;
+        pthread_mutex_unlock(&list_lock);
+}
+
+/* Spinning for a peer that needs our CPU to come is a waste. */
+static bool one_cpu_only(void)
+{
+        cpu_set_t set;
+
+        return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1;
+}
+
+struct sluice_priv_queue *sluice_priv_queue_new(void *handle, int role,
+                                                const struct sluice_options *o)
+{
+        struct sluice_priv_queue *q = calloc(1, sizeof *q);
+
+        if (!q)
+                return NULL;
+        q->handle = handle;
+        q->role = role;
+        q->wake = o->wake;
+        q->own_fd = q->peer_fd = q->keeper_fd = q->interrupt_fd = q->dirfd = -1;
+        q->spin_ns = o->spin_ns == SLUICE_SPIN_DEFAULT ? SPIN_DEFAULT_NS : o->spin_ns;
+        if (q->spin_ns == SLUICE_SPIN_NONE || one_cpu_only())
+                q->spin_ns = 0;
+        q->spin_budget_ns = q->spin_ns;
+        q->slice_ns = o->slice_ns;
+        q->membarrier = sluice_priv_membarrier_register();
+        return q;
+}
+
+void sluice_priv_queue_free(struct sluice_priv_queue *q)
+{
+        if (!q)
+                return;
+        list_del(q);
+        close_fds(q);
+        sluice_priv_segment_unmap(&q->segment);
+        free(q);
+}
+
+static int open_pipes(struct sluice_priv_queue *q, const struct sluice_priv_place *place)
+{
+        const bool consumer = q->role == SLUICE_PRIV_ROLE_CONSUMER;
+        const mode_t mode = q->segment.ds.shm_perm.mode;
+
+        if (place->dirfd < 0)
+                return q->wake == SLUICE_WAKE_FIFO ? -EOPNOTSUPP : 0;
+        q->peer_fd = sluice_priv_fifo_open(
+                place, consumer ? SLUICE_PRIV_WRITABLE : SLUICE_PRIV_READABLE, O_RDWR, mode);
+        if (q->peer_fd < 0)
+                return q->peer_fd;
+        if (q->wake != SLUICE_WAKE_FIFO)
+                return 0;
+        q->own_fd = sluice_priv_fifo_open(
+                place, consumer ? SLUICE_PRIV_READABLE : SLUICE_PRIV_WRITABLE, O_RDONLY, mode);
+        if (q->own_fd < 0)
+                return q->own_fd;
+        q->interrupt_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        if (q->interrupt_fd < 0)
+                return -errno;
+        q->dirfd = fcntl(place->dirfd, F_DUPFD_CLOEXEC, 0);
+        return q->dirfd < 0 ? -errno : 0;
+}
+
+/* Maps the queue and takes the role: from here on the half is ours. */
+static int open_role(struct sluice_priv_queue *q, const struct sluice_priv_place *place,
+                     unsigned flags)
+{
+        int r = sluice_priv_segment_find(&q->segment, place, false);
+
+        if (r)
+                return r;
+        r = open_pipes(q, place);
+        if (r == 0)
+                r = sluice_priv_prepare_pages(q->segment.mem, q->segment.shape.total_bytes, flags);
+        if (r)
+                return r;
+        q->named = true;
+        r = sluice_priv_role_take(q->segment.semid, q->role);
+        return r == -EIDRM ? -ENOENT : r;
+}
+
+static uint64_t own_state(const struct sluice_priv_queue *q)
+{
+        return q->membarrier ? SLUICE_LAYOUT_FENCELESS : 0;
+}
+
+/* Lets the handle sleep and wake. */
+static void give_sleep_to_producer(struct sluice_producer *p, struct sluice_priv_queue *q)
+{
+        q->own_door = &p->own->door;
+        q->peer_door = &p->peer->door;
+        q->counters = &p->own->counters;
+        p->queue = q;
+        p->sleep = &sluice_priv_producer_sleep;
+        p->door.fence = !q->membarrier;
+        p->door.open = 1;
+}
+
+static void give_sleep_to_consumer(struct sluice_consumer *c, struct sluice_priv_queue *q)
+{
+        q->own_door = &c->own->door;
+        q->peer_door = &c->peer->door;
+        q->counters = &c->own->counters;
+        c->queue = q;
+        c->sleep = &sluice_priv_consumer_sleep;
+        c->door.fence = !q->membarrier;
+        c->door.open = 1;
+}
+
+static int join(struct sluice_priv_queue *q)
+{
+        const struct sluice_priv_segment *s = &q->segment;
+        const size_t bytes = (size_t)s->shape.total_bytes;
+        uint64_t parked;
+        int r;
+
+        if (q->role == SLUICE_PRIV_ROLE_PRODUCER) {
+                struct sluice_producer *p = q->handle;
+
+                r = sluice_priv_producer_join(p, s->mem, bytes, own_state(q));
+                if (r)
+                        return r;
+                give_sleep_to_producer(p, q);
+        } else {
+                struct sluice_consumer *c = q->handle;
+
+                r = sluice_priv_consumer_join(c, s->mem, bytes, own_state(q));
+                if (r)
+                        return r;
+                give_sleep_to_consumer(c, q);
+        }
+        sluice_priv_store_relaxed(&q->counters->pid, (uint64_t)getpid());
+        sluice_priv_futex_wake(&q->own_door->state); /* await_peer */
+        /* A peer that sleeps on its pipe keeps that open by itself as long
+         * as it has no peer: let it look. */
+        sluice_priv_fence_full(); /* DOOR, waker */
+        parked = sluice_priv_load_relaxed(&q->peer_door->parked);
+        if ((parked & SLUICE_LAYOUT_PARKED) && (parked & SLUICE_LAYOUT_BY_FIFO) && q->peer_fd >= 0)
+                sluice_priv_fifo_ring(q->peer_fd);
+        list_add(q);
+        return 0;
+}
+
+static int open_endpoint(void *handle, int role, const char *name,
+                         const struct sluice_options *options)
+{
+        struct sluice_priv_queue *q = NULL;
+        struct sluice_priv_place place;
+        struct sluice_priv_name n;
+        struct sluice_options o;
+        int r = sluice_priv_options_read(&o, options);
+
+        if (r == 0)
+                r = sluice_priv_name_parse(&n, name);
+        if (r == 0 && (o.flags & SLUICE_CREATE)) {
+                r = sluice_create(name, options);
+                r = r == -EEXIST ? 0 : r;
+        }
+        if (r)
+                return r;
+        r = sluice_priv_place_open(&place, &n);
+        place.any_owner = (o.flags & SLUICE_ANY_OWNER) != 0;
+        if (r == 0) {
+                q = sluice_priv_queue_new(handle, role, &o);
+                r = q ? open_role(q, &place, o.flags) : -ENOMEM;
+        }
+        if (r == 0) {
+                r = join(q);
+                if (r)
+                        sluice_priv_role_give(q->segment.semid, role);
+        }
+        sluice_priv_place_close(&place);
+        if (r)
+                sluice_priv_queue_free(q);
+        return r;
+}
+
+int sluice_producer_open(struct sluice_producer *p, const char *name,
+                         const struct sluice_options *options)
+{
+        const int saved = errno, r = open_endpoint(p, SLUICE_PRIV_ROLE_PRODUCER, name, options);
+
+        if (r) {
+                memset(p, 0, sizeof *p);
+                sluice_priv_producer_poison(p, -EINVAL);
+        }
+        errno = saved;
+        return r;
+}
+
+int sluice_consumer_open(struct sluice_consumer *c, const char *name,
+                         const struct sluice_options *options)
+{
+        const int saved = errno, r = open_endpoint(c, SLUICE_PRIV_ROLE_CONSUMER, name, options);
+
+        if (r) {
+                memset(c, 0, sizeof *c);
+                sluice_priv_consumer_poison(c, -EINVAL);
+        }
+        errno = saved;
+        return r;
+}
+
+/* After detach: tell a peer that waits for our state, give the role back. */
+static void leave(struct sluice_priv_queue *q)
+{
+        sluice_priv_futex_wake(&q->own_door->state);
+        if (q->named)
+                sluice_priv_role_give(q->segment.semid, q->role);
+        sluice_priv_queue_free(q);
+}
+
+int sluice_producer_close(struct sluice_producer *p)
+{
+        const int saved = errno;
+        struct sluice_priv_queue *q = p->queue;
+
+        if (!q)
+                return p->err ? p->err : -EINVAL;
+        sluice_producer_detach(p);
+        p->queue = NULL;
+        p->sleep = NULL;
+        leave(q);
+        errno = saved;
+        return 0;
+}
+
+int sluice_consumer_close(struct sluice_consumer *c)
+{
+        const int saved = errno;
+        struct sluice_priv_queue *q = c->queue;
+
+        if (!q)
+                return c->err ? c->err : -EINVAL;
+        sluice_consumer_detach(c);
+        c->queue = NULL;
+        c->sleep = NULL;
+        leave(q);
+        errno = saved;
+        return 0;
+}
+
+/* ---- Memory of the caller's own ----------------------------------- */
+
+static int enable(void *handle, int role, const struct sluice_options *options,
+                  struct sluice_priv_queue **q)
+{
+        struct sluice_options o;
+        const int r = sluice_priv_options_read(&o, options);
+
+        if (r)
+                return r;
+        if (o.wake != SLUICE_WAKE_FUTEX)
+                return -EOPNOTSUPP;
+        *q = sluice_priv_queue_new(handle, role, &o);
+        return *q ? 0 : -ENOMEM;
+}
+
+/* The state says how this endpoint wakes, from now on. */
+static void announce(struct sluice_priv_queue *q)
+{
+        const uint64_t state = sluice_priv_load_relaxed(&q->own_door->state);
+
+        sluice_priv_store_release(&q->own_door->state,
+                                  (state & ~SLUICE_LAYOUT_MUTE) | own_state(q));
+}
+
+int sluice_producer_enable_sleep(struct sluice_producer *p, const struct sluice_options *options)
+{
+        const int saved = errno;
+        struct sluice_priv_queue *q;
+        int r = p->err;
+
+        if (r == 0 && (p->queue || !p->own))
+                r = -EINVAL;
+        if (r == 0)
+                r = enable(p, SLUICE_PRIV_ROLE_PRODUCER, options, &q);
+        if (r == 0) {
+                give_sleep_to_producer(p, q);
+                announce(q);
+        }
+        errno = saved;
+        return r;
+}
+
+int sluice_consumer_enable_sleep(struct sluice_consumer *c, const struct sluice_options *options)
+{
+        const int saved = errno;
+        struct sluice_priv_queue *q;
+        int r = c->err;
+
+        if (r == 0 && (c->queue || !c->own))
+                r = -EINVAL;
+        if (r == 0)
+                r = enable(c, SLUICE_PRIV_ROLE_CONSUMER, options, &q);
+        if (r == 0) {
+                give_sleep_to_consumer(c, q);
+                announce(q);
+        }
+        errno = saved;
+        return r;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SLUICE_INTERNAL_H
+#define SLUICE_INTERNAL_H
+/* What the parts of the library share. No public contract. */
+#define SLUICE_BUILD 1
+#include <stdbool.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+
+#include "sluice/queue.h"
+
+/* ---- name.c: from a name to a place ------------------------------- */
+
+struct sluice_priv_name {
+        bool is_key; /* key:0x..., no directory */
+        bool in_user_dir; /* a bare word in a directory that we make and unmake */
+        key_t key;
+        char path[SLUICE_NAME_MAX + 1]; /* as it is opened, or key:0x... */
+};
+
+/* The folder of a queue, opened; or just a key. */
+struct sluice_priv_place {
+        const struct sluice_priv_name *name;
+        int dirfd; /* -1: a bare key */
+        struct stat st; /* of the folder */
+        bool made; /* by us, just now */
+        bool any_owner;
+};
+
+/* ftok(3) gives this many keys to one path before we give up. */
+enum { SLUICE_PRIV_PROJECTS = 16 };
+
+int sluice_priv_name_parse(struct sluice_priv_name *n, const char *name);
+int sluice_priv_user_dir_make(void);
+void sluice_priv_user_dir_unmake(void);
+int sluice_priv_place_open(struct sluice_priv_place *place, const struct sluice_priv_name *n);
+int sluice_priv_place_make(struct sluice_priv_place *place, const struct sluice_priv_name *n);
+int sluice_priv_place_lock(struct sluice_priv_place *place);
+void sluice_priv_place_close(struct sluice_priv_place *place);
+/* project: 1 to SLUICE_PRIV_PROJECTS. */
+key_t sluice_priv_place_key(const struct sluice_priv_place *place, int project);
+int sluice_priv_place_projects(const struct sluice_priv_place *place);
+
+/* ---- fifo.c: the two named pipes of a folder ---------------------- */
+
+#define SLUICE_PRIV_READABLE "readable"
+#define SLUICE_PRIV_WRITABLE "writable"
+
+/* What a folder holds beside nothing: 0 empty, 1 only pipes of ours,
+ * -ENOTEMPTY something else. */
+int sluice_priv_fifos_look(int dirfd);
+int sluice_priv_fifos_make(const struct sluice_priv_place *place, mode_t mode);
+int sluice_priv_fifos_remove(int dirfd);
+/* flags: O_RDWR or O_RDONLY. Checks kind, owner and mode. */
+int sluice_priv_fifo_open(const struct sluice_priv_place *place, const char *which, int flags,
+                          mode_t mode);
+void sluice_priv_fifo_ring(int fd);
+void sluice_priv_fifo_drain(int fd);
+bool sluice_priv_fifo_gone(int fd);
+
+/* ---- role.c: who holds what --------------------------------------- */
+
+enum {
+        SLUICE_PRIV_ROLE_PRODUCER = 0,
+        SLUICE_PRIV_ROLE_CONSUMER = 1,
+        SLUICE_PRIV_ROLE_CREATOR = 2,
+        SLUICE_PRIV_ROLES = 3
+};
+
+/* -EBUSY: held. -EIDRM: the set is gone. */
+int sluice_priv_role_take(int semid, int role);
+void sluice_priv_role_give(int semid, int role);
+/* 1: held, 0: free, -EIDRM, -EACCES. */
+int sluice_priv_role_held(int semid, int role);
+
+/* ---- segment.c ---------------------------------------------------- */
+
+struct sluice_priv_segment {
+        key_t key;
+        int shmid, semid;
+        void *mem;
+        struct shmid_ds ds;
+        struct sluice_priv_shape shape;
+};
+
+int sluice_priv_segment_find(struct sluice_priv_segment *s, const struct sluice_priv_place *place,
+                             bool read_only);
+int sluice_priv_segment_map(struct sluice_priv_segment *s, int shmid, bool read_only);
+void sluice_priv_segment_unmap(struct sluice_priv_segment *s);
+int sluice_priv_prepare_pages(void *mem, size_t bytes, unsigned flags);
+
+/* ---- options ------------------------------------------------------ */
+
+int sluice_priv_options_read(struct sluice_options *to, const struct sluice_options *from);
+
+/* ---- handle.c ----------------------------------------------------- */
+
+/* Behind a handle that can sleep. */
+struct sluice_priv_queue {
+        struct sluice_priv_queue *next, **link; /* all open queues of the process */
+        void *handle;
+        int role;
+        bool named;
+        struct sluice_priv_segment segment;
+        int dirfd;
+
+        struct sluice_layout_door *own_door;
+        const struct sluice_layout_door *peer_door;
+        struct sluice_layout_counters *counters;
+
+        int wake;        /* SLUICE_WAKE_* of this endpoint */
+        int own_fd;      /* the pipe that this endpoint sleeps on, or -1 */
+        int peer_fd;     /* the pipe that wakes the peer, or -1 */
+        int keeper_fd;   /* holds our own pipe open while there is no peer, or -1 */
+        int interrupt_fd; /* eventfd beside own_fd, or -1 */
+        sluice_word interrupt; /* 1: the next wait is to return -ECANCELED; a futex */
+
+        int64_t spin_ns, spin_budget_ns, slice_ns;
+        int64_t checked_ns; /* when the peer was last looked for */
+        bool check_due;     /* look for it at the next chance */
+        bool membarrier;    /* DOOR: this process can call it */
+};
+
+struct sluice_priv_queue *sluice_priv_queue_new(void *handle, int role,
+                                                const struct sluice_options *o);
+void sluice_priv_queue_free(struct sluice_priv_queue *q);
+
+/* ---- park.c ------------------------------------------------------- */
+
+extern const struct sluice_priv_sleep sluice_priv_producer_sleep;
+extern const struct sluice_priv_sleep sluice_priv_consumer_sleep;
+
+/* What a sleeper waits for. */
+struct sluice_priv_await {
+        const sluice_word *word; /* sleep while its low half stays the same */
+        bool producer;
+        uint64_t position; /* the producer: until the consumer is there */
+};
+
+void sluice_priv_await_message(struct sluice_priv_await *a, const struct sluice_consumer *c);
+void sluice_priv_await_room(struct sluice_priv_await *a, const struct sluice_producer *p,
+                            uint64_t need);
+/* Sets the parked word and looks a last time: true, go to sleep. */
+bool sluice_priv_park(struct sluice_priv_queue *q, const struct sluice_priv_await *a);
+void sluice_priv_unpark(struct sluice_priv_queue *q);
+/* 0, -EOWNERDEAD, -ESTALE. Sets *present when the peer's role is held. */
+int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present);
+void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present);
+bool sluice_priv_take_interrupt(struct sluice_priv_queue *q);
+bool sluice_priv_membarrier_register(void);
+void sluice_priv_futex_wake(const sluice_word *word);
+/* Sleeps while the low half of word is unchanged and no interrupt has
+ * come; at most until. */
+void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const sluice_word *word,
+                             uint32_t unchanged, int64_t now, int64_t until);
+
+#endif

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sleeping and waking. A waiting call spins for a while, then parks: it
+ * stores its parked word, executes the DOOR barrier (atomic.h), looks a
+ * last time, and sleeps in slices until the deadline. At each slice it
+ * asks the kernel whether the peer still holds its role and whether the
+ * queue is still there, so that nothing that the peer does or leaves
+ * undone can hold a call for longer.
+ *
+ * Futex: the sleeper sleeps on the very word it waits for, which its
+ * peer writes. The kernel compares the word once more under its own
+ * lock, so a change between the last look and the sleep is not missed.
+ * FIFO: the byte that the waker writes stays in the pipe until the
+ * sleeper takes it out, which it does before it parks, never after.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#ifndef FUTEX_32
+#define FUTEX_32 2
+#endif
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+
+/* What an old kernel without futex_waitv(2) makes of an interrupt, and a
+ * peer that never wakes anybody of a message: at most so late. */
+#define SHORT_SLICE_NS INT64_C(1000000)
+#define INTERRUPT_SLICE_NS INT64_C(10000000)
+
+/* As linux/futex.h has it since 5.16. */
+struct waitv {
+        uint64_t val, uaddr;
+        uint32_t flags, reserved;
+};
+
+static struct timespec timespec_of(int64_t ns)
+{
+        const struct timespec t = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+
+        return t;
+}
+
+/* ---- Barriers ----------------------------------------------------- */
+
+bool sluice_priv_membarrier_register(void)
+{
+        return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0) == 0;
+}
+
+/* DOOR, sleeper: between the parked word and the last look. */
+static void sleeper_barrier(struct sluice_priv_queue *q)
+{
+        sluice_priv_fence_full();
+        if (q->membarrier && syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0) != 0)
+                q->membarrier = false;
+}
+
+/* Nobody will wake us in time: the peer was attached without the
+ * library, or it relies on a membarrier that we cannot call. */
+static bool must_slice_short(const struct sluice_priv_queue *q)
+{
+        const uint64_t state = sluice_priv_load_relaxed(&q->peer_door->state); /* UNTRUSTED */
+
+        return (state & SLUICE_LAYOUT_MUTE) || (!q->membarrier && (state & SLUICE_LAYOUT_FENCELESS));
+}
+
+/* ---- What is waited for ------------------------------------------- */
+
+void sluice_priv_await_message(struct sluice_priv_await *a, const struct sluice_consumer *c)
+{
+        a->word = sluice_priv_peer_word(c->ring, c->next & c->mask);
+        a->producer = false;
+        a->position = c->next + SLUICE_LAYOUT_HEADER_BYTES; /* published beyond next */
+}
+
+/* Room for need bytes, and, so that a full queue that drains slowly does
+ * not cost a wake-up per message, at least a quarter of the ring: but
+ * never more than what is published, which the consumer can release. */
+void sluice_priv_await_room(struct sluice_priv_await *a, const struct sluice_producer *p,
+                            uint64_t need)
+{
+        const uint64_t missing = need - (p->limit - p->tail);
+        const uint64_t fair = (p->mask + 1) / 4 & ~p->unit_mask;
+        const uint64_t used = p->position - p->seen;
+        uint64_t until = missing > fair ? missing : fair;
+
+        if (until > used)
+                until = missing > used ? missing : used;
+        a->word = &p->peer->position;
+        a->producer = true;
+        a->position = p->seen + until;
+}
+
+/* The producer is content with less than it has asked to be woken for:
+ * any progress of the consumer makes its caller look again. */
+static bool is_ready(const struct sluice_priv_await *a, uint64_t *value)
+{
+        /* RELEASE or PUBLISH is the caller's next look. UNTRUSTED. */
+        *value = sluice_priv_load_relaxed(a->word);
+        if (!a->producer)
+                return *value != 0;
+        return (*value & SLUICE_LAYOUT_POSITION_CLOSED) ||
+               (int64_t)((*value & ~SLUICE_LAYOUT_FLAGS) - a->position) >= 0;
+}
+
+/* ---- Parking ------------------------------------------------------ */
+
+bool sluice_priv_park(struct sluice_priv_queue *q, const struct sluice_priv_await *a)
+{
+        uint64_t value;
+
+        /* DOOR, sleeper. Relaxed: the barrier orders it. */
+        sluice_priv_store_relaxed(&q->own_door->parked,
+                                  (a->position & ~SLUICE_LAYOUT_FLAGS) | SLUICE_LAYOUT_PARKED |
+                                          (q->own_fd >= 0 ? SLUICE_LAYOUT_BY_FIFO : 0));
+        sleeper_barrier(q);
+        return !is_ready(a, &value);
+}
+
+void sluice_priv_unpark(struct sluice_priv_queue *q)
+{
+        sluice_priv_store_relaxed(&q->own_door->parked, 0); /* late is only a wasted wake-up */
+}
+
+bool sluice_priv_take_interrupt(struct sluice_priv_queue *q)
+{
+        uint64_t count;
+
+        if (sluice_priv_likely(sluice_priv_load_relaxed(&q->interrupt) == 0))
+                return false;
+        sluice_priv_store_relaxed(&q->interrupt, 0);
+        if (q->interrupt_fd >= 0)
+                while (read(q->interrupt_fd, &count, sizeof count) < 0 && errno == EINTR)
+                        continue;
+        return true;
+}
+
+/* Sleeps while the low half of word is unchanged, and no interrupt has
+ * come; at most until. */
+void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const sluice_word *word, uint32_t unchanged,
+                        int64_t now, int64_t until)
+{
+        struct waitv v[2] = {
+                { unchanged, (uintptr_t)word, FUTEX_32, 0 },
+                { 0, (uintptr_t)&q->interrupt, FUTEX_32, 0 },
+        };
+        struct timespec t = timespec_of(until);
+
+        if (syscall(SYS_futex_waitv, v, 2, 0, &t, CLOCK_MONOTONIC) >= 0 || errno != ENOSYS)
+                return; /* woken, changed already, timed out: look again */
+        if (until > now + INTERRUPT_SLICE_NS)
+                t = timespec_of(now + INTERRUPT_SLICE_NS);
+        syscall(SYS_futex, word, FUTEX_WAIT_BITSET, unchanged, &t, NULL,
+                FUTEX_BITSET_MATCH_ANY);
+}
+
+static void pipe_sleep(struct sluice_priv_queue *q, int64_t now, int64_t until)
+{
+        struct pollfd fds[2] = {
+                { q->own_fd, POLLIN, 0 },
+                { q->interrupt_fd, POLLIN, 0 },
+        };
+        const struct timespec t = timespec_of(until > now ? until - now : 0);
+
+        if (ppoll(fds, 2, &t, NULL) > 0 && (fds[0].revents & POLLIN))
+                sluice_priv_fifo_drain(q->own_fd);
+        if (fds[0].revents & POLLHUP)
+                q->check_due = true;
+}
+
+/* With no peer there is no writer, and the pipe would report a hang-up
+ * without end: while there is none we hold the writing end ourselves. */
+void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present)
+{
+        const struct sluice_priv_name nowhere = { 0 };
+        struct sluice_priv_place place = { .name = &nowhere, .dirfd = q->dirfd };
+
+        if (q->own_fd < 0 || peer_present == (q->keeper_fd < 0))
+                return;
+        if (peer_present) {
+                close(q->keeper_fd);
+                q->keeper_fd = -1;
+                return;
+        }
+        if (fstat(q->dirfd, &place.st) != 0)
+                return;
+        q->keeper_fd = sluice_priv_fifo_open(&place,
+                                             q->role == SLUICE_PRIV_ROLE_CONSUMER
+                                                     ? SLUICE_PRIV_READABLE
+                                                     : SLUICE_PRIV_WRITABLE,
+                                             O_RDWR, q->segment.ds.shm_perm.mode);
+        if (q->keeper_fd < 0)
+                q->keeper_fd = -1;
+}
+
+/* ---- Is anybody there? -------------------------------------------- */
+
+/*
+ * Death is: the role is free, and its last holder has not closed. The
+ * state word changes with every holder, so when it is the same before
+ * and after the semaphore was seen free, that holder is gone.
+ */
+int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
+{
+        const int role = q->role == SLUICE_PRIV_ROLE_PRODUCER ? SLUICE_PRIV_ROLE_CONSUMER
+                                                              : SLUICE_PRIV_ROLE_PRODUCER;
+        uint64_t before, after;
+        int held;
+
+        *present = true;
+        if (!q->named)
+                return 0;
+        before = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
+        held = sluice_priv_role_held(q->segment.semid, role);
+        after = sluice_priv_load_acquire(&q->peer_door->state);
+        q->check_due = false;
+        *present = held > 0;
+        if (held < 0)
+                return held == -EIDRM ? -ESTALE : held;
+        if (q->own_fd >= 0 && sluice_priv_fifo_gone(q->own_fd))
+                return -ESTALE;
+        if (held == 0 && before == after && (after & SLUICE_LAYOUT_ATTACHED) &&
+            !(after & SLUICE_LAYOUT_CLOSED))
+                return -EOWNERDEAD;
+        return 0;
+}
+
+/* ---- Waiting ------------------------------------------------------ */
+
+/* true: ready. Spins no longer than has lately been of use. */
+static bool spin(struct sluice_priv_queue *q, const struct sluice_priv_await *a, int64_t *now,
+                 int64_t until)
+{
+        const int64_t begin = *now;
+        uint64_t value;
+
+        if (q->spin_budget_ns < until - begin)
+                until = begin + q->spin_budget_ns;
+        while (*now < until) {
+                for (int i = 0; i < 32; i++) {
+                        if (is_ready(a, &value))
+                                return true;
+                        sluice_priv_relax();
+                }
+                if (sluice_priv_load_relaxed(&q->interrupt) != 0)
+                        return true;
+                *now = sluice_now_ns();
+                if (q->spin_ns == SLUICE_SPIN_FOREVER && *now - q->checked_ns >= q->slice_ns)
+                        return false;
+        }
+        return false;
+}
+
+/* A wait that spinning would have covered makes the next one spin
+ * longer, up to spin_ns; one that it would not, half as long, down to a
+ * sixteenth. */
+static void adapt(struct sluice_priv_queue *q, int64_t waited_ns)
+{
+        if (q->spin_ns == SLUICE_SPIN_FOREVER)
+                return;
+        if (waited_ns <= q->spin_ns)
+                q->spin_budget_ns = q->spin_budget_ns * 2 < q->spin_ns ? q->spin_budget_ns * 2
+                                                                       : q->spin_ns;
+        else if (q->spin_budget_ns / 2 >= q->spin_ns / 16)
+                q->spin_budget_ns /= 2;
+}
+
+/* Parks, and sleeps until it is ready or there is a reason to give up. */
+static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_await *a, int64_t now,
+                       sluice_deadline until)
+{
+        bool present;
+        int r = 0;
+
+        if (q->own_fd >= 0)
+                sluice_priv_fifo_drain(q->own_fd);
+        if (!sluice_priv_park(q, a)) {
+                sluice_priv_unpark(q);
+                return 0;
+        }
+        for (;;) {
+                int64_t slice = now + (must_slice_short(q) ? SHORT_SLICE_NS : q->slice_ns);
+                uint64_t value;
+
+                if (q->check_due || now - q->checked_ns >= q->slice_ns || q->own_fd >= 0) {
+                        q->checked_ns = now;
+                        r = sluice_priv_peer_check(q, &present);
+                        if (r)
+                                break;
+                        sluice_priv_keep_pipe(q, present);
+                }
+                if (is_ready(a, &value) || (r = sluice_priv_take_interrupt(q) ? -ECANCELED : 0))
+                        break;
+                if (now >= until) {
+                        r = -ETIMEDOUT;
+                        break;
+                }
+                if (slice > until)
+                        slice = until;
+                sluice_priv_count(&q->counters->parks);
+                if (q->own_fd >= 0)
+                        pipe_sleep(q, now, slice);
+                else
+                        sluice_priv_futex_sleep(q, a->word, (uint32_t)value, now, slice);
+                now = sluice_now_ns();
+                /* Whoever is content with any room need not wait for more. */
+                if (a->producer && now >= slice)
+                        break;
+        }
+        sluice_priv_unpark(q);
+        return r;
+}
+
+static int wait_for(struct sluice_priv_queue *q, const struct sluice_priv_await *a,
+                    sluice_deadline until)
+{
+        const int saved = errno;
+        const int64_t begin = sluice_now_ns();
+        int64_t now = begin;
+        int r = 0;
+
+        if (sluice_priv_take_interrupt(q)) {
+                r = -ECANCELED;
+        } else if (!spin(q, a, &now, until)) {
+                /* The first look at the peer comes before the first sleep. */
+                q->check_due |= now - q->checked_ns >= q->slice_ns;
+                r = sleep_until(q, a, now, until);
+                now = sluice_now_ns();
+        }
+        if (r == 0)
+                adapt(q, now - begin);
+        errno = saved;
+        return r;
+}
+
+static int producer_wait(void *handle, uint64_t need, sluice_deadline until)
+{
+        struct sluice_producer *p = handle;
+        struct sluice_priv_await a;
+
+        sluice_priv_await_room(&a, p, need);
+        return wait_for(p->queue, &a, until);
+}
+
+static int consumer_wait(void *handle, uint64_t need, sluice_deadline until)
+{
+        struct sluice_consumer *c = handle;
+        struct sluice_priv_await a;
+
+        (void)need;
+        sluice_priv_await_message(&a, c);
+        return wait_for(c->queue, &a, until);
+}
+
+/* For one who polls: asks no more often than once in a slice. */
+static int check(struct sluice_priv_queue *q)
+{
+        const int saved = errno;
+        struct timespec t;
+        int64_t now;
+        bool present;
+        int r = 0;
+
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+        now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+        if (sluice_priv_take_interrupt(q)) {
+                r = -ECANCELED;
+        } else if (q->check_due || now - q->checked_ns >= q->slice_ns) {
+                q->checked_ns = now;
+                r = sluice_priv_peer_check(q, &present);
+        }
+        errno = saved;
+        return r;
+}
+
+static int producer_check(void *handle)
+{
+        struct sluice_producer *p = handle;
+
+        return check(p->queue);
+}
+
+static int consumer_check(void *handle)
+{
+        struct sluice_consumer *c = handle;
+
+        return check(c->queue);
+}
+
+/* ---- Waking ------------------------------------------------------- */
+
+void sluice_priv_futex_wake(const sluice_word *word)
+{
+        syscall(SYS_futex, word, FUTEX_WAKE, 1 << 30, NULL, NULL, 0);
+}
+
+static void wake(struct sluice_priv_queue *q, struct sluice_priv_door *door, uint64_t parked,
+                 const sluice_word *word)
+{
+        const int saved = errno;
+
+        door->answered = parked;
+        sluice_priv_count(&q->counters->wakes);
+        if (!(parked & SLUICE_LAYOUT_BY_FIFO))
+                sluice_priv_futex_wake(word);
+        else if (q->peer_fd >= 0)
+                sluice_priv_fifo_ring(q->peer_fd);
+        errno = saved;
+}
+
+/* The consumer sleeps on the header word that it waits for, which its
+ * parked word names. UNTRUSTED, hence masked: a wrong one wakes nobody. */
+static void producer_wake(void *handle, uint64_t parked)
+{
+        struct sluice_producer *p = handle;
+        const uint64_t at = (parked & ~SLUICE_LAYOUT_FLAGS) - SLUICE_LAYOUT_HEADER_BYTES;
+
+        wake(p->queue, &p->door, parked, sluice_priv_peer_word(p->ring, at & p->mask));
+}
+
+static void consumer_wake(void *handle, uint64_t parked)
+{
+        struct sluice_consumer *c = handle;
+
+        wake(c->queue, &c->door, parked, &c->own->position);
+}
+
+const struct sluice_priv_sleep sluice_priv_producer_sleep = { producer_wait, producer_check,
+                                                              producer_wake };
+const struct sluice_priv_sleep sluice_priv_consumer_sleep = { consumer_wait, consumer_check,
+                                                              consumer_wake };

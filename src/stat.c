@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Observers: they attach read-only, change nothing, and trust nothing.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+static const struct sluice_layout_consumer *consumer_of(const struct sluice_priv_segment *s)
+{
+        return (const void *)((const unsigned char *)s->mem + s->shape.consumer);
+}
+
+static const struct sluice_layout_producer *producer_of(const struct sluice_priv_segment *s)
+{
+        return (const void *)((const unsigned char *)s->mem + s->shape.producer);
+}
+
+static const unsigned char *ring_of(const struct sluice_priv_segment *s)
+{
+        return (const unsigned char *)s->mem + s->shape.ring;
+}
+
+static void endpoint_read(struct sluice_endpoint_stat *e, const struct sluice_layout_door *door,
+                          const struct sluice_layout_counters *counters, int held)
+{
+        const uint64_t state = sluice_priv_load_relaxed(&door->state);
+
+        e->held = held > 0;
+        e->attaches = state / SLUICE_LAYOUT_EPOCH;
+        e->closed = (state & SLUICE_LAYOUT_CLOSED) != 0;
+        e->asleep = (sluice_priv_load_relaxed(&door->parked) & SLUICE_LAYOUT_PARKED) != 0;
+        e->stalls = sluice_priv_load_relaxed(&counters->stalls);
+        e->parks = sluice_priv_load_relaxed(&counters->parks);
+        e->wakes = sluice_priv_load_relaxed(&counters->wakes);
+        e->pid = (int64_t)sluice_priv_load_relaxed(&counters->pid);
+}
+
+/* Both ends of a queue in motion: each try takes the consumer's position
+ * first, so that the producer's cannot lie behind it; a producer that
+ * laps the walk meanwhile costs another try. */
+static int positions_read(struct sluice_priv_found *consumer, struct sluice_priv_found *producer,
+                          const struct sluice_priv_segment *s)
+{
+        for (int tries = 0; tries < 100; tries++) {
+                if (sluice_priv_consumer_find(consumer, consumer_of(s), &s->shape) != 0)
+                        continue;
+                if (sluice_priv_producer_find(producer, producer_of(s), ring_of(s),
+                                              consumer->position, &s->shape) == 0)
+                        return 0;
+        }
+        return -EBADMSG;
+}
+
+static void segment_read(struct sluice_queue_stat *st, const struct sluice_priv_segment *s)
+{
+        const struct sluice_layout_header *h = s->mem;
+
+        memcpy(st->name, h->name, sizeof st->name);
+        st->name[sizeof st->name - 1] = '\0'; /* UNTRUSTED */
+        st->capacity = s->shape.capacity;
+        st->record_align = (uint32_t)s->shape.unit;
+        st->mode = (mode_t)(s->ds.shm_perm.mode & 0777);
+        st->uid = s->ds.shm_perm.uid;
+        st->gid = s->ds.shm_perm.gid;
+        st->key = s->key;
+        st->shmid = s->shmid;
+        st->semid = s->semid;
+        st->max_len = s->shape.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
+        st->attached = s->ds.shm_nattch;
+        st->generation = h->generation;
+        st->created_s = (int64_t)s->ds.shm_ctime;
+}
+
+static int stat_read(struct sluice_queue_stat *st, const struct sluice_priv_segment *s)
+{
+        struct sluice_priv_found consumer, producer;
+        const int p = sluice_priv_role_held(s->semid, SLUICE_PRIV_ROLE_PRODUCER);
+        const int c = sluice_priv_role_held(s->semid, SLUICE_PRIV_ROLE_CONSUMER);
+        const int r = p < 0 ? p : c < 0 ? c : positions_read(&consumer, &producer, s);
+
+        memset(st, 0, sizeof *st);
+        if (r)
+                return r == -EIDRM ? -ENOENT : r;
+        segment_read(st, s);
+        endpoint_read(&st->producer, &producer_of(s)->door, &producer_of(s)->counters, p);
+        endpoint_read(&st->consumer, &consumer_of(s)->door, &consumer_of(s)->counters, c);
+        st->high_water = sluice_priv_load_relaxed(&producer_of(s)->counters.high_water);
+        st->producer.position = producer.position;
+        st->producer.messages = producer.messages;
+        st->consumer.position = consumer.position;
+        st->consumer.messages = consumer.messages;
+        st->used = producer.position - consumer.position;
+        st->pending = producer.messages - consumer.messages;
+        return 0;
+}
+
+static int find(struct sluice_priv_segment *s, const char *name)
+{
+        struct sluice_priv_place place;
+        struct sluice_priv_name n;
+        int r = sluice_priv_name_parse(&n, name);
+
+        if (r)
+                return r;
+        r = sluice_priv_place_open(&place, &n);
+        place.any_owner = true;
+        if (r == 0)
+                r = sluice_priv_segment_find(s, &place, true);
+        sluice_priv_place_close(&place);
+        return r;
+}
+
+int sluice_stat(const char *name, struct sluice_queue_stat *st)
+{
+        const int saved = errno;
+        struct sluice_priv_segment s;
+        int r = find(&s, name);
+
+        if (r == 0) {
+                r = stat_read(st, &s);
+                sluice_priv_segment_unmap(&s);
+        }
+        errno = saved;
+        return r;
+}
+
+/* The segment in one slot of the kernel's table, if it is a queue. Its
+ * own word for its name counts only if that name leads back to it. */
+static int stat_slot(struct sluice_queue_stat *st, int slot)
+{
+        struct sluice_priv_segment s = { 0 }, named;
+        const int shmid = shmctl(slot, SHM_STAT, &s.ds);
+        int r;
+
+        if (shmid < 0)
+                return -errno;
+        s.key = s.ds.shm_perm.__key;
+        if (s.key == IPC_PRIVATE)
+                return -ENOENT;
+        r = sluice_priv_segment_map(&s, shmid, true);
+        if (r)
+                return r;
+        s.semid = semget(s.key, 0, 0);
+        r = s.semid < 0 ? -errno : stat_read(st, &s);
+        sluice_priv_segment_unmap(&s);
+        if (r)
+                return r;
+        r = find(&named, st->name);
+        if (r)
+                return r;
+        sluice_priv_segment_unmap(&named);
+        return named.shmid == shmid ? 0 : -ENOENT;
+}
+
+int sluice_list(sluice_list_fn *fn, void *ctx)
+{
+        const int saved = errno;
+        struct shm_info info;
+        const int slots = shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&info);
+        struct sluice_queue_stat st;
+        int n = 0, r = slots < 0 ? -errno : 0;
+
+        for (int slot = 0; r == 0 && slot <= slots; slot++) {
+                if (stat_slot(&st, slot) != 0)
+                        continue;
+                r = fn(ctx, &st);
+                n++;
+        }
+        errno = saved;
+        return r ? r : n;
+}
+
+/* ---- Dump --------------------------------------------------------- */
+
+/* Where the oldest message now begins, if that lies beyond position. */
+static uint64_t overtaken(const struct sluice_priv_segment *s, uint64_t position)
+{
+        const uint64_t now = sluice_priv_load_acquire(&consumer_of(s)->position) &
+                             ~SLUICE_LAYOUT_FLAGS & ~(s->shape.unit - 1);
+
+        return (int64_t)(now - position) > 0 ? now : position;
+}
+
+/* The record at *position into m and copy. 1: shown, 0: try where
+ * *position now points, -ENODATA: nothing there, -EBADMSG. */
+static int dump_one(const struct sluice_priv_segment *s, uint64_t *position, uint64_t end,
+                    unsigned char *copy, struct sluice_message *m)
+{
+        const uint64_t mask = s->shape.capacity - 1, off = *position & mask;
+        const uint64_t word = sluice_priv_load_acquire(sluice_priv_peer_word(ring_of(s), off));
+        const uint64_t len = sluice_priv_header_len(word), kind = word & SLUICE_LAYOUT_KIND;
+        const uint64_t bytes = sluice_priv_record_bytes(len, s->shape.unit - 1);
+        uint64_t now;
+
+        if (bytes <= mask + 1 - off && kind == SLUICE_LAYOUT_DATA)
+                sluice_priv_copy_out(copy, ring_of(s) + off + SLUICE_LAYOUT_HEADER_BYTES,
+                                     (size_t)len);
+        sluice_priv_fence_full(); /* the copy before the look at the position */
+        now = overtaken(s, *position);
+        if (now != *position) {
+                *position = now;
+                return 0;
+        }
+        if (word == 0 || word == SLUICE_LAYOUT_END)
+                return -ENODATA;
+        if (kind == SLUICE_LAYOUT_END || kind == 0 || bytes > mask + 1 - off ||
+            bytes > end - *position)
+                return -EBADMSG;
+        m->data = copy;
+        m->len = (size_t)len;
+        m->tag = (uint32_t)(word >> 32);
+        m->position = *position;
+        *position += bytes;
+        return kind == SLUICE_LAYOUT_DATA;
+}
+
+/* Only what was published when we began: a live queue has no end. */
+static ssize_t dump(const struct sluice_priv_segment *s, sluice_handler *fn, void *ctx)
+{
+        struct sluice_priv_found consumer, producer;
+        int r = positions_read(&consumer, &producer, s);
+        uint64_t position = consumer.position;
+        unsigned char *copy;
+        ssize_t n = 0;
+
+        if (r)
+                return r;
+        copy = malloc((size_t)s->shape.capacity);
+        if (!copy)
+                return -ENOMEM;
+        while (r == 0 && (int64_t)(producer.position - position) > 0) {
+                struct sluice_message m;
+
+                r = dump_one(s, &position, producer.position, copy, &m);
+                if (r == 1) {
+                        r = fn(ctx, &m);
+                        n++;
+                }
+        }
+        free(copy);
+        return r && r != -ENODATA ? r : n;
+}
+
+ssize_t sluice_dump(const char *name, sluice_handler *fn, void *ctx)
+{
+        const int saved = errno;
+        struct sluice_priv_segment s;
+        ssize_t r = find(&s, name);
+
+        if (r == 0) {
+                r = dump(&s, fn, ctx);
+                sluice_priv_segment_unmap(&s);
+        }
+        errno = saved;
+        return r;
+}
