@@ -191,15 +191,17 @@ static inline int sluice_priv_consumer_find(struct sluice_priv_found *f,
 }
 
 /* Walks from the slot in force to the first word that publishes nothing.
- * consumer is the released position: what is published lies less than a
- * capacity ahead of it. The walk ends there, whatever the ring holds. */
+ * consumer is the released position, read before: it may lie beyond the
+ * slot, when the producer was killed between publishing and telling, and
+ * is never further behind the end than the ring is long. The walk ends
+ * within one lap, whatever the ring holds. */
 static inline int sluice_priv_producer_find(struct sluice_priv_found *f,
                                             const struct sluice_layout_producer *p,
                                             const unsigned char *ring, uint64_t consumer,
                                             const struct sluice_priv_shape *s)
 {
         const uint64_t mask = s->capacity - 1;
-        uint64_t at[2];
+        uint64_t at[2], walked = 0;
 
         /* PROGRESS, reader's side. */
         at[0] = sluice_priv_load_acquire(&p->progress.slot[0].position);
@@ -211,19 +213,19 @@ static inline int sluice_priv_producer_find(struct sluice_priv_found *f,
                 const uint64_t off = f->position & mask;
                 uint64_t word, bytes;
 
-                if ((f->position & (s->unit - 1)) != 0 ||
-                    f->position - consumer > s->capacity - s->unit)
+                if ((f->position & (s->unit - 1)) != 0 || walked > s->capacity - s->unit)
                         return -EBADMSG;
                 /* SUCCEED; PUBLISH for an observer. */
                 word = sluice_priv_load_acquire(sluice_priv_peer_word(ring, off));
                 if (word == 0 || word == SLUICE_LAYOUT_END)
-                        return 0;
+                        return f->position - consumer > s->capacity - s->unit ? -EBADMSG : 0;
                 bytes = sluice_priv_record_bytes(sluice_priv_header_len(word), s->unit - 1);
                 if (bytes > s->capacity - off || (word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_END ||
                     (word & SLUICE_LAYOUT_KIND) == 0)
                         return -EBADMSG;
                 f->messages += (word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_DATA;
                 f->position += bytes;
+                walked += bytes;
         }
 }
 

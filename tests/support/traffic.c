@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "traffic.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUFFER = 4096 };
+
+static uint64_t mix(uint64_t x)
+{
+        x ^= x >> 30;
+        x *= UINT64_C(0xbf58476d1ce4e5b9);
+        x ^= x >> 27;
+        x *= UINT64_C(0x94d049bb133111eb);
+        return x ^ x >> 31;
+}
+
+uint64_t traffic_random(uint64_t *state)
+{
+        return mix(*state += UINT64_C(0x9e3779b97f4a7c15));
+}
+
+static uint64_t limit(const struct traffic *t)
+{
+        return t->max_len < BUFFER ? t->max_len : BUFFER;
+}
+
+/* Mostly short, sometimes as long as may be. */
+static size_t length_of(const struct traffic *t, uint64_t index)
+{
+        const uint64_t r = mix(t->seed ^ (index + 1) * UINT64_C(0x9e3779b97f4a7c15));
+        const uint64_t most = limit(t), usual = most < 120 ? most : 120;
+
+        return (size_t)((r & 63) == 0 ? (r >> 8) % (most + 1) : (r >> 8) % (usual + 1));
+}
+
+static uint64_t word_of(const struct traffic *t, uint64_t index, size_t i)
+{
+        return mix(t->seed + index * UINT64_C(0x2545f4914f6cdd1d) + i);
+}
+
+static void fill(const struct traffic *t, uint64_t index, unsigned char *to, size_t len)
+{
+        for (size_t i = 0; i < len; i += 8) {
+                const uint64_t word = word_of(t, index, i);
+
+                memcpy(to + i, &word, len - i < 8 ? len - i : 8);
+        }
+}
+
+static bool check(const struct traffic *t, const void *data, size_t len, uint32_t tag)
+{
+        const size_t expect = length_of(t, t->index);
+
+        if (len != expect || (tag != 0 && tag != (uint32_t)t->index)) {
+                fprintf(stderr, "message %llu: length %zu, not %zu, tag %u\n",
+                        (unsigned long long)t->index, len, expect, (unsigned)tag);
+                return false;
+        }
+        for (size_t i = 0; i < len; i += 8) {
+                const uint64_t word = word_of(t, t->index, i);
+
+                if (memcmp((const unsigned char *)data + i, &word, len - i < 8 ? len - i : 8)) {
+                        fprintf(stderr, "message %llu: wrong bytes at %zu of %zu\n",
+                                (unsigned long long)t->index, i, len);
+                        return false;
+                }
+        }
+        return true;
+}
+
+/* Reserves a little more than needed, now and then aborts first. */
+static int put_staged(struct traffic *t, struct sluice_producer *p, uint64_t index,
+                      sluice_deadline until)
+{
+        const size_t len = length_of(t, index);
+        const size_t more = (size_t)(traffic_random(&t->random) % 9);
+        void *payload;
+        int r = sluice_reserve(p, len + more <= limit(t) ? len + more : len, &payload, until);
+
+        if (r == 0 && traffic_random(&t->random) % 16 == 0) {
+                memset(payload, 0xff, len);
+                sluice_abort(p);
+                r = sluice_reserve(p, len, &payload, until);
+        }
+        if (r)
+                return r;
+        fill(t, index, payload, len);
+        sluice_set_tag(p, (uint32_t)index);
+        return sluice_stage(p, len);
+}
+
+static int send_batch(struct traffic *t, struct sluice_producer *p, uint64_t end,
+                      sluice_deadline until)
+{
+        const uint64_t want = 1 + traffic_random(&t->random) % 8;
+        uint64_t n = 0;
+        int r = 0;
+
+        while (r == 0 && n < want && t->index + n < end) {
+                r = put_staged(t, p, t->index + n, n == 0 ? until : SLUICE_NOW);
+                n += r == 0;
+        }
+        if (n == 0)
+                return r;
+        r = sluice_publish(p);
+        t->index += r == 0 ? n : 0;
+        return r;
+}
+
+static int send_pieces(struct traffic *t, struct sluice_producer *p, sluice_deadline until)
+{
+        unsigned char buffer[BUFFER];
+        const size_t len = length_of(t, t->index), cut = len / 3;
+        struct iovec iov[3] = { { buffer, cut }, { NULL, 0 }, { buffer + cut, len - cut } };
+        int r;
+
+        fill(t, t->index, buffer, len);
+        r = sluice_sendv(p, iov, 3, until);
+        t->index += r == 0;
+        return r;
+}
+
+int traffic_send(struct traffic *t, struct sluice_producer *p, uint64_t end, sluice_deadline until)
+{
+        unsigned char buffer[BUFFER];
+        const size_t len = length_of(t, t->index);
+        int r;
+
+        switch (traffic_random(&t->random) % 4) {
+        case 0:
+                return send_batch(t, p, end, until);
+        case 1:
+                return send_pieces(t, p, until);
+        default:
+                fill(t, t->index, buffer, len);
+                r = sluice_send(p, buffer, len, until);
+                t->index += r == 0;
+                return r;
+        }
+}
+
+static int recv_several(struct traffic *t, struct sluice_consumer *c, sluice_deadline until)
+{
+        const uint64_t want = 1 + traffic_random(&t->random) % 4;
+        struct sluice_message m;
+        uint64_t n = 0;
+        int r = 0;
+
+        while (n < want) {
+                r = sluice_peek(c, &m, n == 0 ? until : SLUICE_NOW);
+                if (r)
+                        break;
+                if (!check(t, m.data, m.len, m.tag))
+                        return 1;
+                t->index++;
+                n++;
+                sluice_advance(c);
+        }
+        return n == 0 ? r : sluice_release(c);
+}
+
+static int handle(void *ctx, const struct sluice_message *m)
+{
+        struct traffic *t = ctx;
+
+        if (!check(t, m->data, m->len, m->tag))
+                return -EILSEQ;
+        t->index++;
+        return 0;
+}
+
+int traffic_recv(struct traffic *t, struct sluice_consumer *c, sluice_deadline until)
+{
+        unsigned char buffer[BUFFER];
+        struct sluice_message m;
+        ssize_t n;
+        int r;
+
+        switch (traffic_random(&t->random) % 4) {
+        case 0:
+                return recv_several(t, c, until);
+        case 1:
+                n = sluice_recv(c, buffer, sizeof buffer, until);
+                if (n < 0)
+                        return (int)n;
+                if (!check(t, buffer, (size_t)n, 0))
+                        return 1;
+                t->index++;
+                return 0;
+        case 2:
+                n = sluice_drain(c, handle, t, 8);
+                if (n != 0)
+                        return n == -EILSEQ ? 1 : n < 0 ? (int)n : 0;
+                /* fall through */
+        default:
+                r = sluice_peek(c, &m, until);
+                if (r)
+                        return r;
+                if (!check(t, m.data, m.len, m.tag))
+                        return 1;
+                t->index++;
+                return sluice_release(c);
+        }
+}
+
+uint64_t traffic_scale(uint64_t n)
+{
+        const char *percent = getenv("STRESS_PERCENT");
+        const uint64_t scaled = percent ? n * strtoull(percent, NULL, 10) / 100 : n;
+
+        return scaled ? scaled : 1;
+}
+
+uint64_t traffic_seed(int argc, char **argv)
+{
+        const uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0)
+                                       : (uint64_t)sluice_now_ns();
+
+        printf("seed %llu (give it as the argument to repeat this run)\n",
+               (unsigned long long)seed);
+        fflush(stdout);
+        return seed;
+}
