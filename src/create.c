@@ -65,8 +65,10 @@ static int roles_make(key_t key, mode_t mode, int *semid, bool *made)
         *made = *semid >= 0;
         if (*made)
                 return 0;
-        if (errno != EEXIST)
+        if (errno != EEXIST) {
+                sluice_priv_limit_note(SLUICE_PRIV_SEMGET, errno, 0);
                 return -errno;
+        }
         *semid = semget(key, 0, 0);
         arg.buf = &ds;
         if (*semid < 0 || semctl(*semid, 0, IPC_STAT, arg) != 0)
@@ -199,6 +201,7 @@ static int segment_make(const struct sluice_priv_place *place, key_t key,
         if (shmid < 0) {
                 if (errno == EEXIST)
                         return -EAGAIN;
+                sluice_priv_limit_note(SLUICE_PRIV_SHMGET, errno, bytes);
                 return errno == EINVAL ? -EFBIG : -errno; /* kernel.shmmax */
         }
         mem = shmat(shmid, NULL, 0);
@@ -320,8 +323,13 @@ static int create(const char *name, const struct sluice_options *options)
 
 int sluice_create(const char *name, const struct sluice_options *options)
 {
-        const int saved = errno, r = create(name, options);
+        const int saved = errno;
+        int r;
 
+        sluice_priv_limit_forget();
+        r = create(name, options);
+        if (r == -EMFILE || r == -ENFILE)
+                sluice_priv_limit_note(SLUICE_PRIV_FD, -r, 0);
         errno = saved;
         return r;
 }

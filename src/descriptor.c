@@ -20,7 +20,7 @@ int sluice_consumer_fd(struct sluice_consumer *c)
 {
         const struct sluice_priv_queue *q = c->queue;
 
-        if (!q || q->own_fd < 0)
+        if (!q || !q->by_fifo)
                 return c->err ? c->err : -EINVAL;
         return q->own_fd;
 }
@@ -29,7 +29,7 @@ int sluice_producer_fd(struct sluice_producer *p)
 {
         const struct sluice_priv_queue *q = p->queue;
 
-        if (!q || q->own_fd < 0)
+        if (!q || !q->by_fifo)
                 return p->err ? p->err : -EINVAL;
         return q->own_fd;
 }

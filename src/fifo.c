@@ -4,6 +4,11 @@
  * open for reading and writing, so that a write never raises SIGPIPE,
  * and so that its death is a hang-up at the other end. A byte in a pipe
  * means "look", nothing more: a stale or a foreign one does no harm.
+ *
+ * It also locks that pipe, through a descriptor that exec closes: a role
+ * whose semaphore is held and whose pipe is not locked belongs to a
+ * process that has become another program. (The semaphore alone would
+ * outlive exec; the lock alone would live on in a child.)
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -119,6 +124,29 @@ void sluice_priv_fifo_drain(int fd)
                 if (n < (ssize_t)sizeof bytes)
                         return;
         }
+}
+
+static struct flock whole_byte(void)
+{
+        const struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+
+        return lock;
+}
+
+int sluice_priv_fifo_lock(int fd)
+{
+        struct flock lock = whole_byte();
+
+        if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+                return 0;
+        return errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
+}
+
+bool sluice_priv_fifo_locked(int fd)
+{
+        struct flock lock = whole_byte();
+
+        return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
 bool sluice_priv_fifo_gone(int fd)

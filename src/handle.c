@@ -123,7 +123,7 @@ struct sluice_priv_queue *sluice_priv_queue_new(void *handle, int role,
                 return NULL;
         q->handle = handle;
         q->role = role;
-        q->wake = o->wake;
+        q->by_fifo = o->wake == SLUICE_WAKE_FIFO;
         q->own_fd = q->peer_fd = q->keeper_fd = q->interrupt_fd = q->dirfd = -1;
         q->spin_ns = o->spin_ns == SLUICE_SPIN_DEFAULT ? SPIN_DEFAULT_NS : o->spin_ns;
         if (q->spin_ns == SLUICE_SPIN_NONE || one_cpu_only())
@@ -150,22 +150,46 @@ static int open_pipes(struct sluice_priv_queue *q, const struct sluice_priv_plac
         const mode_t mode = q->segment.ds.shm_perm.mode;
 
         if (place->dirfd < 0)
-                return q->wake == SLUICE_WAKE_FIFO ? -EOPNOTSUPP : 0;
+                return q->by_fifo ? -EOPNOTSUPP : 0;
         q->peer_fd = sluice_priv_fifo_open(
                 place, consumer ? SLUICE_PRIV_WRITABLE : SLUICE_PRIV_READABLE, O_RDWR, mode);
         if (q->peer_fd < 0)
                 return q->peer_fd;
-        if (q->wake != SLUICE_WAKE_FIFO)
-                return 0;
         q->own_fd = sluice_priv_fifo_open(
                 place, consumer ? SLUICE_PRIV_READABLE : SLUICE_PRIV_WRITABLE, O_RDONLY, mode);
-        if (q->own_fd < 0)
-                return q->own_fd;
+        if (q->own_fd < 0 || !q->by_fifo)
+                return q->own_fd < 0 ? q->own_fd : 0;
         q->interrupt_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         if (q->interrupt_fd < 0)
                 return -errno;
         q->dirfd = fcntl(place->dirfd, F_DUPFD_CLOEXEC, 0);
         return q->dirfd < 0 ? -errno : 0;
+}
+
+/* The last holder of the role could not lock its pipe, because a child
+ * that was made without fork(3) still held its predecessor's. */
+static bool holder_unlocked(const struct sluice_priv_queue *q)
+{
+        const unsigned char *base = q->segment.mem;
+        const struct sluice_layout_consumer *c = (const void *)(base + q->segment.shape.consumer);
+        const struct sluice_layout_producer *p = (const void *)(base + q->segment.shape.producer);
+        const struct sluice_layout_door *door =
+                q->role == SLUICE_PRIV_ROLE_PRODUCER ? &p->door : &c->door;
+
+        return (sluice_priv_load_acquire(&door->state) & SLUICE_LAYOUT_UNLOCKED) != 0;
+}
+
+/* The lock comes first: whoever finds the role held and the pipe not
+ * locked has not met somebody who is just opening or closing. */
+static int take_role(struct sluice_priv_queue *q)
+{
+        int r;
+
+        q->locked = q->peer_fd >= 0 && sluice_priv_fifo_lock(q->peer_fd) == 0;
+        r = sluice_priv_role_take(q->segment.semid, q->role);
+        if (r == -EBUSY && q->locked && !holder_unlocked(q))
+                r = sluice_priv_role_take_over(q->segment.semid, q->role);
+        return r;
 }
 
 /* Maps the queue and takes the role: from here on the half is ours. */
@@ -182,13 +206,14 @@ static int open_role(struct sluice_priv_queue *q, const struct sluice_priv_place
         if (r)
                 return r;
         q->named = true;
-        r = sluice_priv_role_take(q->segment.semid, q->role);
+        r = take_role(q);
         return r == -EIDRM ? -ENOENT : r;
 }
 
 static uint64_t own_state(const struct sluice_priv_queue *q)
 {
-        return q->membarrier ? SLUICE_LAYOUT_FENCELESS : 0;
+        return (q->membarrier ? SLUICE_LAYOUT_FENCELESS : 0) |
+               (q->locked ? 0 : SLUICE_LAYOUT_UNLOCKED);
 }
 
 /* Lets the handle sleep and wake. */
@@ -257,6 +282,7 @@ static int open_endpoint(void *handle, int role, const char *name,
         struct sluice_options o;
         int r = sluice_priv_options_read(&o, options);
 
+        sluice_priv_limit_forget();
         if (r == 0)
                 r = sluice_priv_name_parse(&n, name);
         if (r == 0 && (o.flags & SLUICE_CREATE)) {
@@ -279,6 +305,8 @@ static int open_endpoint(void *handle, int role, const char *name,
         sluice_priv_place_close(&place);
         if (r)
                 sluice_priv_queue_free(q);
+        if (r == -EMFILE || r == -ENFILE)
+                sluice_priv_limit_note(SLUICE_PRIV_FD, -r, 0);
         return r;
 }
 

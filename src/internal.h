@@ -57,6 +57,9 @@ int sluice_priv_fifo_open(const struct sluice_priv_place *place, const char *whi
                           mode_t mode);
 void sluice_priv_fifo_ring(int fd);
 void sluice_priv_fifo_drain(int fd);
+/* A lock that exec gives back and fork does not share: 0, or -EBUSY. */
+int sluice_priv_fifo_lock(int fd);
+bool sluice_priv_fifo_locked(int fd);
 bool sluice_priv_fifo_gone(int fd);
 
 /* ---- role.c: who holds what --------------------------------------- */
@@ -71,6 +74,8 @@ enum {
 /* -EBUSY: held. -EIDRM: the set is gone. */
 int sluice_priv_role_take(int semid, int role);
 void sluice_priv_role_give(int semid, int role);
+/* Takes a role away from a process that has become another program. */
+int sluice_priv_role_take_over(int semid, int role);
 /* 1: held, 0: free, -EIDRM, -EACCES. */
 int sluice_priv_role_held(int semid, int role);
 
@@ -89,6 +94,14 @@ int sluice_priv_segment_find(struct sluice_priv_segment *s, const struct sluice_
 int sluice_priv_segment_map(struct sluice_priv_segment *s, int shmid, bool read_only);
 void sluice_priv_segment_unmap(struct sluice_priv_segment *s);
 int sluice_priv_prepare_pages(void *mem, size_t bytes, unsigned flags);
+
+/* ---- limit.c: which limit was reached ----------------------------- */
+
+enum sluice_priv_call { SLUICE_PRIV_SHMGET, SLUICE_PRIV_SEMGET, SLUICE_PRIV_MLOCK, SLUICE_PRIV_FD };
+
+void sluice_priv_limit_forget(void);
+/* After a failed call, which left err (positive). bytes: as asked for. */
+void sluice_priv_limit_note(enum sluice_priv_call call, int err, size_t bytes);
 
 /* ---- options ------------------------------------------------------ */
 
@@ -109,9 +122,10 @@ struct sluice_priv_queue {
         const struct sluice_layout_door *peer_door;
         struct sluice_layout_counters *counters;
 
-        int wake;        /* SLUICE_WAKE_* of this endpoint */
-        int own_fd;      /* the pipe that this endpoint sleeps on, or -1 */
-        int peer_fd;     /* the pipe that wakes the peer, or -1 */
+        bool by_fifo;    /* sleeps on own_fd, not by futex */
+        bool locked;     /* peer_fd bears our lock */
+        int own_fd;      /* the pipe that wakes us and that the peer locks, or -1 */
+        int peer_fd;     /* the pipe that wakes the peer and that we lock, or -1 */
         int keeper_fd;   /* holds our own pipe open while there is no peer, or -1 */
         int interrupt_fd; /* eventfd beside own_fd, or -1 */
         sluice_word interrupt; /* 1: the next wait is to return -ECANCELED; a futex */

@@ -122,7 +122,7 @@ bool sluice_priv_park(struct sluice_priv_queue *q, const struct sluice_priv_awai
         /* DOOR, sleeper. Relaxed: the barrier orders it. */
         sluice_priv_store_relaxed(&q->own_door->parked,
                                   (a->position & ~SLUICE_LAYOUT_FLAGS) | SLUICE_LAYOUT_PARKED |
-                                          (q->own_fd >= 0 ? SLUICE_LAYOUT_BY_FIFO : 0));
+                                          (q->by_fifo ? SLUICE_LAYOUT_BY_FIFO : 0));
         sleeper_barrier(q);
         return !is_ready(a, &value);
 }
@@ -185,7 +185,7 @@ void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present)
         const struct sluice_priv_name nowhere = { 0 };
         struct sluice_priv_place place = { .name = &nowhere, .dirfd = q->dirfd };
 
-        if (q->own_fd < 0 || peer_present == (q->keeper_fd < 0))
+        if (!q->by_fifo || peer_present == (q->keeper_fd < 0))
                 return;
         if (peer_present) {
                 close(q->keeper_fd);
@@ -206,9 +206,11 @@ void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present)
 /* ---- Is anybody there? -------------------------------------------- */
 
 /*
- * Death is: the role is free, and its last holder has not closed. The
- * state word changes with every holder, so when it is the same before
- * and after the semaphore was seen free, that holder is gone.
+ * Death is: the role is free, or held by a process that has become
+ * another program (fifo.c), and its last holder has not closed. The
+ * state word changes with every holder and every close, so when it is
+ * the same before and after the role was seen deserted, it was that
+ * holder that is gone.
  */
 int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
 {
@@ -222,6 +224,9 @@ int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
                 return 0;
         before = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
         held = sluice_priv_role_held(q->segment.semid, role);
+        if (held > 0 && q->own_fd >= 0 && !(before & SLUICE_LAYOUT_UNLOCKED) &&
+            !sluice_priv_fifo_locked(q->own_fd))
+                held = 0;
         after = sluice_priv_load_acquire(&q->peer_door->state);
         q->check_due = false;
         *present = held > 0;
@@ -282,7 +287,7 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
         bool present;
         int r = 0;
 
-        if (q->own_fd >= 0)
+        if (q->by_fifo)
                 sluice_priv_fifo_drain(q->own_fd);
         if (!sluice_priv_park(q, a)) {
                 sluice_priv_unpark(q);
@@ -292,7 +297,7 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
                 int64_t slice = now + (must_slice_short(q) ? SHORT_SLICE_NS : q->slice_ns);
                 uint64_t value;
 
-                if (q->check_due || now - q->checked_ns >= q->slice_ns || q->own_fd >= 0) {
+                if (q->check_due || now - q->checked_ns >= q->slice_ns || q->by_fifo) {
                         q->checked_ns = now;
                         r = sluice_priv_peer_check(q, &present);
                         if (r)
@@ -308,7 +313,7 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
                 if (slice > until)
                         slice = until;
                 sluice_priv_count(&q->counters->parks);
-                if (q->own_fd >= 0)
+                if (q->by_fifo)
                         pipe_sleep(q, now, slice);
                 else
                         sluice_priv_futex_sleep(q, a->word, (uint32_t)value, now, slice);

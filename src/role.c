@@ -26,6 +26,19 @@ int sluice_priv_role_take(int semid, int role)
         return errno == EINVAL ? -EIDRM : -errno;
 }
 
+/* Setting a semaphore clears what every process would undo to it. */
+int sluice_priv_role_take_over(int semid, int role)
+{
+        union {
+                int val;
+                struct semid_ds *buf;
+        } arg = { .val = 0 };
+
+        if (semctl(semid, role, SETVAL, arg) != 0)
+                return errno == EINVAL ? -EIDRM : -errno;
+        return sluice_priv_role_take(semid, role);
+}
+
 void sluice_priv_role_give(int semid, int role)
 {
         struct sembuf op = { (unsigned short)role, -1, IPC_NOWAIT | SEM_UNDO };

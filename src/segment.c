@@ -127,7 +127,11 @@ int sluice_priv_prepare_pages(void *mem, size_t bytes, unsigned flags)
                 for (size_t i = 0; i < bytes; i += SLUICE_LAYOUT_PAGE)
                         (void)byte[i]; /* a kernel before 5.14 */
         }
-        if ((flags & SLUICE_LOCK) && mlock(mem, bytes) != 0)
-                return -errno;
+        if ((flags & SLUICE_LOCK) && mlock(mem, bytes) != 0) {
+                const int err = errno;
+
+                sluice_priv_limit_note(SLUICE_PRIV_MLOCK, err, bytes);
+                return err == EPERM || err == EAGAIN ? -ENOMEM : -err;
+        }
         return 0;
 }

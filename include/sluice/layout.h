@@ -95,6 +95,7 @@ struct sluice_layout_door {
 #define SLUICE_LAYOUT_CLOSED UINT64_C(2)    /* ... and has left it in order */
 #define SLUICE_LAYOUT_FENCELESS UINT64_C(4) /* DOOR: the sleeper has to call membarrier */
 #define SLUICE_LAYOUT_MUTE UINT64_C(8)      /* never wakes anybody: the peer sleeps in short slices */
+#define SLUICE_LAYOUT_UNLOCKED UINT64_C(16) /* holds no lock on its pipe: exec is not noticed */
 
 /* Flag of the consumer's position: it has closed. */
 #define SLUICE_LAYOUT_POSITION_CLOSED UINT64_C(1)

@@ -53,7 +53,7 @@ extern "C" {
 
 enum {
         SLUICE_PREFAULT = 1, /* touch every page now, not in the first lap */
-        SLUICE_LOCK = 2,     /* mlock: never paged out; -EPERM, -ENOMEM: RLIMIT_MEMLOCK */
+        SLUICE_LOCK = 2,     /* mlock: never paged out; -ENOMEM: RLIMIT_MEMLOCK */
         SLUICE_HUGETLB = 4,  /* create: huge pages; -ENOMEM: vm.nr_hugepages */
         SLUICE_CREATE = 8,   /* open: create the queue if there is none */
         SLUICE_ANY_OWNER = 16 /* key: queues: accept a segment of another user */
@@ -239,6 +239,12 @@ SLUICE_API ssize_t sluice_dump(const char *name, sluice_handler *fn, void *ctx);
 /* What an error of this library means and what to do, in a sentence.
  * Never NULL; constant storage. err: negative, as returned. */
 SLUICE_API const char *sluice_strerror(int err);
+
+/* After -ENOSPC, -ENOMEM, -EFBIG, -EMFILE, -ENFILE or -EPERM of create or
+ * open: which limit of the system this thread has run into, and where it
+ * is set; "" when it was none. Valid until the thread's next create or
+ * open. */
+SLUICE_API const char *sluice_limit(void);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT */
+/* sluice ls, stat, dump, rm: look at queues, show what waits, remove. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+#define PREVIEW_BYTES 60 /* of a message in dump */
+
+/* stdout is the result: it must have been written. */
+static int finish(const struct cli *c, int code)
+{
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return code;
+        if (errno == EPIPE)
+                return CLI_STDOUT;
+        return cli_fail_io(c, "write to stdout", errno);
+}
+
+static const char *role_state(const struct sluice_endpoint_stat *e)
+{
+        if (e->held)
+                return e->asleep ? "asleep" : "held";
+        if (e->attaches == 0)
+                return "never";
+        return e->closed ? "closed" : "died";
+}
+
+/* The name that others have put into their memory. */
+static size_t name_len(const struct sluice_queue_stat *st)
+{
+        return strnlen(st->name, sizeof st->name);
+}
+
+static const char *owner_name(uid_t uid, char number[24])
+{
+        const struct passwd *const user = getpwuid(uid);
+
+        snprintf(number, 24, "%lu", (unsigned long)uid);
+        return user ? user->pw_name : number;
+}
+
+/* ---- JSON --------------------------------------------------------- */
+
+static void json_string(const char *key, const char *bytes, size_t len)
+{
+        printf("\"%s\": ", key);
+        cli_put_json(stdout, bytes, len);
+        /* Nothing is lost of what is no UTF-8. */
+        if (!cli_is_utf8(bytes, len)) {
+                printf(", \"%s_hex\": \"", key);
+                cli_put_hex(stdout, bytes, len);
+                putchar('"');
+        }
+}
+
+static void json_endpoint(const char *key, const struct sluice_endpoint_stat *e)
+{
+        printf(",\n  \"%s\": {\"state\": \"%s\", \"held\": %s, \"closed\": %s, \"asleep\": %s, "
+               "\"position\": %llu, \"messages\": %llu, \"attaches\": %llu, \"stalls\": %llu, "
+               "\"parks\": %llu, \"wakes\": %llu, \"pid\": %lld}",
+               key, role_state(e), e->held ? "true" : "false", e->closed ? "true" : "false",
+               e->asleep ? "true" : "false", (unsigned long long)e->position,
+               (unsigned long long)e->messages, (unsigned long long)e->attaches,
+               (unsigned long long)e->stalls, (unsigned long long)e->parks,
+               (unsigned long long)e->wakes, (long long)e->pid);
+}
+
+static void json_queue(const struct sluice_queue_stat *st)
+{
+        char number[24];
+        const char *const owner = owner_name(st->uid, number);
+
+        fputs(" {", stdout);
+        json_string("name", st->name, name_len(st));
+        fputs(", ", stdout);
+        json_string("owner", owner, strlen(owner));
+        printf(",\n  \"uid\": %lu, \"gid\": %lu, \"mode\": \"%04o\", \"key\": \"0x%08x\", "
+               "\"shmid\": %d, \"semid\": %d, \"attached\": %llu, \"generation\": %llu, "
+               "\"created\": %lld,\n",
+               (unsigned long)st->uid, (unsigned long)st->gid, (unsigned)st->mode & 0777u,
+               (unsigned)st->key, st->shmid, st->semid, (unsigned long long)st->attached,
+               (unsigned long long)st->generation, (long long)st->created_s);
+        printf("  \"capacity\": %llu, \"align\": %u, \"longest\": %llu, \"used\": %llu, "
+               "\"pending\": %llu, \"high_water\": %llu",
+               (unsigned long long)st->capacity, st->record_align, (unsigned long long)st->max_len,
+               (unsigned long long)st->used, (unsigned long long)st->pending,
+               (unsigned long long)st->high_water);
+        json_endpoint("producer", &st->producer);
+        json_endpoint("consumer", &st->consumer);
+        putchar('}');
+}
+
+/* ---- ls ----------------------------------------------------------- */
+
+struct listing {
+        struct sluice_queue_stat *queue;
+        size_t count, room;
+};
+
+static int list_one(void *context, const struct sluice_queue_stat *st)
+{
+        struct listing *const l = context;
+
+        if (l->count == l->room) {
+                const size_t room = l->room ? l->room * 2 : 16;
+                void *const bigger = realloc(l->queue, room * sizeof *l->queue);
+
+                if (!bigger)
+                        return -ENOMEM;
+                l->queue = bigger;
+                l->room = room;
+        }
+        l->queue[l->count++] = *st;
+        return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+        const struct sluice_queue_stat *const x = a;
+        const struct sluice_queue_stat *const y = b;
+
+        return strncmp(x->name, y->name, sizeof x->name);
+}
+
+static int list_all(const struct cli *c, struct listing *l)
+{
+        const int r = sluice_list(list_one, l);
+
+        if (r < 0)
+                return cli_fail(c, r);
+        if (l->count > 1)
+                qsort(l->queue, l->count, sizeof *l->queue, by_name);
+        return 0;
+}
+
+static void show_row(const struct sluice_queue_stat *st)
+{
+        char used[16], capacity[16], number[24];
+
+        printf("%-8s  %-8s  %9llu  %5s  %8s  %-10s  %04o  ", role_state(&st->producer),
+               role_state(&st->consumer), (unsigned long long)st->pending,
+               cli_amount(used, (double)st->used), cli_amount(capacity, (double)st->capacity),
+               owner_name(st->uid, number), (unsigned)st->mode & 0777u);
+        cli_put_text(stdout, st->name, name_len(st));
+        putchar('\n');
+}
+
+int cli_ls(struct cli *c)
+{
+        struct listing l = { NULL, 0, 0 };
+        const int code = list_all(c, &l);
+
+        if (code == 0 && c->json)
+                putchar('[');
+        else if (code == 0 && l.count > 0)
+                puts("PRODUCER  CONSUMER    PENDING   USED  CAPACITY  OWNER       MODE  NAME");
+        for (size_t i = 0; code == 0 && i < l.count; i++) {
+                if (!c->json) {
+                        show_row(&l.queue[i]);
+                        continue;
+                }
+                fputs(i ? ",\n" : "\n", stdout);
+                json_queue(&l.queue[i]);
+        }
+        if (code == 0 && c->json)
+                puts("\n]");
+        free(l.queue);
+        return finish(c, code);
+}
+
+/* ---- stat --------------------------------------------------------- */
+
+static void show_endpoint(const char *role, const struct sluice_endpoint_stat *e)
+{
+        printf("%s    %s, %llu messages, position %llu\n", role, role_state(e),
+               (unsigned long long)e->messages, (unsigned long long)e->position);
+        printf("            opened %llu times, latest by pid %lld; waited %llu times, slept %llu, "
+               "woke the other %llu\n",
+               (unsigned long long)e->attaches, (long long)e->pid, (unsigned long long)e->stalls,
+               (unsigned long long)e->parks, (unsigned long long)e->wakes);
+}
+
+static void show_queue(const struct sluice_queue_stat *st)
+{
+        const time_t created = (time_t)st->created_s;
+        char when[40] = "?", number[24];
+        struct tm parts;
+
+        if (localtime_r(&created, &parts))
+                strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &parts);
+        fputs("name        ", stdout);
+        cli_put_text(stdout, st->name, name_len(st));
+        printf("\npending     %llu messages, %llu of %llu bytes (most ever %llu)\n",
+               (unsigned long long)st->pending, (unsigned long long)st->used,
+               (unsigned long long)st->capacity, (unsigned long long)st->high_water);
+        show_endpoint("producer", &st->producer);
+        show_endpoint("consumer", &st->consumer);
+        printf("longest     %llu bytes in a message, records aligned to %u\n",
+               (unsigned long long)st->max_len, st->record_align);
+        printf("owner       %s, mode %04o, made %s\n", owner_name(st->uid, number),
+               (unsigned)st->mode & 0777u, when);
+        printf("System V    key 0x%08x, shmid %d, semid %d, attached %llu\n", (unsigned)st->key,
+               st->shmid, st->semid, (unsigned long long)st->attached);
+}
+
+int cli_stat(struct cli *c)
+{
+        const int many = c->name_count > 1;
+        int code = 0, shown = 0;
+
+        if (c->json && many)
+                puts("[");
+        for (int i = 0; i < c->name_count; i++) {
+                struct sluice_queue_stat st;
+                int r;
+
+                c->name = c->names[i];
+                r = sluice_stat(c->name, &st);
+                if (r) {
+                        code = cli_fail(c, r);
+                        continue;
+                }
+                if (shown++)
+                        fputs(c->json ? ",\n" : "\n", stdout);
+                if (c->json)
+                        json_queue(&st);
+                else
+                        show_queue(&st);
+        }
+        if (c->json && (many || shown))
+                puts(many ? "\n]" : "");
+        return finish(c, code);
+}
+
+/* ---- dump --------------------------------------------------------- */
+
+struct dump {
+        const struct cli *cli;
+        size_t count;
+};
+
+/* Text, or hex when it is none. */
+static void show_preview(const unsigned char *bytes, size_t len)
+{
+        size_t n = len < PREVIEW_BYTES ? len : PREVIEW_BYTES;
+
+        /* Do not cut a character in two. */
+        while (n < len && n > 0 && (bytes[n] & 0xc0) == 0x80)
+                n--;
+        if (cli_is_utf8(bytes, n) && !memchr(bytes, '\0', n)) {
+                cli_put_text(stdout, bytes, n);
+        } else {
+                n = len < PREVIEW_BYTES / 2 ? len : PREVIEW_BYTES / 2;
+                fputs("hex ", stdout);
+                cli_put_hex(stdout, bytes, n);
+        }
+        puts(n < len ? "..." : "");
+}
+
+static void json_message(const struct sluice_message *m)
+{
+        printf(" {\"position\": %llu, \"length\": %zu, \"tag\": %u, ",
+               (unsigned long long)m->position, m->len, m->tag);
+        if (cli_is_utf8(m->data, m->len)) {
+                fputs("\"text\": ", stdout);
+                cli_put_json(stdout, m->data, m->len);
+        } else {
+                fputs("\"hex\": \"", stdout);
+                cli_put_hex(stdout, m->data, m->len);
+                putchar('"');
+        }
+        putchar('}');
+}
+
+static int dump_one(void *context, const struct sluice_message *m)
+{
+        struct dump *const d = context;
+
+        if (d->cli->framing == CLI_RAW) {
+                fwrite(m->data, 1, m->len, stdout);
+        } else if (d->cli->json) {
+                fputs(d->count ? ",\n" : "\n", stdout);
+                json_message(m);
+        } else {
+                if (d->count == 0)
+                        puts("    POSITION    LENGTH         TAG  MESSAGE");
+                printf("%12llu  %8zu  0x%08x  ", (unsigned long long)m->position, m->len, m->tag);
+                show_preview(m->data, m->len);
+        }
+        d->count++;
+        return ferror(stdout) ? -errno : 0;
+}
+
+int cli_dump(struct cli *c)
+{
+        struct dump d = { c, 0 };
+        struct sluice_queue_stat st;
+        const int known = sluice_stat(c->name, &st);
+        ssize_t r;
+
+        if (known != 0) /* before the bracket is written */
+                return cli_fail(c, known);
+        if (c->json)
+                putchar('[');
+        r = sluice_dump(c->name, dump_one, &d);
+        if (c->json)
+                puts("\n]");
+        return finish(c, r < 0 && !ferror(stdout) ? cli_fail(c, (int)r) : 0);
+}
+
+/* ---- rm ----------------------------------------------------------- */
+
+static int is_held(const struct sluice_queue_stat *st)
+{
+        return st->producer.held || st->consumer.held;
+}
+
+static int remove_stale(struct cli *c)
+{
+        struct sluice_queue_stat st;
+        int r = sluice_stat(c->name, &st);
+
+        if (r == 0 && is_held(&st)) {
+                cli_say(c, "is in use (rm without --stale removes it all the same)");
+                return CLI_TAKEN;
+        }
+        /* Half made, or left over by a reboot: nobody can hold it. */
+        if (r == 0 || r == -EINPROGRESS || r == -ENOENT)
+                r = sluice_remove(c->name);
+        return r ? cli_fail(c, r) : 0;
+}
+
+/* The list is a moment old: look again, at the queue of that name.
+ * -ENOENT: it is not the one that was listed, or is in use now. */
+static int remove_unchanged(const struct sluice_queue_stat *listed)
+{
+        struct sluice_queue_stat now;
+        const int r = sluice_stat(listed->name, &now);
+
+        if (r)
+                return r;
+        if (now.shmid != listed->shmid || is_held(&now))
+                return -ENOENT;
+        return sluice_remove(listed->name);
+}
+
+/* All that nobody holds and that are the caller's; says which. */
+static int remove_all_stale(struct cli *c)
+{
+        const uid_t self = geteuid();
+        struct listing l = { NULL, 0, 0 };
+        int code = list_all(c, &l);
+
+        for (size_t i = 0; i < l.count; i++) {
+                const struct sluice_queue_stat *const st = &l.queue[i];
+                int r;
+
+                if (is_held(st) || (self != 0 && st->uid != self))
+                        continue;
+                c->name = st->name;
+                r = remove_unchanged(st);
+                if (r == -ENOENT)
+                        continue; /* somebody else was faster */
+                if (r) {
+                        code = cli_fail(c, r);
+                        continue;
+                }
+                cli_put_text(stdout, st->name, name_len(st));
+                putchar('\n');
+        }
+        c->name = NULL;
+        free(l.queue);
+        return finish(c, code);
+}
+
+int cli_rm(struct cli *c)
+{
+        int code = 0;
+
+        if (c->name_count == 0)
+                return remove_all_stale(c);
+        for (int i = 0; i < c->name_count; i++) {
+                int r;
+
+                c->name = c->names[i];
+                r = c->stale ? remove_stale(c) : sluice_remove(c->name);
+                if (r < 0)
+                        r = cli_fail(c, r);
+                code = r ? r : code;
+        }
+        return code;
+}

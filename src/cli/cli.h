@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SLUICE_CLI_H
+#define SLUICE_CLI_H
+/*
+ * The command: main.c reads the command line, send.c and recv.c move
+ * messages, admin.c looks and removes, common.c is what they share.
+ *
+ * Functions that return int return an exit code, 0 to go on, unless
+ * they say otherwise; they have told the user why. Results go to
+ * stdout, all talk to stderr.
+ */
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "sluice.h"
+
+/* Exit codes; 128 + N after signal N. */
+enum {
+        CLI_OK = 0,
+        CLI_ERROR = 1,
+        CLI_USAGE = 2,
+        CLI_TIMEOUT = 3,
+        CLI_PEER = 4,     /* --once, and the other side died or left */
+        CLI_REMOVED = 5,  /* the queue was removed while in use */
+        CLI_TAKEN = 6,    /* another process holds the role */
+        CLI_TOO_LONG = 7, /* a message that can never fit */
+        CLI_STDOUT = 141  /* nobody reads stdout any more */
+};
+
+/* How messages lie in a stream of bytes. */
+enum cli_framing { CLI_LINES, CLI_NULS, CLI_RAW };
+
+/* The tag of a message that stood in its stream without a separator: a
+ * block, or a last line without its newline. */
+#define CLI_TAG_BARE UINT32_C(0x45524142)
+
+/* A command line, read. */
+struct cli {
+        const char *command;
+        const char *name; /* the queue in hand */
+        char **names;
+        int name_count;
+        struct sluice_options queue;
+        int create, once, quiet, stats, json, stale;
+        enum cli_framing framing;
+        size_t block;       /* --raw SIZE, bytes */
+        int64_t timeout_ns; /* of each wait; negative: for ever */
+};
+
+int cli_send(struct cli *c);
+int cli_recv(struct cli *c);
+int cli_ls(struct cli *c);
+int cli_stat(struct cli *c);
+int cli_dump(struct cli *c);
+int cli_rm(struct cli *c);
+
+/* ---- Talk ---- */
+
+/* "sluice: send: NAME: ..." on stderr. */
+void cli_say(const struct cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same for news that --quiet suppresses. */
+void cli_note(const struct cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Tells what a library error means; returns the exit code for it. */
+int cli_fail(const struct cli *c, int err);
+/* The same for errno and stdin or stdout. */
+int cli_fail_io(const struct cli *c, const char *what, int error);
+
+/* ---- Text that others wrote ---- */
+
+/* For people: what could move a cursor or hide is written as \xNN. */
+void cli_put_text(FILE *out, const void *bytes, size_t len);
+/* A JSON string; a byte that is not UTF-8 becomes U+FFFD. */
+void cli_put_json(FILE *out, const void *bytes, size_t len);
+void cli_put_hex(FILE *out, const void *bytes, size_t len);
+int cli_is_utf8(const void *bytes, size_t len);
+/* 1.5M, 12K, 100 */
+const char *cli_amount(char text[16], double bytes);
+
+/* ---- Numbers; 0, or -1 when text is none ---- */
+
+int cli_parse_size(const char *text, uint64_t *value);
+int cli_parse_seconds(const char *text, int64_t *ns);
+int cli_parse_mode(const char *text, mode_t *mode);
+
+/* ---- Signals ---- */
+
+/* From here on INT, TERM and HUP make waiting calls return early, and
+ * the two below nonzero. */
+void cli_catch_signals(void);
+/* Which signal asked to stop, or 0. */
+int cli_stopped(void);
+/* It asked a second ago: leave also what was begun. */
+int cli_hurried(void);
+/* The endpoint whose waiting calls a signal ends; NULL: none. */
+void cli_interrupt_producer(struct sluice_producer *p);
+void cli_interrupt_consumer(struct sluice_consumer *c);
+
+/* ---- Waiting ---- */
+
+sluice_deadline cli_deadline(const struct cli *c);
+/* Sleeps a moment, longer each time: *ms is kept by the caller, 0 at
+ * first. An exit code when the deadline has passed or a signal came. */
+int cli_doze(const struct cli *c, int *ms, sluice_deadline until, const char *for_what);
+typedef int cli_open_fn(void *handle, const char *name, const struct sluice_options *options);
+/* Opens the queue, makes it with --create, or waits until it is there. */
+int cli_open(const struct cli *c, cli_open_fn *open, void *handle);
+/* Sleeps until a descriptor is ready, which blocking ones always are. */
+void cli_await_fd(int fd, short events);
+
+/* ---- Progress ---- */
+
+struct cli_progress {
+        const struct cli *cli;
+        uint64_t messages, bytes;
+        int64_t started_ns, shown_ns; /* 0: not yet */
+        int wanted, drawn;
+};
+
+/* other_fd: the stream of the data; typing and reading are not disturbed. */
+void cli_progress_start(struct cli_progress *p, const struct cli *c, int other_fd);
+/* Now and then, and cheap; draws the line when it is due. */
+void cli_progress_tick(struct cli_progress *p);
+/* Removes the line; the summary, if it is wanted. */
+void cli_progress_end(struct cli_progress *p);
+
+#endif

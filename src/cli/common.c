@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: MIT */
+/* What the commands share: talk, text, numbers, signals, waiting, progress. */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+/* ---- Talk --------------------------------------------------------- */
+
+/* The progress line that stands on the terminal now. */
+static struct cli_progress *progress_drawn;
+
+static void clear_progress(void)
+{
+        if (!progress_drawn)
+                return;
+        progress_drawn->drawn = 0;
+        progress_drawn = NULL;
+        fputs("\r\033[K", stderr);
+}
+
+static void say(const struct cli *c, const char *format, va_list arguments)
+{
+        clear_progress();
+        fprintf(stderr, "sluice: %s: ", c->command);
+        if (c->name) {
+                cli_put_text(stderr, c->name, strlen(c->name));
+                fputs(": ", stderr);
+        }
+        vfprintf(stderr, format, arguments);
+        fputc('\n', stderr);
+        fflush(stderr);
+}
+
+void cli_say(const struct cli *c, const char *format, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, format);
+        say(c, format, arguments);
+        va_end(arguments);
+}
+
+void cli_note(const struct cli *c, const char *format, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, format);
+        if (!c->quiet)
+                say(c, format, arguments);
+        va_end(arguments);
+}
+
+int cli_fail(const struct cli *c, int err)
+{
+        if (cli_stopped() && err == -ECANCELED)
+                return 128 + cli_stopped();
+        cli_say(c, "%s", sluice_strerror(err));
+        switch (err) {
+        case -EAGAIN:
+        case -ETIMEDOUT:
+                return CLI_TIMEOUT;
+        case -EPIPE:
+        case -EOWNERDEAD:
+                return CLI_PEER;
+        case -ESTALE:
+                return CLI_REMOVED;
+        case -EBUSY:
+                return CLI_TAKEN;
+        case -EMSGSIZE:
+                return CLI_TOO_LONG;
+        default:
+                return CLI_ERROR;
+        }
+}
+
+int cli_fail_io(const struct cli *c, const char *what, int error)
+{
+        cli_say(c, "cannot %s: %s", what, strerror(error));
+        return CLI_ERROR;
+}
+
+/* ---- Text that others wrote --------------------------------------- */
+
+/* Bytes of the well-formed UTF-8 sequence at s, 0 when there is none. */
+static size_t utf8_sequence(const unsigned char *s, size_t n, uint32_t *code)
+{
+        static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+        const size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2
+                         : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+
+        if (len == 0 || len > n)
+                return 0;
+        *code = len == 1 ? s[0] : s[0] & (0x7fu >> len);
+        for (size_t i = 1; i < len; i++) {
+                if ((s[i] & 0xc0) != 0x80)
+                        return 0;
+                *code = *code << 6 | (s[i] & 0x3fu);
+        }
+        if (*code < least[len] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000))
+                return 0;
+        return len;
+}
+
+/* Controls, and what hides or turns the text around it. */
+static int is_harmful(uint32_t code)
+{
+        return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == '\\' || code == 0xad ||
+               code == 0x61c || (code >= 0x200b && code <= 0x200f) ||
+               (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) ||
+               code == 0xfeff;
+}
+
+void cli_put_text(FILE *out, const void *bytes, size_t len)
+{
+        const unsigned char *s = bytes;
+        uint32_t code;
+
+        while (len > 0) {
+                size_t n = utf8_sequence(s, len, &code);
+
+                if (n != 0 && !is_harmful(code)) {
+                        fwrite(s, 1, n, out);
+                } else if (*s == '\\') {
+                        fputs("\\\\", out);
+                } else {
+                        n = 1;
+                        fprintf(out, "\\x%02x", *s);
+                }
+                s += n;
+                len -= n;
+        }
+}
+
+void cli_put_json(FILE *out, const void *bytes, size_t len)
+{
+        const unsigned char *s = bytes;
+        uint32_t code;
+
+        fputc('"', out);
+        while (len > 0) {
+                const size_t n = utf8_sequence(s, len, &code);
+
+                if (n == 0)
+                        fputs("\\ufffd", out);
+                else if (code == '"' || code == '\\')
+                        fprintf(out, "\\%c", *s);
+                else if (code < 0x10000 && is_harmful(code))
+                        fprintf(out, "\\u%04x", code);
+                else
+                        fwrite(s, 1, n, out);
+                s += n ? n : 1;
+                len -= n ? n : 1;
+        }
+        fputc('"', out);
+}
+
+void cli_put_hex(FILE *out, const void *bytes, size_t len)
+{
+        const unsigned char *s = bytes;
+
+        for (size_t i = 0; i < len; i++)
+                fprintf(out, "%02x", s[i]);
+}
+
+int cli_is_utf8(const void *bytes, size_t len)
+{
+        const unsigned char *s = bytes;
+        uint32_t code;
+
+        while (len > 0) {
+                const size_t n = utf8_sequence(s, len, &code);
+
+                if (n == 0)
+                        return 0;
+                s += n;
+                len -= n;
+        }
+        return 1;
+}
+
+const char *cli_amount(char text[16], double bytes)
+{
+        static const char units[] = " KMGTPE";
+        size_t unit = 0;
+
+        while (bytes >= 1000 && unit < sizeof units - 2) {
+                bytes /= 1024;
+                unit++;
+        }
+        if (unit == 0)
+                snprintf(text, 16, "%.0f", bytes);
+        else
+                snprintf(text, 16, bytes < 10 ? "%.1f%c" : "%.0f%c", bytes, units[unit]);
+        return text;
+}
+
+/* ---- Numbers ------------------------------------------------------ */
+
+int cli_parse_size(const char *text, uint64_t *value)
+{
+        static const char units[] = "KMGT";
+        const char *unit;
+        char *end;
+
+        if (!isdigit((unsigned char)*text))
+                return -1;
+        errno = 0;
+        *value = strtoull(text, &end, 10);
+        if (errno)
+                return -1;
+        if (*end == '\0')
+                return 0;
+        unit = strchr(units, toupper((unsigned char)*end));
+        if (!unit || (end[1] != '\0' && strcmp(end + 1, "iB") != 0))
+                return -1;
+        for (const char *u = units; u <= unit; u++)
+                if (__builtin_mul_overflow(*value, (uint64_t)1024, value))
+                        return -1;
+        return 0;
+}
+
+int cli_parse_seconds(const char *text, int64_t *ns)
+{
+        double seconds;
+        char *end;
+
+        if (text[strspn(text, "0123456789.")] != '\0' || !strpbrk(text, "0123456789"))
+                return -1;
+        seconds = strtod(text, &end);
+        if (*end != '\0')
+                return -1;
+        *ns = seconds >= 9e9 ? INT64_MAX : (int64_t)(seconds * 1e9);
+        return 0;
+}
+
+int cli_parse_mode(const char *text, mode_t *mode)
+{
+        unsigned long value;
+        char *end;
+
+        if (text[strspn(text, "01234567")] != '\0')
+                return -1;
+        value = strtoul(text, &end, 8);
+        if (end == text || value == 0 || value > 0777)
+                return -1;
+        *mode = (mode_t)value;
+        return 0;
+}
+
+/* ---- Signals ------------------------------------------------------ */
+
+static volatile sig_atomic_t stop_signal;
+static volatile sig_atomic_t stop_hurried;
+static struct sluice_producer *volatile waiting_producer;
+static struct sluice_consumer *volatile waiting_consumer;
+
+/* A signal that comes just before a system call does not end it: so the
+ * alarm repeats it every second until the end. */
+static void on_signal(int number)
+{
+        if (number == SIGALRM)
+                stop_hurried = 1;
+        else
+                stop_signal = number;
+        if (waiting_producer)
+                sluice_producer_interrupt(waiting_producer);
+        if (waiting_consumer)
+                sluice_consumer_interrupt(waiting_consumer);
+        alarm(1);
+}
+
+void cli_catch_signals(void)
+{
+        static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+        struct sigaction action, old;
+
+        memset(&action, 0, sizeof action);
+        sigemptyset(&action.sa_mask);
+        for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+                sigaddset(&action.sa_mask, numbers[i]);
+        sigaddset(&action.sa_mask, SIGALRM);
+        action.sa_handler = on_signal; /* no SA_RESTART */
+        sigaction(SIGALRM, &action, NULL);
+        for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+                /* Started with nohup or in the background: stays ignored. */
+                if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+                        sigaction(numbers[i], &action, NULL);
+        }
+}
+
+int cli_stopped(void)
+{
+        return stop_signal;
+}
+
+int cli_hurried(void)
+{
+        return stop_hurried;
+}
+
+void cli_interrupt_producer(struct sluice_producer *p)
+{
+        waiting_producer = p;
+}
+
+void cli_interrupt_consumer(struct sluice_consumer *c)
+{
+        waiting_consumer = c;
+}
+
+/* ---- Waiting ------------------------------------------------------ */
+
+sluice_deadline cli_deadline(const struct cli *c)
+{
+        /* Not SLUICE_NOW for 0: that would not look after the peer. */
+        return c->timeout_ns < 0 ? SLUICE_FOREVER : sluice_after(c->timeout_ns);
+}
+
+int cli_doze(const struct cli *c, int *ms, sluice_deadline until, const char *for_what)
+{
+        const int64_t left = until == SLUICE_FOREVER ? INT64_MAX : until - sluice_now_ns();
+        struct timespec pause;
+        int64_t ns;
+
+        if (cli_stopped())
+                return 128 + cli_stopped();
+        if (left <= 0) {
+                cli_say(c, "timed out waiting for %s (--timeout)", for_what);
+                return CLI_TIMEOUT;
+        }
+        *ms = *ms == 0 ? 1 : *ms >= 50 ? 100 : *ms * 2;
+        if (*ms == 64 && isatty(STDERR_FILENO))
+                cli_note(c, "waiting for %s", for_what);
+        ns = (int64_t)*ms * 1000000;
+        ns = ns < left ? ns : left;
+        pause.tv_sec = 0;
+        pause.tv_nsec = (long)ns;
+        nanosleep(&pause, NULL);
+        return cli_stopped() ? 128 + cli_stopped() : 0;
+}
+
+/* Why it cannot be opened, in the words of this command. */
+static int fail_open(const struct cli *c, int err)
+{
+        if (err == -ENOENT) {
+                cli_say(c, "the folder of the path is not there (--create makes only the last "
+                           "part of it)");
+                return CLI_ERROR;
+        }
+        if (err == -EBUSY) {
+                cli_say(c, "another process already %s this queue (sluice stat tells which)",
+                        strcmp(c->command, "send") == 0 ? "sends to" : "receives from");
+                return CLI_TAKEN;
+        }
+        return cli_fail(c, err);
+}
+
+/* Not there, or not complete yet. */
+static int may_appear(int err)
+{
+        return err == -ENOENT || err == -EINPROGRESS;
+}
+
+/* -EINPROGRESS: another process makes it or removes it this moment. */
+static int open_or_create(const struct cli *c, cli_open_fn *open, void *handle)
+{
+        int r = open(handle, c->name, &c->queue);
+
+        if (!c->create || !may_appear(r))
+                return r;
+        r = sluice_create(c->name, &c->queue);
+        if (r == -EBUSY)
+                return -EINPROGRESS;
+        if (r != 0 && r != -EEXIST)
+                return r;
+        r = open(handle, c->name, &c->queue);
+        return r == -ENOENT ? -EINPROGRESS : r;
+}
+
+int cli_open(const struct cli *c, cli_open_fn *open, void *handle)
+{
+        const sluice_deadline until = cli_deadline(c);
+        int ms = 0;
+
+        for (;;) {
+                const int r = open_or_create(c, open, handle);
+                int code;
+
+                if (r == 0)
+                        return 0;
+                if (!may_appear(r) || (c->create && r == -ENOENT))
+                        return fail_open(c, r);
+                code = cli_doze(c, &ms, until, "the queue to exist");
+                if (code)
+                        return code;
+        }
+}
+
+void cli_await_fd(int fd, short events)
+{
+        struct pollfd poll_fd = { fd, events, 0 };
+
+        poll(&poll_fd, 1, -1);
+}
+
+/* ---- Progress ----------------------------------------------------- */
+
+#define PROGRESS_FIRST_NS INT64_C(1000000000)
+#define PROGRESS_EVERY_NS INT64_C(250000000)
+
+void cli_progress_start(struct cli_progress *p, const struct cli *c, int other_fd)
+{
+        memset(p, 0, sizeof *p);
+        p->cli = c;
+        p->wanted = !c->quiet && isatty(STDERR_FILENO) && !isatty(other_fd);
+}
+
+static void put_summary(const struct cli_progress *p, int64_t now)
+{
+        const double seconds = (double)(now - p->started_ns) / 1e9;
+        char bytes[16], rate[16], pace[16];
+
+        fprintf(stderr, "sluice: %s: ", p->cli->command);
+        cli_put_text(stderr, p->cli->name, strlen(p->cli->name));
+        fprintf(stderr, ": %llu message%s, %sB in %.3f s", (unsigned long long)p->messages,
+                p->messages == 1 ? "" : "s", cli_amount(bytes, (double)p->bytes), seconds);
+        if (seconds > 0.01)
+                fprintf(stderr, " (%sB/s, %s messages/s)",
+                        cli_amount(rate, (double)p->bytes / seconds),
+                        cli_amount(pace, (double)p->messages / seconds));
+}
+
+void cli_progress_tick(struct cli_progress *p)
+{
+        int64_t now;
+
+        if (!p->wanted && p->started_ns)
+                return;
+        now = sluice_now_ns();
+        if (!p->started_ns)
+                p->started_ns = now;
+        if (!p->wanted || now - p->started_ns < PROGRESS_FIRST_NS ||
+            now - p->shown_ns < PROGRESS_EVERY_NS)
+                return;
+        clear_progress();
+        put_summary(p, now);
+        fflush(stderr);
+        p->shown_ns = now;
+        p->drawn = 1;
+        progress_drawn = p;
+}
+
+void cli_progress_end(struct cli_progress *p)
+{
+        const int shown = p->shown_ns != 0;
+        const int64_t now = sluice_now_ns();
+
+        clear_progress();
+        if (!p->started_ns)
+                p->started_ns = now;
+        if (!p->cli->stats && !shown)
+                return;
+        put_summary(p, now);
+        fputc('\n', stderr);
+        fflush(stderr);
+}
