@@ -175,6 +175,10 @@ static int segment_fill(void *mem, size_t bytes, const struct sluice_priv_place 
         if (place->dirfd >= 0) {
                 char *full = realpath(place->name->path, NULL);
 
+                if (full && strlen(full) >= sizeof h->name) {
+                        free(full);
+                        return -ENAMETOOLONG;
+                }
                 h->device = (uint64_t)place->st.st_dev;
                 h->inode = (uint64_t)place->st.st_ino;
                 snprintf(h->name, sizeof h->name, "%s", full ? full : place->name->path);
@@ -279,11 +283,8 @@ static int create_locked(const struct sluice_priv_place *place, const struct slu
                 if (r != -EADDRINUSE)
                         break;
         }
-        if (r && r != -EEXIST && place->dirfd >= 0) {
+        if (r && r != -EEXIST && place->dirfd >= 0)
                 sluice_priv_fifos_remove(place->dirfd);
-                if (place->made)
-                        rmdir(place->name->path);
-        }
         return r;
 }
 
@@ -310,8 +311,11 @@ static int create(const char *name, const struct sluice_options *options)
                 r = sluice_priv_place_make(&place, &n);
                 if (r == 0)
                         r = sluice_priv_place_lock(&place);
-                if (r == 0)
+                if (r == 0) {
                         r = create_locked(&place, &o, &g);
+                        if (r && r != -EEXIST && place.made)
+                                rmdir(n.path);
+                }
                 sluice_priv_place_close(&place);
                 if (r != -ESTALE && !(r == -ENOENT && n.in_user_dir))
                         break; /* else removed under our hands: once more */

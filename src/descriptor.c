@@ -142,12 +142,14 @@ int sluice_producer_interrupt(struct sluice_producer *p)
         return interrupt(p->queue);
 }
 
-/* The peer's state word changes at every attach. */
+/* The peer's state word changes at every attach: one that came and went
+ * while nobody looked is noticed, too. */
 static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
 {
         for (;;) {
                 const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state);
                 int64_t now, slice;
+                const uint64_t epoch = state / SLUICE_LAYOUT_EPOCH;
                 bool present;
                 const int r = sluice_priv_peer_check(q, &present);
 
@@ -156,8 +158,10 @@ static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
                 if (!q->named)
                         present = (state & SLUICE_LAYOUT_ATTACHED) &&
                                   !(state & SLUICE_LAYOUT_CLOSED);
-                if (present)
+                if (present || epoch != q->peer_epoch) {
+                        q->peer_epoch = epoch;
                         return 0;
+                }
                 if (sluice_priv_take_interrupt(q))
                         return -ECANCELED;
                 if (until <= SLUICE_NOW)

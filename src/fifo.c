@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -100,6 +101,16 @@ int sluice_priv_fifo_open(const struct sluice_priv_place *place, const char *whi
                 return r;
         }
         return fd;
+}
+
+/* A byte that its reader has not taken out yet rings for us as well: the
+ * reader takes it out before it parks and looks. */
+void sluice_priv_fifo_ring_once(int fd)
+{
+        int bytes = 0;
+
+        if (ioctl(fd, FIONREAD, &bytes) != 0 || bytes == 0)
+                sluice_priv_fifo_ring(fd);
 }
 
 /* One byte; a full pipe (EAGAIN) rings already. */

@@ -261,6 +261,7 @@ static int join(struct sluice_priv_queue *q)
                         return r;
                 give_sleep_to_consumer(c, q);
         }
+        q->peer_epoch = sluice_priv_load_relaxed(&q->peer_door->state) / SLUICE_LAYOUT_EPOCH;
         sluice_priv_store_relaxed(&q->counters->pid, (uint64_t)getpid());
         sluice_priv_futex_wake(&q->own_door->state); /* await_peer */
         /* A peer that sleeps on its pipe keeps that open by itself as long
@@ -268,7 +269,8 @@ static int join(struct sluice_priv_queue *q)
         sluice_priv_fence_full(); /* DOOR, waker */
         parked = sluice_priv_load_relaxed(&q->peer_door->parked);
         if ((parked & SLUICE_LAYOUT_PARKED) && (parked & SLUICE_LAYOUT_BY_FIFO) && q->peer_fd >= 0)
-                sluice_priv_fifo_ring(q->peer_fd);
+                sluice_priv_fifo_ring_once(q->peer_fd);
+        q->rang = true; /* just now, or by a predecessor */
         list_add(q);
         return 0;
 }
@@ -285,6 +287,8 @@ static int open_endpoint(void *handle, int role, const char *name,
         sluice_priv_limit_forget();
         if (r == 0)
                 r = sluice_priv_name_parse(&n, name);
+        if (r == 0 && n.is_key && o.wake == SLUICE_WAKE_FIFO)
+                r = -EOPNOTSUPP; /* before anything is made for it */
         if (r == 0 && (o.flags & SLUICE_CREATE)) {
                 r = sluice_create(name, options);
                 r = r == -EEXIST ? 0 : r;

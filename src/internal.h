@@ -56,6 +56,7 @@ int sluice_priv_fifos_remove(int dirfd);
 int sluice_priv_fifo_open(const struct sluice_priv_place *place, const char *which, int flags,
                           mode_t mode);
 void sluice_priv_fifo_ring(int fd);
+void sluice_priv_fifo_ring_once(int fd);
 void sluice_priv_fifo_drain(int fd);
 /* A lock that exec gives back and fork does not share: 0, or -EBUSY. */
 int sluice_priv_fifo_lock(int fd);
@@ -131,8 +132,10 @@ struct sluice_priv_queue {
         sluice_word interrupt; /* 1: the next wait is to return -ECANCELED; a futex */
 
         int64_t spin_ns, spin_budget_ns, slice_ns;
+        uint64_t peer_epoch; /* the last holder of the peer's role that was told of */
         int64_t checked_ns; /* when the peer was last looked for */
         bool check_due;     /* look for it at the next chance */
+        bool rang;          /* a byte may be in the peer's pipe for the parking that it is in */
         bool membarrier;    /* DOOR: this process can call it */
 };
 

@@ -93,6 +93,23 @@ static int user_dir_check(const char *path)
         return st.st_uid != geteuid() || (st.st_mode & 022) != 0 ? -EPERM : 0;
 }
 
+/* 0700 under any umask. 1: made, 0: it was there. */
+static int make_folder(const char *path)
+{
+        struct stat st;
+
+        if (mkdir(path, 0700) != 0)
+                return errno == EEXIST ? 0 : -errno;
+        if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 0700) != 0700 &&
+            chmod(path, 0700) != 0) {
+                const int r = -errno;
+
+                rmdir(path);
+                return r;
+        }
+        return 1;
+}
+
 int sluice_priv_user_dir_make(void)
 {
         char path[SLUICE_NAME_MAX + 1];
@@ -101,9 +118,8 @@ int sluice_priv_user_dir_make(void)
 
         if (r || !own)
                 return r;
-        if (mkdir(path, 0700) != 0 && errno != EEXIST)
-                return -errno;
-        return user_dir_check(path);
+        r = make_folder(path);
+        return r < 0 ? r : user_dir_check(path);
 }
 
 void sluice_priv_user_dir_unmake(void)
@@ -111,7 +127,7 @@ void sluice_priv_user_dir_unmake(void)
         char path[SLUICE_NAME_MAX + 1];
         bool own;
 
-        if (user_dir(path, sizeof path, &own) == 0 && own)
+        if (user_dir(path, sizeof path, &own) == 0 && own && user_dir_check(path) == 0)
                 rmdir(path); /* fails while it holds anything */
 }
 
@@ -173,11 +189,14 @@ int sluice_priv_place_make(struct sluice_priv_place *place, const struct sluice_
                 if (r)
                         return r;
         }
-        if (mkdir(n->path, 0700) == 0)
-                place->made = true;
-        else if (errno != EEXIST)
-                return -errno;
-        return open_folder(place, n);
+        r = make_folder(n->path);
+        if (r < 0)
+                return r;
+        place->made = r > 0;
+        r = open_folder(place, n);
+        if (r && place->made)
+                rmdir(n->path);
+        return r;
 }
 
 static void pause_ms(void)

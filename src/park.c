@@ -235,8 +235,10 @@ int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
         if (q->own_fd >= 0 && sluice_priv_fifo_gone(q->own_fd))
                 return -ESTALE;
         if (held == 0 && before == after && (after & SLUICE_LAYOUT_ATTACHED) &&
-            !(after & SLUICE_LAYOUT_CLOSED))
+            !(after & SLUICE_LAYOUT_CLOSED)) {
+                q->peer_epoch = after / SLUICE_LAYOUT_EPOCH;
                 return -EOWNERDEAD;
+        }
         return 0;
 }
 
@@ -418,8 +420,11 @@ static void wake(struct sluice_priv_queue *q, struct sluice_priv_door *door, uin
         sluice_priv_count(&q->counters->wakes);
         if (!(parked & SLUICE_LAYOUT_BY_FIFO))
                 sluice_priv_futex_wake(word);
+        else if (q->peer_fd >= 0 && q->rang)
+                sluice_priv_fifo_ring_once(q->peer_fd);
         else if (q->peer_fd >= 0)
                 sluice_priv_fifo_ring(q->peer_fd);
+        q->rang = false;
         errno = saved;
 }
 

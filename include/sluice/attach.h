@@ -352,7 +352,7 @@ static inline void sluice_producer_detach(struct sluice_producer *p)
                                                                 SLUICE_LAYOUT_CLOSED);
         sluice_priv_fence_full(); /* DOOR, waker */
         parked = sluice_priv_load_relaxed(p->door.peer_parked);
-        if (p->sleep && (parked & SLUICE_LAYOUT_PARKED))
+        if (p->sleep && (parked & SLUICE_LAYOUT_PARKED) && parked != p->door.answered)
                 p->sleep->wake(p, parked);
         p->own = NULL;
         sluice_priv_producer_poison(p, -EINVAL);
@@ -371,7 +371,7 @@ static inline void sluice_consumer_detach(struct sluice_consumer *c)
                                                                 SLUICE_LAYOUT_CLOSED);
         sluice_priv_fence_full(); /* DOOR, waker */
         parked = sluice_priv_load_relaxed(c->door.peer_parked);
-        if (c->sleep && (parked & SLUICE_LAYOUT_PARKED))
+        if (c->sleep && (parked & SLUICE_LAYOUT_PARKED) && parked != c->door.answered)
                 c->sleep->wake(c, parked);
         c->own = NULL;
         sluice_priv_consumer_poison(c, -EINVAL);

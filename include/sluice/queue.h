@@ -146,9 +146,11 @@ SLUICE_API int sluice_consumer_enable_sleep(struct sluice_consumer *c,
                                             const struct sluice_options *options);
 
 /*
- * Sleeps until the peer's role is held. For a survivor that wants to go
- * on with a successor, and for a start in any order. 0, -ETIMEDOUT,
- * -EAGAIN with SLUICE_NOW, -ESTALE, -ECANCELED.
+ * Sleeps until the peer's role is held, or has been since this endpoint
+ * was opened, or was last told of a death or by this call: then there may
+ * be something to look at. For a survivor that wants to go on with a
+ * successor, and for a start in any order. 0, -ETIMEDOUT, -EAGAIN with
+ * SLUICE_NOW, -ESTALE, -ECANCELED.
  */
 SLUICE_API int sluice_producer_await_peer(struct sluice_producer *p, sluice_deadline until);
 SLUICE_API int sluice_consumer_await_peer(struct sluice_consumer *c, sluice_deadline until);

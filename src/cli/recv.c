@@ -28,9 +28,11 @@ struct receiver {
         const struct cli *cli;
         struct sluice_consumer queue;
         struct cli_progress progress;
-        int after_end;     /* an earlier receiver has seen the end of all that was sent */
-        uint64_t senders;  /* ever, at that time */
-        int ms;            /* cli_doze */
+        int after_end;         /* an earlier receiver has seen the end of all that was sent */
+        uint64_t senders;      /* ever, at that time */
+        int told;              /* that it waits for a sender */
+        sluice_deadline until; /* so long */
+        int ms;                /* cli_doze */
 
         /* the batch */
         struct iovec piece[BATCH_PIECES];
@@ -177,20 +179,27 @@ static int gather(struct receiver *r, const struct sluice_message *m)
 
 /* ---- Waiting ------------------------------------------------------ */
 
-static int await_sender(struct receiver *r)
+/* Says once what it waits for. -1: look again. */
+static int await_sender(struct receiver *r, const char *why)
 {
-        const sluice_deadline until = cli_deadline(r->cli);
-        const int err = sluice_consumer_await_peer(&r->queue, until);
+        int err, code;
 
-        if (err == -EAGAIN || err == -ETIMEDOUT) {
-                cli_say(r->cli, "timed out waiting for a sender (--timeout)");
-                return CLI_TIMEOUT;
+        if (!r->told) {
+                cli_note(r->cli, "%s", why);
+                r->told = 1;
+                r->until = cli_deadline(r->cli);
         }
-        if (err != 0 && err != -ECANCELED)
+        err = sluice_consumer_await_peer(&r->queue, cli_soon(r->until));
+        if (err == 0) { /* in a moment it will have cleared its predecessor's marks */
+                code = cli_doze(r->cli, &r->ms, SLUICE_FOREVER, "a sender");
+                return code ? code : -1;
+        }
+        if (err != -ETIMEDOUT && err != -EAGAIN && err != -ECANCELED)
                 return cli_fail(r->cli, err);
-        /* It has the role: in a moment it will have cleared the marks of
-         * its predecessor. */
-        return cli_doze(r->cli, &r->ms, SLUICE_FOREVER, "a sender");
+        if (sluice_now_ns() < r->until)
+                return -1;
+        cli_say(r->cli, "timed out waiting for a sender (--timeout)");
+        return CLI_TIMEOUT;
 }
 
 /* All is drained, and the sender has closed: the end, unless that was so
@@ -198,27 +207,21 @@ static int await_sender(struct receiver *r)
 static int at_end(struct receiver *r)
 {
         struct sluice_queue_stat st;
-        int known, code;
 
         if (!r->after_end || r->cli->once)
                 return 0;
-        known = sluice_stat(r->cli->name, &st) == 0;
-        if (known && !st.producer.held && st.producer.attaches != r->senders) {
+        if (sluice_stat(r->cli->name, &st) == 0 && !st.producer.held &&
+            st.producer.attaches != r->senders) {
                 r->after_end = 0; /* one came, and left: look once more */
                 return -1;
         }
-        if (r->ms == 0)
-                cli_note(r->cli, "all that was sent has been received before: waiting for the "
-                                 "next sender (--once: do not)");
-        code = await_sender(r);
-        return code ? code : -1;
+        return await_sender(r, "all that was sent has been received before: waiting for the next "
+                               "sender (--once: do not)");
 }
 
 /* What peek says when there is no message. -1: go on. */
 static int overcome(struct receiver *r, int err)
 {
-        int code;
-
         if (cli_stopped())
                 return 128 + cli_stopped();
         switch (err) {
@@ -231,19 +234,14 @@ static int overcome(struct receiver *r, int err)
         case -EPIPE:
                 return at_end(r);
         case -EOWNERDEAD:
-                break;
+                if (!r->cli->once)
+                        return await_sender(r, "the sender died; all that it sent is received: "
+                                               "waiting for a successor");
+                cli_say(r->cli, "the sender died; all that it sent is received (--once)");
+                return CLI_PEER;
         default:
                 return cli_fail(r->cli, err);
         }
-        if (r->cli->once) {
-                cli_say(r->cli, "the sender died; all that it sent is received (--once)");
-                return CLI_PEER;
-        }
-        if (r->ms == 0)
-                cli_note(r->cli, "the sender died; all that it sent is received: waiting for a "
-                                 "successor");
-        code = await_sender(r);
-        return code ? code : -1;
 }
 
 /* ---- Receiving ---------------------------------------------------- */
@@ -271,6 +269,7 @@ static int receive_all(struct receiver *r)
                                 cli_progress_tick(&r->progress);
                         r->after_end = 0;
                         r->ms = 0;
+                        r->told = 0;
                         code = gather(r, &m);
                         if (code)
                                 return code;

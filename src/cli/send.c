@@ -26,8 +26,9 @@ struct sender {
         struct sluice_producer queue;
         struct cli_progress progress;
         unsigned staged;
-        int told; /* that the receiver is gone */
-        int ms;   /* cli_doze */
+        int told;              /* that the receiver is gone */
+        sluice_deadline until; /* to wait for its successor */
+        int ms;                /* cli_doze */
 
         unsigned char *buffer;
         size_t size, begin, end; /* unsent input is begin..end */
@@ -57,27 +58,27 @@ static int await_receiver(struct sender *s, int why)
 {
         const struct cli *const c = s->cli;
         const char *const how = why == -EPIPE ? "left" : "died";
-        const sluice_deadline until = cli_deadline(c);
         int r;
 
         if (c->once) {
                 cli_say(c, "the receiver has %s and the queue is full (--once)", how);
                 return CLI_PEER;
         }
-        if (!s->told)
+        if (!s->told) {
                 cli_note(c, "the receiver has %s and the queue is full: waiting for a successor",
                          how);
-        s->told = 1;
-        r = sluice_producer_await_peer(&s->queue, until);
-        if (r == -EAGAIN || r == -ETIMEDOUT) {
-                cli_say(c, "timed out waiting for a receiver (--timeout)");
-                return CLI_TIMEOUT;
+                s->told = 1;
+                s->until = cli_deadline(c);
         }
-        if (r != 0 && r != -ECANCELED)
+        r = sluice_producer_await_peer(&s->queue, cli_soon(s->until));
+        if (r == 0) /* in a moment it will have cleared its predecessor's mark */
+                return cli_doze(c, &s->ms, SLUICE_FOREVER, "a receiver");
+        if (r != -ETIMEDOUT && r != -EAGAIN && r != -ECANCELED)
                 return cli_fail(c, r);
-        /* It has the role: in a moment it will have cleared the mark of
-         * its predecessor. */
-        return cli_doze(c, &s->ms, SLUICE_FOREVER, "a receiver");
+        if (sluice_now_ns() < s->until)
+                return 0;
+        cli_say(c, "timed out waiting for a receiver (--timeout)");
+        return CLI_TIMEOUT;
 }
 
 static int too_long(const struct sender *s, size_t len)
