@@ -248,7 +248,7 @@ static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem
 
         memset((void *)p, 0, sizeof *p);
         if (r)
-                return r;
+                return sluice_priv_producer_poison(p, r);
         p->ring = base + s.ring;
         p->own = (struct sluice_layout_producer *)(void *)(base + s.producer);
         p->peer = (const struct sluice_layout_consumer *)(const void *)(base + s.consumer);
@@ -256,7 +256,7 @@ static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem
         consumer.position = sluice_priv_load_acquire(&p->peer->position) & ~SLUICE_LAYOUT_FLAGS;
         r = sluice_priv_producer_find(&found, p->own, p->ring, consumer.position, &s);
         if (r) {
-                p->max_len = 0;
+                p->own = NULL;
                 return sluice_priv_producer_poison(p, r);
         }
         p->mask = s.capacity - 1;
@@ -268,9 +268,13 @@ static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem
         p->seen = consumer.position;
         p->limit = p->seen + p->mask - p->unit_mask;
         p->door.peer_parked = &p->peer->door.parked;
-        sluice_priv_store_relaxed(&p->own->progress.slot[p->slot].messages, p->messages);
-        sluice_priv_store_release(&p->own->progress.slot[p->slot].position, p->position);
-        p->slot ^= 1;
+        /* With both slots at one position, 0 is in force: never write that one
+         * before the other has moved on. */
+        if (sluice_priv_load_relaxed(&p->own->progress.slot[p->slot ^ 1].position) != p->position) {
+                sluice_priv_store_relaxed(&p->own->progress.slot[p->slot].messages, p->messages);
+                sluice_priv_store_release(&p->own->progress.slot[p->slot].position, p->position);
+                p->slot ^= 1;
+        }
         /* A predecessor may have been killed in its sleep. */
         sluice_priv_store_relaxed(&p->own->door.parked, 0);
         sluice_priv_store_release(&p->own->door.state,
@@ -291,12 +295,14 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
 
         memset((void *)c, 0, sizeof *c);
         if (r)
-                return r;
+                return sluice_priv_consumer_poison(c, r);
         c->own = (struct sluice_layout_consumer *)(void *)(base + s.consumer);
         c->peer = (const struct sluice_layout_producer *)(const void *)(base + s.producer);
         r = sluice_priv_consumer_find(&found, c->own, &s);
-        if (r)
+        if (r) {
+                c->own = NULL;
                 return sluice_priv_consumer_poison(c, r);
+        }
         c->ring = base + s.ring;
         c->mask = s.capacity - 1;
         c->unit_mask = s.unit - 1;

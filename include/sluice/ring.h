@@ -185,8 +185,10 @@ static inline int sluice_priv_producer_refresh(struct sluice_producer *p)
         if (used > sluice_priv_load_relaxed(&p->own->counters.high_water))
                 sluice_priv_store_relaxed(&p->own->counters.high_water, used);
         p->seen = seen;
+        if (word & SLUICE_LAYOUT_POSITION_CLOSED)
+                return -EPIPE; /* and no room, so that it stays so */
         p->limit = seen + p->mask - p->unit_mask; /* a unit stays free for the next header */
-        return word & SLUICE_LAYOUT_POSITION_CLOSED ? -EPIPE : 0;
+        return 0;
 }
 
 /* Room for need bytes behind tail: slow, because none is known. */
