@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "fail_scenarios.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "inject.h"
+#include "sluice.h"
+
+#define PATH_ERRORS EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EPERM
+#define LIMIT_ERRORS EMFILE, ENFILE, ENOMEM
+
+static const short create_errors[] = { PATH_ERRORS, LIMIT_ERRORS, EEXIST, EINVAL, ERANGE,
+                                       EFBIG, EADDRINUSE, ENOSPC, EBUSY, 0 };
+static const short open_errors[] = { PATH_ERRORS, LIMIT_ERRORS, EBUSY, EPROTO, EPROTOTYPE,
+                                     EPROTONOSUPPORT, EBADMSG, EINPROGRESS, EINVAL, EOPNOTSUPP, 0 };
+static const short open_create_errors[] = { PATH_ERRORS, LIMIT_ERRORS, EBUSY, EPROTO, EPROTOTYPE,
+                                            EPROTONOSUPPORT, EBADMSG, EINPROGRESS, EINVAL,
+                                            EOPNOTSUPP, ERANGE, EFBIG, EADDRINUSE, ENOSPC, 0 };
+static const short remove_errors[] = { PATH_ERRORS, LIMIT_ERRORS, EBUSY, 0 };
+static const short look_errors[] = { PATH_ERRORS, LIMIT_ERRORS, EPROTO, EPROTOTYPE,
+                                     EPROTONOSUPPORT, EBADMSG, EINPROGRESS, 0 };
+/* EACCES: the owner takes the permission back from the open handle. */
+static const short wait_errors[] = { ETIMEDOUT, EAGAIN, ESTALE, ECANCELED, EOWNERDEAD, EACCES, 0 };
+static const short no_errors[] = { 0 };
+
+static struct sluice_producer p;
+static struct sluice_consumer c;
+static char name[600], folder[600];
+static const char *given_dir; /* SLUICE_DIR */
+static struct sluice_options options;
+
+static void reset(const char *what)
+{
+        const struct sluice_options o = SLUICE_OPTIONS_INIT;
+
+        if (!given_dir)
+                given_dir = strdup(getenv("SLUICE_DIR"));
+        options = o;
+        options.capacity = 4096;
+        options.slice_ns = 500000;
+        options.spin_ns = SLUICE_SPIN_NONE;
+        folder[0] = '\0';
+        if (*what == '/')
+                snprintf(name, sizeof name, "%s%s", given_dir, what);
+        else
+                snprintf(name, sizeof name, "%s", what);
+        if (strncmp(what, "key:", 4) != 0)
+                snprintf(folder, sizeof folder, "%s/%s", given_dir, what + (*what == '/'));
+}
+
+/* ---- Before ------------------------------------------------------- */
+
+static void at_path(void)
+{
+        reset("/q");
+}
+
+static void at_path_options(void)
+{
+        reset("/q");
+        options.flags = SLUICE_PREFAULT;
+        options.mode = 0660;
+}
+
+static void at_node(void)
+{
+        reset("/q");
+        options.numa_node = 1;
+}
+
+static void at_word(void)
+{
+        reset("word");
+}
+
+static void at_runtime_dir(void)
+{
+        reset("word");
+        unsetenv("SLUICE_DIR");
+        setenv("XDG_RUNTIME_DIR", given_dir, 1);
+        snprintf(folder, sizeof folder, "%s/sluice/word", given_dir);
+}
+
+static void at_strange_umask(void)
+{
+        at_runtime_dir();
+        umask(0777);
+}
+
+static void at_key(void)
+{
+        reset("key:0x51c5eed");
+}
+
+static void make_path(void)
+{
+        at_path();
+        sluice_create(name, &options);
+}
+
+static void make_runtime_dir(void)
+{
+        at_runtime_dir();
+        sluice_create(name, &options);
+}
+
+static void make_key(void)
+{
+        at_key();
+        sluice_create(name, &options);
+}
+
+/* What a creator that was killed leaves: all but the second pipe and the
+ * magic. */
+static void make_half(void)
+{
+        char pipe_name[700];
+        key_t key;
+        void *mem;
+        int id;
+
+        at_path();
+        mkdir(name, 0700);
+        snprintf(pipe_name, sizeof pipe_name, "%s/readable", name);
+        mkfifo(pipe_name, 0600);
+        key = ftok(name, 1);
+        semget(key, 3, IPC_CREAT | IPC_EXCL | 0600);
+        id = shmget(key, 12288 + 4096, IPC_CREAT | IPC_EXCL | 0600);
+        mem = shmat(id, NULL, 0);
+        sluice_priv_format(mem, 12288 + 4096, NULL);
+        shmdt(mem);
+}
+
+/* What a remover that was killed, or ipcrm, leaves. */
+static void make_without_set(void)
+{
+        make_path();
+        semctl(semget(ftok(name, 1), 0, 0), 0, IPC_RMID);
+}
+
+/* The role is held by one who has become another program. */
+static void make_deserted(void)
+{
+        union {
+                int val;
+                void *pointer;
+        } arg = { .val = 1 };
+
+        make_path();
+        semctl(semget(ftok(name, 1), 0, 0), 1, SETVAL, arg);
+}
+
+static void open_both(void)
+{
+        make_path();
+        sluice_producer_open(&p, name, &options);
+        sluice_consumer_open(&c, name, &options);
+}
+
+static void open_both_fifo(void)
+{
+        make_path();
+        options.wake = SLUICE_WAKE_FIFO;
+        sluice_producer_open(&p, name, &options);
+        sluice_consumer_open(&c, name, &options);
+}
+
+static void open_alone(void)
+{
+        make_path();
+        sluice_producer_open(&p, name, &options);
+}
+
+static void open_alone_fifo(void)
+{
+        make_path();
+        options.wake = SLUICE_WAKE_FIFO;
+        sluice_consumer_open(&c, name, &options);
+}
+
+static void fill(void)
+{
+        char message[100] = "";
+
+        while (sluice_send(&p, message, sizeof message, SLUICE_NOW) == 0)
+                continue;
+}
+
+static void open_full(void)
+{
+        open_both();
+        fill();
+}
+
+static void open_full_fifo(void)
+{
+        open_both_fifo();
+        fill();
+}
+
+static void pend(void)
+{
+        open_both();
+        for (int i = 0; i < 3; i++)
+                sluice_send(&p, "message", 7, SLUICE_NOW);
+}
+
+/* The words that a parked peer would have stored. */
+static void park_consumer(uint64_t how)
+{
+        sluice_priv_store_relaxed(&c.own->door.parked,
+                                  (c.next + SLUICE_LAYOUT_HEADER_BYTES) |
+                                          SLUICE_LAYOUT_PARKED | how);
+}
+
+static void consumer_parked(void)
+{
+        open_both();
+        park_consumer(0);
+}
+
+static void consumer_parked_fifo(void)
+{
+        open_both_fifo();
+        park_consumer(SLUICE_LAYOUT_BY_FIFO);
+}
+
+static void producer_parked(void)
+{
+        open_full();
+        sluice_priv_store_relaxed(&p.own->door.parked, (p.seen + 64) | SLUICE_LAYOUT_PARKED);
+}
+
+static void both_parked_fifo(void)
+{
+        open_full_fifo();
+        park_consumer(SLUICE_LAYOUT_BY_FIFO);
+}
+
+/* ---- The calls ---------------------------------------------------- */
+
+static int create(void)
+{
+        return sluice_create(name, &options);
+}
+
+static int open_producer(void)
+{
+        return sluice_producer_open(&p, name, &options);
+}
+
+static int open_consumer(void)
+{
+        return sluice_consumer_open(&c, name, &options);
+}
+
+static int open_consumer_fifo(void)
+{
+        options.wake = SLUICE_WAKE_FIFO;
+        options.flags = SLUICE_PREFAULT | SLUICE_LOCK;
+        return sluice_consumer_open(&c, name, &options);
+}
+
+static int open_consumer_create(void)
+{
+        options.wake = SLUICE_WAKE_FIFO;
+        options.flags = SLUICE_CREATE | SLUICE_PREFAULT | SLUICE_LOCK;
+        return sluice_consumer_open(&c, name, &options);
+}
+
+/* A child may not use its parent's handle. */
+static int open_and_fork(void)
+{
+        const int r = sluice_consumer_open(&c, name, &options);
+        char buf[8];
+        int status;
+        pid_t pid;
+
+        if (r)
+                return r;
+        pid = fork();
+        if (pid == 0)
+                _exit(sluice_recv(&c, buf, sizeof buf, SLUICE_NOW) == -EPERM ? 0 : 1);
+        return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -ENOTRECOVERABLE;
+}
+
+static int receive(void)
+{
+        char buf[128];
+
+        return (int)sluice_recv(&c, buf, sizeof buf, sluice_after(2000000));
+}
+
+static int send(void)
+{
+        return sluice_send(&p, "message", 7, sluice_after(2000000));
+}
+
+static int send_long(void)
+{
+        char message[1000] = "";
+
+        return sluice_send(&p, message, sizeof message, sluice_after(2000000));
+}
+
+static int arm(void)
+{
+        const int r = sluice_consumer_arm(&c), d = sluice_consumer_disarm(&c);
+
+        return r < 0 ? r : d;
+}
+
+static int arm_producer(void)
+{
+        const int r = sluice_producer_arm(&p, 1000), d = sluice_producer_disarm(&p);
+
+        return r < 0 ? r : d;
+}
+
+static int close_both(void)
+{
+        const int r = sluice_producer_close(&p), s = sluice_consumer_close(&c);
+
+        return r ? r : s;
+}
+
+static int remove_it(void)
+{
+        return sluice_remove(name);
+}
+
+static int look(void)
+{
+        struct sluice_queue_stat st;
+
+        return sluice_stat(name, &st);
+}
+
+static int ignore(void *ctx, const struct sluice_queue_stat *st)
+{
+        (void)ctx, (void)st;
+        return 0;
+}
+
+static int list(void)
+{
+        return sluice_list(ignore, NULL);
+}
+
+static int ignore_message(void *ctx, const struct sluice_message *m)
+{
+        (void)ctx, (void)m;
+        return 0;
+}
+
+static int dump(void)
+{
+        return (int)sluice_dump(name, ignore_message, NULL);
+}
+
+static int await(void)
+{
+        return sluice_producer_await_peer(&p, sluice_after(2000000));
+}
+
+static int interrupt_both(void)
+{
+        const int r = sluice_producer_interrupt(&p), s = sluice_consumer_interrupt(&c);
+        char buf[8];
+        ssize_t n;
+
+        if (r || s)
+                return r ? r : s;
+        n = sluice_recv(&c, buf, sizeof buf, sluice_after(2000000));
+        return n == -ECANCELED ? 0 : -ENOTRECOVERABLE;
+}
+
+static int enable(void)
+{
+        static _Alignas(128) unsigned char memory[12288 + 4096];
+        const struct sluice_geometry g = { 4096, 64, 0 };
+        int r = sluice_ring_format(memory, sizeof memory, &g);
+
+        if (r == 0)
+                r = sluice_consumer_attach(&c, memory, sizeof memory);
+        return r ? r : sluice_consumer_enable_sleep(&c, NULL);
+}
+
+/* ---- After -------------------------------------------------------- */
+
+static void let_go(void)
+{
+        if (p.queue)
+                sluice_producer_close(&p);
+        if (c.queue)
+                sluice_consumer_close(&c);
+}
+
+/* What a refused removal has left is gone with the next queue. */
+static void clean(void)
+{
+        const int saved = errno;
+
+        umask(022);
+        let_go();
+        if (sluice_remove(name) == -ENOENT && *folder && access(folder, F_OK) == 0 &&
+            sluice_create(name, &options) == 0)
+                sluice_remove(name);
+        setenv("SLUICE_DIR", given_dir, 1);
+        errno = saved;
+}
+
+
+const struct scenario fail_scenarios[] = {
+        { .name = "open and fork, the first", .prepare = make_path, .act = open_and_fork,
+          .undo = clean, .errors = open_errors, .atomic = true, .apart = true },
+        { .name = "create, path", .prepare = at_path_options, .act = create, .undo = clean,
+          .errors = create_errors, .atomic = true },
+        { .name = "create, NUMA node", .prepare = at_node, .act = create, .undo = clean,
+          .errors = create_errors, .atomic = true },
+        { .name = "create, word", .prepare = at_word, .act = create, .undo = clean,
+          .errors = create_errors, .atomic = true },
+        { .name = "create, word in a runtime directory", .prepare = at_runtime_dir, .act = create,
+          .undo = clean, .errors = create_errors, .atomic = true },
+        { .name = "create, umask 0777", .prepare = at_strange_umask, .act = create, .undo = clean,
+          .errors = create_errors, .atomic = true },
+        { .name = "create, key", .prepare = at_key, .act = create, .undo = clean,
+          .errors = create_errors, .atomic = true },
+        { .name = "create, half made before", .prepare = make_half, .act = create, .undo = clean,
+          .errors = create_errors },
+        { .name = "create, set gone before", .prepare = make_without_set, .act = create,
+          .undo = clean, .errors = create_errors },
+        { .name = "create, there is one", .prepare = make_path, .act = create, .undo = clean,
+          .errors = create_errors, .atomic = true, .want = -EEXIST },
+        { .name = "open, producer", .prepare = make_path, .act = open_producer, .undo = clean,
+          .errors = open_errors, .atomic = true },
+        { .name = "open, consumer, key", .prepare = make_key, .act = open_consumer, .undo = clean,
+          .errors = open_errors, .atomic = true },
+        { .name = "open, consumer, FIFO, locked", .prepare = make_path, .act = open_consumer_fifo,
+          .undo = clean, .errors = open_errors, .atomic = true },
+        { .name = "open, CREATE, FIFO, locked", .prepare = at_path, .act = open_consumer_create,
+          .undo = clean, .errors = open_create_errors },
+        { .name = "open, from one who has become another", .prepare = make_deserted,
+          .act = open_consumer, .undo = clean, .errors = open_errors, .atomic = true },
+        { .name = "receive, futex, until the deadline", .prepare = open_both, .act = receive,
+          .undo = clean, .errors = wait_errors, .want = -ETIMEDOUT, .waits = true },
+        { .name = "receive, FIFO, until the deadline", .prepare = open_both_fifo, .act = receive,
+          .undo = clean, .errors = wait_errors, .want = -ETIMEDOUT, .waits = true },
+        { .name = "receive, FIFO, alone", .prepare = open_alone_fifo, .act = receive,
+          .undo = clean, .errors = wait_errors, .want = -ETIMEDOUT, .waits = true },
+        { .name = "send, futex, full", .prepare = open_full, .act = send_long, .undo = clean,
+          .errors = wait_errors, .want = -ETIMEDOUT, .waits = true },
+        { .name = "send, FIFO, full", .prepare = open_full_fifo, .act = send_long, .undo = clean,
+          .errors = wait_errors, .want = -ETIMEDOUT, .waits = true },
+        { .name = "send, peer parked by futex", .prepare = consumer_parked, .act = send,
+          .undo = clean, .errors = wait_errors },
+        { .name = "send, peer parked by FIFO", .prepare = consumer_parked_fifo, .act = send,
+          .undo = clean, .errors = wait_errors },
+        { .name = "receive, peer parked", .prepare = producer_parked, .act = receive,
+          .undo = clean, .errors = wait_errors },
+        { .name = "arm, consumer", .prepare = open_both_fifo, .act = arm, .undo = clean,
+          .errors = no_errors },
+        { .name = "arm, consumer, alone", .prepare = open_alone_fifo, .act = arm, .undo = clean,
+          .errors = no_errors },
+        { .name = "arm, producer", .prepare = open_full_fifo, .act = arm_producer, .undo = clean,
+          .errors = no_errors },
+        { .name = "close, futex", .prepare = open_both, .act = close_both, .undo = clean,
+          .errors = no_errors },
+        { .name = "close, FIFO, both parked", .prepare = both_parked_fifo, .act = close_both,
+          .undo = clean, .errors = no_errors },
+        { .name = "remove, path", .prepare = make_path, .act = remove_it, .undo = clean,
+          .errors = remove_errors, .want_again = -ENOENT },
+        { .name = "remove, word in a runtime directory", .prepare = make_runtime_dir,
+          .act = remove_it, .undo = clean, .errors = remove_errors, .want_again = -ENOENT },
+        { .name = "remove, key", .prepare = make_key, .act = remove_it, .undo = clean,
+          .errors = remove_errors, .want_again = -ENOENT },
+        { .name = "remove, half made", .prepare = make_half, .act = remove_it, .undo = clean,
+          .errors = remove_errors, .want_again = -ENOENT },
+        { .name = "remove, set gone", .prepare = make_without_set, .act = remove_it,
+          .undo = clean, .errors = remove_errors, .want_again = -ENOENT },
+        { .name = "remove, both there and parked", .prepare = both_parked_fifo, .act = remove_it,
+          .undo = clean, .errors = remove_errors, .want_again = -ENOENT },
+        { .name = "stat", .prepare = pend, .act = look, .undo = clean, .errors = look_errors,
+          .atomic = true },
+        { .name = "list", .prepare = pend, .act = list, .undo = clean, .errors = open_errors,
+          .atomic = true },
+        { .name = "dump", .prepare = pend, .act = dump, .undo = clean, .errors = look_errors,
+          .atomic = true },
+        { .name = "await_peer", .prepare = open_alone, .act = await, .undo = clean,
+          .errors = wait_errors, .want = -ETIMEDOUT, .waits = true },
+        { .name = "interrupt", .prepare = open_both_fifo, .act = interrupt_both, .undo = clean,
+          .errors = no_errors },
+        { .name = "enable_sleep", .prepare = at_key, .act = enable, .undo = clean,
+          .errors = open_errors, .atomic = true },
+        { .name = NULL },
+};

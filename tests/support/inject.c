@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "inject.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/*
+ * Left out: errors of arguments that are never given (EFAULT, EBADF,
+ * ...), EINTR of calls that do not block, EOVERFLOW of 32-bit systems,
+ * EPERM for the owner of a System V object.
+ */
+const struct inject_info inject_info[K_KINDS] = {
+        [K_SHMGET_FIND] = { "shmget", { EACCES, ENOENT, ENFILE, ENOMEM }, 0 },
+        [K_SHMGET_MAKE] = { "shmget, make",
+                            { ENOSPC, EACCES, EEXIST, EINVAL, ENFILE, ENOMEM, EPERM }, 0 },
+        [K_SHMAT] = { "shmat", { ENOMEM, EACCES, EIDRM, EINVAL }, 0 },
+        [K_SHMCTL_STAT] = { "shmctl IPC_STAT", { EACCES, EIDRM, EINVAL }, 0 },
+        [K_SHMCTL_SLOT] = { "shmctl SHM_STAT", { EACCES, EINVAL }, 0 },
+        [K_SHMCTL_INFO] = { "shmctl SHM_INFO", { EINVAL }, 0 },
+        [K_SHMCTL_RMID] = { "shmctl IPC_RMID", { EIDRM, EINVAL }, 0 },
+        [K_SEMGET_FIND] = { "semget", { EACCES, ENOENT, ENOMEM }, 0 },
+        [K_SEMGET_MAKE] = { "semget, make", { ENOSPC, EACCES, EEXIST, ENOMEM }, 0 },
+        [K_SEMOP_TAKE] = { "semop, take", { ENOMEM, EACCES, EAGAIN, EIDRM, EINVAL }, 0 },
+        [K_SEMOP_GIVE] = { "semop, give", { ENOMEM, EACCES, EIDRM, EINVAL }, 0 },
+        [K_SEMCTL_STAT] = { "semctl IPC_STAT", { EACCES, EIDRM, EINVAL }, 0 },
+        [K_SEMCTL_GETVAL] = { "semctl GETVAL", { EACCES, EIDRM, EINVAL }, 0 },
+        [K_SEMCTL_SETVAL] = { "semctl SETVAL", { EACCES, EIDRM, EINVAL }, 0 },
+        [K_SEMCTL_INFO] = { "semctl SEM_INFO", { EINVAL }, 0 },
+        [K_SEMCTL_RMID] = { "semctl IPC_RMID", { EIDRM, EINVAL }, 0 },
+        [K_OPEN] = { "open",
+                     { EMFILE, EACCES, ELOOP, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR }, 0 },
+        [K_OPENAT_DIR] = { "openat .", { EMFILE, EACCES, ENFILE, ENOENT, ENOMEM }, 0 },
+        [K_OPENAT_FIFO] = { "openat pipe", { EMFILE, EACCES, ELOOP, ENFILE, ENOENT, ENOMEM }, 0 },
+        [K_MKDIR] = { "mkdir",
+                      { ENOSPC, EACCES, EDQUOT, EEXIST, ELOOP, EMLINK, ENAMETOOLONG, ENOENT, ENOMEM,
+                        ENOTDIR, EPERM, EROFS }, 0 },
+        [K_MKFIFOAT] = { "mkfifoat", { ENOSPC, EACCES, EDQUOT, EEXIST, ENOENT, EROFS }, 0 },
+        [K_CHMOD] = { "chmod",
+                      { EPERM, EACCES, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EROFS },
+                      0 },
+        [K_FCHMOD] = { "fchmod", { EIO, EPERM, EROFS }, 0 },
+        [K_FCHMODAT] = { "fchmodat", { EIO, EACCES, ELOOP, ENOENT, ENOMEM, EPERM, EROFS }, 0 },
+        [K_UNLINKAT] = { "unlinkat",
+                         { EIO, EACCES, EBUSY, EISDIR, ENOENT, ENOMEM, EPERM, EROFS }, 0 },
+        [K_RMDIR] = { "rmdir",
+                      { ENOTEMPTY, EACCES, EBUSY, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR,
+                        EPERM, EROFS }, 0 },
+        [K_FLOCK] = { "flock", { EWOULDBLOCK, EINTR, ENOLCK }, 0 },
+        [K_LSTAT] = { "lstat", { EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR }, 0 },
+        [K_FSTAT] = { "fstat", { ENOMEM }, 0 },
+        [K_FSTATAT] = { "fstatat", { ENOMEM, EACCES, ENOENT }, 0 },
+        [K_DUPFD] = { "fcntl F_DUPFD_CLOEXEC", { EMFILE }, 0 },
+        [K_SETLK] = { "fcntl F_OFD_SETLK", { EAGAIN, EACCES, EINTR, EINVAL, ENOLCK }, 0 },
+        [K_GETLK] = { "fcntl F_OFD_GETLK", { EINVAL, ENOLCK }, 0 },
+        [K_EVENTFD] = { "eventfd", { EMFILE, ENFILE, ENODEV, ENOMEM }, 0 },
+        [K_DONTFORK] = { "madvise MADV_DONTFORK", { ENOMEM, EAGAIN }, 0 },
+        [K_POPULATE] = { "madvise MADV_POPULATE_WRITE",
+                         { ENOMEM, EAGAIN, EFAULT, EHWPOISON, EINVAL }, 0 },
+        [K_MLOCK] = { "mlock", { ENOMEM, EAGAIN, EPERM }, 0 },
+        [K_CALLOC] = { "calloc", { ENOMEM }, 0 },
+        [K_MALLOC] = { "malloc", { ENOMEM }, 0 },
+        [K_REALPATH] = { "realpath",
+                         { ENOMEM, EACCES, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR }, 0 },
+        [K_FDOPENDIR] = { "fdopendir", { ENOMEM }, 0 },
+        [K_READDIR] = { "readdir", { EIO, ENOENT }, 0 },
+        [K_READ] = { "read", { EAGAIN, EINTR, EIO }, EINTR },
+        [K_WRITE] = { "write", { EAGAIN, EINTR, EIO }, EINTR },
+        [K_CLOSE] = { "close", { EIO, EINTR, ENOSPC, EDQUOT }, 0 },
+        [K_PPOLL] = { "ppoll", { EINTR, EINVAL, ENOMEM }, 0 },
+        [K_FUTEX_WAKE] = { "futex FUTEX_WAKE", { EINVAL, ENOSYS, EPERM }, 0 },
+        [K_FUTEX_WAIT] = { "futex FUTEX_WAIT_BITSET", { EAGAIN, EINTR, EINVAL, ETIMEDOUT }, 0 },
+        [K_FUTEX_WAITV] = { "futex_waitv",
+                            { ENOSYS, EAGAIN, EINTR, EINVAL, ENOMEM, EPERM, ETIMEDOUT }, 0 },
+        [K_MEMBARRIER_REGISTER] = { "membarrier, register", { ENOSYS, EINVAL, EPERM }, 0 },
+        [K_MEMBARRIER] = { "membarrier", { EPERM, EINVAL, ENOMEM, ENOSYS }, 0 },
+        [K_MBIND] = { "mbind", { EINVAL, EIO, ENOMEM, ENOSYS, EPERM }, 0 },
+        [K_AFFINITY] = { "sched_getaffinity", { EINVAL }, 0 },
+        [K_ATFORK] = { "pthread_atfork", { ENOMEM }, 0 },
+        [K_NANOSLEEP] = { "nanosleep", { EINTR }, 0 },
+};
+
+struct inject_seen inject_seen;
+long inject_blocks, inject_mapped;
+
+static struct inject_plan plan;
+static bool armed;
+static enum inject_kind lasting_kind;
+
+void inject_begin(const struct inject_plan *p)
+{
+        plan = *p;
+        inject_seen.calls = inject_seen.injected = 0;
+        inject_seen.vanished = false;
+        lasting_kind = K_KINDS;
+        armed = true;
+}
+
+void inject_end(void)
+{
+        armed = false;
+}
+
+/* The error that this call is to fail with, or 0. */
+static int due(enum inject_kind kind)
+{
+        const int n = inject_seen.calls;
+        int error = 0;
+
+        if (!armed)
+                return 0;
+        if (n < INJECT_TRACE)
+                inject_seen.trace[n] = (unsigned char)kind;
+        inject_seen.calls++;
+        if (n == plan.first) {
+                error = plan.first_error;
+                if (plan.lasting)
+                        lasting_kind = kind;
+        } else if (n == plan.second) {
+                error = plan.second_error;
+        } else if (kind == lasting_kind) {
+                error = plan.first_error;
+        }
+        if (error)
+                inject_seen.injected++;
+        return error;
+}
+
+#define FAIL(kind, failure) \
+        do { \
+                const int error_due = due(kind); \
+                if (error_due) { \
+                        errno = error_due; \
+                        return failure; \
+                } \
+        } while (0)
+
+static bool is_gone(int error)
+{
+        return error == ENOENT || error == EIDRM || error == EINVAL;
+}
+
+union semun {
+        int val;
+        void *pointer;
+};
+
+#define REAL(type, name, ...) \
+        type __real_##name(__VA_ARGS__); \
+        type __wrap_##name(__VA_ARGS__)
+
+/* ---- System V ----------------------------------------------------- */
+
+int __real_shmctl(int id, int cmd, struct shmid_ds *ds);
+int __real_semctl(int id, int num, int cmd, ...);
+
+static int segment_fails(int id, int error)
+{
+        if (id >= 0 && is_gone(error)) {
+                inject_seen.vanished = true;
+                __real_shmctl(id, IPC_RMID, NULL);
+        }
+        errno = error;
+        return -1;
+}
+
+static int set_fails(int id, int error)
+{
+        if (id >= 0 && is_gone(error)) {
+                inject_seen.vanished = true;
+                __real_semctl(id, 0, IPC_RMID);
+        }
+        errno = error;
+        return -1;
+}
+
+REAL(int, shmget, key_t key, size_t size, int flags)
+{
+        const int error = due(flags & IPC_CREAT ? K_SHMGET_MAKE : K_SHMGET_FIND);
+
+        if (!error)
+                return __real_shmget(key, size, flags);
+        if (!(flags & IPC_CREAT))
+                return segment_fails(__real_shmget(key, 0, 0), error);
+        errno = error;
+        return -1;
+}
+
+REAL(void *, shmat, int id, const void *at, int flags)
+{
+        const int error = due(K_SHMAT);
+        void *mem;
+
+        if (error) {
+                segment_fails(id, error);
+                return (void *)-1;
+        }
+        mem = __real_shmat(id, at, flags);
+        inject_mapped += mem != (void *)-1;
+        return mem;
+}
+
+REAL(int, shmdt, const void *mem)
+{
+        inject_mapped--;
+        return __real_shmdt(mem);
+}
+
+int __wrap_shmctl(int id, int cmd, struct shmid_ds *ds);
+int __wrap_shmctl(int id, int cmd, struct shmid_ds *ds)
+{
+        const bool info = cmd == SHM_INFO || cmd == IPC_INFO;
+        const int error = due(info               ? K_SHMCTL_INFO
+                              : cmd == IPC_STAT ? K_SHMCTL_STAT
+                              : cmd == IPC_RMID ? K_SHMCTL_RMID
+                                                : K_SHMCTL_SLOT);
+
+        return error ? segment_fails(info || cmd == SHM_STAT ? -1 : id, error)
+                     : __real_shmctl(id, cmd, ds);
+}
+
+REAL(int, semget, key_t key, int n, int flags)
+{
+        const int error = due(flags & IPC_CREAT ? K_SEMGET_MAKE : K_SEMGET_FIND);
+
+        if (!error)
+                return __real_semget(key, n, flags);
+        if (!(flags & IPC_CREAT))
+                return set_fails(__real_semget(key, 0, 0), error);
+        errno = error;
+        return -1;
+}
+
+REAL(int, semop, int id, struct sembuf *ops, size_t n)
+{
+        const int error = due(ops[n - 1].sem_op > 0 ? K_SEMOP_TAKE : K_SEMOP_GIVE);
+
+        return error ? set_fails(id, error) : __real_semop(id, ops, n);
+}
+
+int __wrap_semctl(int id, int num, int cmd, ...);
+int __wrap_semctl(int id, int num, int cmd, ...)
+{
+        const bool info = cmd == SEM_INFO || cmd == IPC_INFO;
+        const int error = due(info               ? K_SEMCTL_INFO
+                              : cmd == IPC_STAT ? K_SEMCTL_STAT
+                              : cmd == IPC_RMID ? K_SEMCTL_RMID
+                              : cmd == SETVAL   ? K_SEMCTL_SETVAL
+                                                : K_SEMCTL_GETVAL);
+        union semun arg = { .pointer = NULL };
+        va_list arguments;
+
+        if (error)
+                return set_fails(info ? -1 : id, error);
+        if (cmd == IPC_RMID || cmd == GETVAL)
+                return __real_semctl(id, num, cmd);
+        va_start(arguments, cmd);
+        arg = va_arg(arguments, union semun);
+        va_end(arguments);
+        return __real_semctl(id, num, cmd, arg);
+}
+
+/* ---- Files -------------------------------------------------------- */
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...)
+{
+        FAIL(K_OPEN, -1);
+        return __real_open(path, flags, 0);
+}
+
+int __real_openat(int dirfd, const char *path, int flags, ...);
+int __wrap_openat(int dirfd, const char *path, int flags, ...);
+int __wrap_openat(int dirfd, const char *path, int flags, ...)
+{
+        FAIL(flags & O_DIRECTORY ? K_OPENAT_DIR : K_OPENAT_FIFO, -1);
+        return __real_openat(dirfd, path, flags, 0);
+}
+
+REAL(int, mkdir, const char *path, mode_t mode)
+{
+        FAIL(K_MKDIR, -1);
+        return __real_mkdir(path, mode);
+}
+
+REAL(int, mkfifoat, int dirfd, const char *path, mode_t mode)
+{
+        FAIL(K_MKFIFOAT, -1);
+        return __real_mkfifoat(dirfd, path, mode);
+}
+
+REAL(int, chmod, const char *path, mode_t mode)
+{
+        FAIL(K_CHMOD, -1);
+        return __real_chmod(path, mode);
+}
+
+REAL(int, fchmod, int fd, mode_t mode)
+{
+        FAIL(K_FCHMOD, -1);
+        return __real_fchmod(fd, mode);
+}
+
+REAL(int, fchmodat, int dirfd, const char *path, mode_t mode, int flags)
+{
+        FAIL(K_FCHMODAT, -1);
+        return __real_fchmodat(dirfd, path, mode, flags);
+}
+
+REAL(int, unlinkat, int dirfd, const char *path, int flags)
+{
+        const int error = due(K_UNLINKAT);
+        int r;
+
+        if (error && error != ENOENT) {
+                errno = error;
+                return -1;
+        }
+        r = __real_unlinkat(dirfd, path, flags);
+        if (error == 0 || r != 0)
+                return r;
+        errno = ENOENT;
+        return -1;
+}
+
+REAL(int, rmdir, const char *path)
+{
+        const int error = due(K_RMDIR);
+        int r;
+
+        if (error && error != ENOENT) {
+                errno = error;
+                return -1;
+        }
+        r = __real_rmdir(path);
+        if (error == 0 || r != 0)
+                return r;
+        errno = ENOENT;
+        return -1;
+}
+
+REAL(int, flock, int fd, int operation)
+{
+        FAIL(K_FLOCK, -1);
+        return __real_flock(fd, operation);
+}
+
+REAL(int, lstat, const char *path, struct stat *st)
+{
+        FAIL(K_LSTAT, -1);
+        return __real_lstat(path, st);
+}
+
+REAL(int, fstat, int fd, struct stat *st)
+{
+        FAIL(K_FSTAT, -1);
+        return __real_fstat(fd, st);
+}
+
+REAL(int, fstatat, int dirfd, const char *path, struct stat *st, int flags)
+{
+        FAIL(K_FSTATAT, -1);
+        return __real_fstatat(dirfd, path, st, flags);
+}
+
+int __real_fcntl(int fd, int cmd, ...);
+int __wrap_fcntl(int fd, int cmd, ...);
+int __wrap_fcntl(int fd, int cmd, ...)
+{
+        va_list arguments;
+        struct flock *lock;
+
+        FAIL(cmd == F_OFD_SETLK ? K_SETLK : cmd == F_OFD_GETLK ? K_GETLK : K_DUPFD, -1);
+        if (cmd != F_OFD_SETLK && cmd != F_OFD_GETLK)
+                return __real_fcntl(fd, cmd, 0);
+        va_start(arguments, cmd);
+        lock = va_arg(arguments, struct flock *);
+        va_end(arguments);
+        return __real_fcntl(fd, cmd, lock);
+}
+
+REAL(int, eventfd, unsigned value, int flags)
+{
+        FAIL(K_EVENTFD, -1);
+        return __real_eventfd(value, flags);
+}
+
+REAL(DIR *, fdopendir, int fd)
+{
+        FAIL(K_FDOPENDIR, NULL);
+        return __real_fdopendir(fd);
+}
+
+REAL(struct dirent *, readdir, DIR *dir)
+{
+        FAIL(K_READDIR, NULL);
+        return __real_readdir(dir);
+}
+
+REAL(ssize_t, read, int fd, void *buf, size_t n)
+{
+        FAIL(K_READ, -1);
+        return __real_read(fd, buf, n);
+}
+
+REAL(ssize_t, write, int fd, const void *buf, size_t n)
+{
+        FAIL(K_WRITE, -1);
+        return __real_write(fd, buf, n);
+}
+
+/* Linux closes whatever it then says. */
+REAL(int, close, int fd)
+{
+        const int error = due(K_CLOSE), r = __real_close(fd);
+
+        if (r == 0 && error)
+                errno = error;
+        return r == 0 && error ? -1 : r;
+}
+
+REAL(int, ppoll, struct pollfd *fds, nfds_t n, const struct timespec *t, const sigset_t *mask)
+{
+        FAIL(K_PPOLL, -1);
+        return __real_ppoll(fds, n, t, mask);
+}
+
+/* ---- Memory ------------------------------------------------------- */
+
+REAL(int, madvise, void *mem, size_t bytes, int advice)
+{
+        FAIL(advice == MADV_DONTFORK ? K_DONTFORK : K_POPULATE, -1);
+        return __real_madvise(mem, bytes, advice);
+}
+
+REAL(int, mlock, const void *mem, size_t bytes)
+{
+        FAIL(K_MLOCK, -1);
+        return __real_mlock(mem, bytes);
+}
+
+REAL(void *, calloc, size_t n, size_t size)
+{
+        FAIL(K_CALLOC, NULL);
+        inject_blocks++;
+        return __real_calloc(n, size);
+}
+
+REAL(void *, malloc, size_t size)
+{
+        FAIL(K_MALLOC, NULL);
+        inject_blocks++;
+        return __real_malloc(size);
+}
+
+REAL(void, free, void *block)
+{
+        inject_blocks -= block != NULL;
+        __real_free(block);
+}
+
+REAL(char *, realpath, const char *path, char *resolved)
+{
+        char *full;
+
+        FAIL(K_REALPATH, NULL);
+        full = __real_realpath(path, resolved);
+        inject_blocks += full && !resolved;
+        return full;
+}
+
+/* ---- The rest ----------------------------------------------------- */
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, ...)
+{
+        long a[6] = { 0 };
+        int count = 6;
+        va_list arguments;
+        enum inject_kind kind = K_MBIND;
+
+        if (number == SYS_membarrier)
+                count = 2;
+        else if (number == SYS_futex_waitv)
+                count = 5;
+        va_start(arguments, number);
+        for (int i = 0; i < count; i++)
+                a[i] = va_arg(arguments, long);
+        va_end(arguments);
+        if (number == SYS_membarrier)
+                kind = (int)a[0] == MEMBARRIER_CMD_GLOBAL_EXPEDITED ? K_MEMBARRIER
+                                                                    : K_MEMBARRIER_REGISTER;
+        else if (number == SYS_futex_waitv)
+                kind = K_FUTEX_WAITV;
+        else if (number == SYS_futex)
+                kind = (int)a[1] == FUTEX_WAKE ? K_FUTEX_WAKE : K_FUTEX_WAIT;
+        FAIL(kind, -1);
+        return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+REAL(int, sched_getaffinity, pid_t pid, size_t size, cpu_set_t *set)
+{
+        FAIL(K_AFFINITY, -1);
+        return __real_sched_getaffinity(pid, size, set);
+}
+
+REAL(int, pthread_atfork, void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+        const int error = due(K_ATFORK);
+
+        return error ? error : __real_pthread_atfork(prepare, parent, child);
+}
+
+/* Does not sleep: five seconds for a lock that never comes are too long. */
+REAL(int, nanosleep, const struct timespec *t, struct timespec *rest)
+{
+        FAIL(K_NANOSLEEP, -1);
+        return armed ? 0 : __real_nanosleep(t, rest);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "numbered.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "util.h"
+
+/* Positions pass 2^64 in the second lap. */
+#define CAPACITY 512
+#define ALIGN 8
+#define FIRST (UINT64_C(0) - 3 * CAPACITY / 2)
+
+size_t numbered_length(uint64_t i)
+{
+        return (size_t)(20 + i * 13 % 37);
+}
+
+void numbered_fill(void *to, uint64_t i)
+{
+        test_fill(to, numbered_length(i), i);
+}
+
+static uint64_t record(uint64_t i)
+{
+        return (numbered_length(i) + 8 + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+static uint64_t padding(uint64_t position, uint64_t i)
+{
+        const uint64_t rest = CAPACITY - position % CAPACITY;
+
+        return record(i) > rest ? rest : 0;
+}
+
+uint64_t numbered_end(uint64_t n)
+{
+        uint64_t position = FIRST;
+
+        for (uint64_t i = 0; i < n; i++)
+                position += padding(position, i) + record(i);
+        return position;
+}
+
+bool numbered_wraps(uint64_t i)
+{
+        return padding(numbered_end(i), i) != 0;
+}
+
+/* ---- The queue ---------------------------------------------------- */
+
+struct sluice_options numbered_options(int wake, int64_t slice_ns)
+{
+        struct sluice_options o = SLUICE_OPTIONS_INIT;
+
+        o.capacity = CAPACITY;
+        o.record_align = ALIGN;
+        o.first_position = FIRST;
+        o.wake = wake;
+        o.spin_ns = SLUICE_SPIN_NONE;
+        o.slice_ns = slice_ns;
+        return o;
+}
+
+int numbered_create(const struct numbered *q)
+{
+        const struct sluice_options o = numbered_options(0, 0);
+
+        return sluice_create(q->queue, &o);
+}
+
+/* They look for a dead peer often. */
+int numbered_open_producer(struct numbered *q)
+{
+        const struct sluice_options o = numbered_options(q->wake, 1000000);
+
+        return sluice_producer_open(&q->p, q->queue, &o);
+}
+
+int numbered_open_consumer(struct numbered *q)
+{
+        const struct sluice_options o = numbered_options(q->wake, 1000000);
+
+        return sluice_consumer_open(&q->c, q->queue, &o);
+}
+
+int numbered_open(struct numbered *q)
+{
+        const int r = numbered_open_producer(q);
+
+        return r ? r : numbered_open_consumer(q);
+}
+
+void numbered_close(struct numbered *q)
+{
+        sluice_producer_close(&q->p);
+        sluice_consumer_close(&q->c);
+}
+
+/* ---- Traffic ------------------------------------------------------ */
+
+int numbered_put(struct numbered *q, sluice_deadline until)
+{
+        const size_t len = numbered_length(q->sent);
+        unsigned char bytes[NUMBERED_LONGEST];
+        void *payload;
+        int r;
+
+        if (q->sent % 2 == 0) {
+                numbered_fill(bytes, q->sent);
+                r = sluice_send(&q->p, bytes, len, until);
+        } else {
+                r = sluice_reserve(&q->p, len, &payload, until);
+                if (r)
+                        return r;
+                numbered_fill(payload, q->sent);
+                r = sluice_commit(&q->p, len);
+        }
+        q->sent += r == 0;
+        return r;
+}
+
+int numbered_take(struct numbered *q, sluice_deadline until)
+{
+        const uint64_t i = q->received;
+        struct sluice_message m;
+        const int r = sluice_peek(&q->c, &m, until);
+
+        if (r)
+                return r;
+        NUMBERED_CHECK(m.len, numbered_length(i));
+        NUMBERED_CHECK(m.position, numbered_end(i + 1) - record(i));
+        NUMBERED_CHECK(test_matches(m.data, m.len, i), 1);
+        q->received++;
+        return sluice_release(&q->c);
+}
+
+int numbered_go_on(struct numbered *q)
+{
+        const uint64_t target = q->sent + 14;
+
+        while (q->received < target) {
+                int r = 0;
+
+                while (q->sent < target && r == 0)
+                        r = numbered_put(q, SLUICE_NOW);
+                if (r)
+                        NUMBERED_CHECK(r, -EAGAIN);
+                do
+                        r = numbered_take(q, SLUICE_NOW);
+                while (r == 0);
+                NUMBERED_CHECK(r, -EAGAIN);
+                NUMBERED_CHECK(q->received, q->sent);
+        }
+        NUMBERED_CHECK(sluice_producer_messages(&q->p), q->sent);
+        NUMBERED_CHECK(sluice_consumer_messages(&q->c), q->sent);
+        NUMBERED_CHECK(sluice_producer_position(&q->p), numbered_end(q->sent));
+        NUMBERED_CHECK(sluice_consumer_position(&q->c), numbered_end(q->sent));
+        return 0;
+}
