@@ -8,12 +8,15 @@
  * futex and FIFO.
  *
  * Then, in counted system calls: a sleeper that was killed costs its
- * peer one wake-up, not one for each message; and a full ring that is
- * drained in small messages costs one for each quarter of the ring.
+ * peer one wake-up, not one for each message; a full ring that is
+ * drained in small messages costs one for each quarter of the ring; a
+ * call that finds what it wants makes none and reads no clock; and
+ * SLUICE_NOW never sleeps.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -23,6 +26,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "traffic.h"
@@ -33,12 +37,16 @@
 
 /* ---- System calls, counted at link time --------------------------- */
 
-static unsigned long futex_wakes, pipe_writes;
+static unsigned long futex_wakes, pipe_writes, sleeps, calls, clocks;
 
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
 ssize_t __real_write(int fd, const void *buf, size_t n);
 ssize_t __wrap_write(int fd, const void *buf, size_t n);
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+int __real_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask);
+int __wrap_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask);
 
 long __wrap_syscall(long number, ...)
 {
@@ -49,15 +57,32 @@ long __wrap_syscall(long number, ...)
         for (int i = 0; i < 6; i++)
                 a[i] = va_arg(args, long);
         va_end(args);
+        calls++;
         if (number == SYS_futex && (a[1] & FUTEX_CMD_MASK) == FUTEX_WAKE)
                 futex_wakes++;
+        else if (number != SYS_membarrier)
+                sleeps++;
         return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 ssize_t __wrap_write(int fd, const void *buf, size_t n)
 {
+        calls++;
         pipe_writes++;
         return __real_write(fd, buf, n);
+}
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+        clocks++;
+        return __real_clock_gettime(clock, now);
+}
+
+int __wrap_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
+{
+        calls++;
+        sleeps++;
+        return __real_ppoll(fds, n, timeout, mask);
 }
 
 /* ---- Endpoints ---------------------------------------------------- */
@@ -203,7 +228,7 @@ static int killed_sleeper(int wake, uint64_t messages)
 {
         struct sluice_options o = options(wake);
         struct sluice_producer p;
-        unsigned long calls;
+        unsigned long cost;
         pid_t child;
         int failed;
 
@@ -218,10 +243,10 @@ static int killed_sleeper(int wake, uint64_t messages)
         futex_wakes = pipe_writes = 0;
         for (uint64_t i = 0; !failed && i < messages; i++)
                 failed = sluice_send(&p, &i, sizeof i, SLUICE_NOW) != 0;
-        calls = futex_wakes + pipe_writes;
-        failed |= calls != 1;
+        cost = futex_wakes + pipe_writes;
+        failed |= cost != 1;
         printf("a killed %s sleeper costs %lu system calls in %llu messages  %s\n",
-               wake ? "fifo" : "futex", calls, (unsigned long long)messages,
+               wake ? "fifo" : "futex", cost, (unsigned long long)messages,
                failed ? "FAILED" : "ok");
         sluice_producer_close(&p);
         sluice_remove(PING);
@@ -249,7 +274,7 @@ static int full_ring(int wake)
         struct sluice_options o = options(wake);
         const uint64_t laps = 16, messages = laps * ((1 << 16) / 64);
         struct sluice_consumer c;
-        unsigned long calls;
+        unsigned long cost;
         pid_t child;
         char buf[8];
         int failed;
@@ -266,10 +291,10 @@ static int full_ring(int wake)
                 if (i % 256 == 0)
                         failed |= until_asleep(false); /* it has filled up again, or had no need to */
         }
-        calls = futex_wakes + pipe_writes;
-        failed |= calls == 0 || calls > messages / 64;
+        cost = futex_wakes + pipe_writes;
+        failed |= cost == 0 || cost > messages / 64;
         printf("a full ring that drains slowly (%s) costs %lu system calls in %llu messages  %s\n",
-               wake ? "fifo" : "futex", calls, (unsigned long long)messages,
+               wake ? "fifo" : "futex", cost, (unsigned long long)messages,
                failed ? "FAILED" : "ok");
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
@@ -278,10 +303,47 @@ static int full_ring(int wake)
         return failed;
 }
 
+/* Both ends in one process: first what is there, then what is not. */
+static int no_call_at_all(int wake)
+{
+        const struct sluice_options o = options(wake);
+        const sluice_deadline deadline = sluice_after(INT64_C(60000000000));
+        struct sluice_producer p;
+        struct sluice_consumer c;
+        unsigned long satisfied;
+        char buf[8];
+        int failed = sluice_create(PING, &o) != 0 || sluice_producer_open(&p, PING, &o) != 0 ||
+                     sluice_consumer_open(&c, PING, &o) != 0;
+
+        failed |= clocks == 0; /* sluice_after read it: we do count */
+        calls = clocks = 0;
+        for (int i = 0; !failed && i < 10000; i++) {
+                const sluice_deadline until = i % 2 ? SLUICE_FOREVER : deadline;
+
+                failed = sluice_send(&p, "8 bytes", 8, until) != 0 ||
+                         sluice_recv(&c, buf, sizeof buf, until) != 8;
+        }
+        satisfied = calls + clocks;
+        sleeps = 0;
+        for (int i = 0; !failed && i < 10000; i++)
+                failed = sluice_recv(&c, buf, sizeof buf, SLUICE_NOW) != -EAGAIN;
+        while (!failed && sluice_send(&p, "8 bytes", 8, SLUICE_NOW) == 0)
+                continue;
+        for (int i = 0; !failed && i < 1000; i++)
+                failed = sluice_send(&p, "8 bytes", 8, SLUICE_NOW) != -EAGAIN;
+        failed |= satisfied != 0 || sleeps != 0;
+        printf("satisfied calls (%s): %lu system calls and looks at the clock; SLUICE_NOW: %lu "
+               "sleeps  %s\n", wake ? "fifo" : "futex", satisfied, sleeps, failed ? "FAILED" : "ok");
+        sluice_producer_close(&p);
+        sluice_consumer_close(&c);
+        sluice_remove(PING);
+        return failed;
+}
+
 int main(int argc, char **argv)
 {
         /* 10^6 in all. An argument of L: 10^8. */
-        const uint64_t parks = traffic_scale(argc > 1 && *argv[1] == 'L' ? 10000000 : 100000);
+        const uint64_t parks = traffic_scale(argc > 1 && *argv[1] == 'L' ? 15000000 : 150000);
         int failed = 0, n = 0;
 
         for (int i = 0; i < 16; i++) {
@@ -295,7 +357,8 @@ int main(int argc, char **argv)
         for (int wake = 0; wake < 2; wake++) {
                 failed += killed_sleeper(wake, 10000);
                 failed += full_ring(wake);
-                n += 2;
+                failed += no_call_at_all(wake);
+                n += 3;
         }
         printf("%d passed, %d failed\n", n - failed, failed);
         return failed != 0;
