@@ -72,8 +72,7 @@ static int roles_make(key_t key, mode_t mode, int *semid, bool *made)
         *semid = semget(key, 0, 0);
         arg.buf = &ds;
         if (*semid < 0 || semctl(*semid, 0, IPC_STAT, arg) != 0)
-                return errno == ENOENT || errno == EIDRM || errno == EINVAL ? -EAGAIN
-                                                                            : -EADDRINUSE;
+                return errno == EACCES ? -EADDRINUSE : errno == ENOMEM ? -ENOMEM : -EAGAIN;
         return ds.sem_nsems == SLUICE_PRIV_ROLES && ds.sem_perm.uid == geteuid() ? 0 : -EADDRINUSE;
 }
 
@@ -90,53 +89,77 @@ static uint64_t shape_bytes(size_t segsz)
         return segsz > SLUICE_LAYOUT_RING ? segsz - SLUICE_LAYOUT_RING : 0;
 }
 
-/* A segment that a creator left without its magic: ours, of a size that
- * a queue has, with our folder in it, or with nothing at all yet and
- * nobody attached. Anything else stays untouched. */
-static bool is_half_made(int shmid, const struct sluice_priv_place *place)
+/* The folder of the header is this one; of a bare key, any. */
+static bool is_of(const struct sluice_layout_header *h, const struct sluice_priv_place *place)
+{
+        return place->dirfd < 0 || (h->device == (uint64_t)place->st.st_dev &&
+                                    h->inode == (uint64_t)place->st.st_ino);
+}
+
+/* Ours, of a size that a queue has, with our folder in it, and without
+ * its magic, as a creator has left it; or with nothing in it at all yet
+ * and nobody attached. alone: its set of roles is not there, so that it
+ * is no queue even when it is complete; and an empty one is another
+ * program's, because a set is made first. Anything else stays untouched.
+ * 1, 0, -ENOMEM, or -EAGAIN: removed meanwhile. */
+static int is_half_made(int shmid, const struct sluice_priv_place *place, bool alone)
 {
         const struct sluice_layout_header *h;
         struct shmid_ds ds;
+        uint64_t magic;
         bool half;
 
-        if (shmctl(shmid, IPC_STAT, &ds) != 0 || ds.shm_perm.uid != geteuid() ||
+        if (shmctl(shmid, IPC_STAT, &ds) != 0)
+                return errno == EIDRM || errno == EINVAL ? -EAGAIN : 0;
+        if (ds.shm_perm.uid != geteuid() ||
             shape_bytes(ds.shm_segsz) < SLUICE_CAPACITY_MIN_UNITS * SLUICE_RECORD_ALIGN_MIN)
-                return false;
+                return 0;
         h = shmat(shmid, NULL, SHM_RDONLY);
         if (h == (void *)-1)
-                return false;
-        half = sluice_priv_load_acquire(&h->magic) == 0 &&
-               ((ds.shm_nattch == 0 && all_zero((const unsigned char *)h, sizeof *h)) ||
-                (h->version == SLUICE_LAYOUT_VERSION &&
-                 h->byte_order == SLUICE_LAYOUT_BYTE_ORDER &&
-                 (place->dirfd < 0 || h->inode == 0 ||
-                  (h->device == (uint64_t)place->st.st_dev &&
-                   h->inode == (uint64_t)place->st.st_ino))));
+                return errno == ENOMEM ? -ENOMEM : errno == EACCES ? 0 : -EAGAIN;
+        magic = sluice_priv_load_acquire(&h->magic);
+        if (magic == SLUICE_LAYOUT_MAGIC)
+                half = alone && is_of(h, place);
+        else
+                half = magic == 0 &&
+                       ((!alone && ds.shm_nattch == 0 &&
+                         all_zero((const unsigned char *)h, sizeof *h)) ||
+                        (h->version == SLUICE_LAYOUT_VERSION &&
+                         h->byte_order == SLUICE_LAYOUT_BYTE_ORDER &&
+                         (h->inode == 0 || is_of(h, place))));
         shmdt(h);
         return half;
 }
 
-/* Why there is already a segment under the key. 0: no longer. */
-static int clear_key(const struct sluice_priv_place *place, key_t key)
+/* Why there is already a segment under the key. 0: no longer. alone: one
+ * that had no set. */
+static int clear_key(const struct sluice_priv_place *place, key_t key, int alone)
 {
         struct sluice_priv_segment s = { .key = key };
         const int shmid = shmget(key, 0, 0);
         int r;
 
         if (shmid < 0)
-                return errno == ENOENT ? 0 : -EADDRINUSE;
-        if (is_half_made(shmid, place))
-                return shmctl(shmid, IPC_RMID, NULL) == 0 ? 0 : -errno;
+                return errno == ENOENT ? 0 : errno == EACCES ? -EADDRINUSE : -errno;
+        r = is_half_made(shmid, place, shmid == alone);
+        if (r < 0)
+                return r;
+        if (r > 0)
+                return shmctl(shmid, IPC_RMID, NULL) == 0 ? 0 : -EAGAIN;
+        /* Whatever it says about its folder. */
+        if (place->dirfd >= 0 && shmctl(shmid, IPC_STAT, &s.ds) == 0 &&
+            s.ds.shm_perm.uid != place->st.st_uid)
+                return -EADDRINUSE;
         r = sluice_priv_segment_map(&s, shmid, true);
         if (r == 0) {
-                const struct sluice_layout_header *h = s.mem;
-                const bool same = place->dirfd < 0 || (h->device == (uint64_t)place->st.st_dev &&
-                                                       h->inode == (uint64_t)place->st.st_ino);
+                const bool same = is_of(s.mem, place);
 
                 sluice_priv_segment_unmap(&s);
                 return same ? -EEXIST : -EADDRINUSE;
         }
-        return r == -ENOENT ? 0 : -EADDRINUSE;
+        if (r == -ENOENT)
+                return 0;
+        return r == -EINPROGRESS || sluice_priv_segment_is_foreign(r) ? -EADDRINUSE : r;
 }
 
 static int bind_node(void *mem, size_t bytes, int node)
@@ -148,7 +171,7 @@ static int bind_node(void *mem, size_t bytes, int node)
                 return -EINVAL;
         mask[(unsigned)node / bits] = 1ul << (unsigned)node % bits;
         if (syscall(SYS_mbind, mem, bytes, 2 /* MPOL_BIND */, mask, 8 * sizeof mask, 0) != 0)
-                return -errno;
+                return errno == ENOSYS ? -EINVAL : -errno; /* a kernel without nodes */
         return 0;
 }
 
@@ -209,7 +232,10 @@ static int segment_make(const struct sluice_priv_place *place, key_t key,
                 return errno == EINVAL ? -EFBIG : -errno; /* kernel.shmmax */
         }
         mem = shmat(shmid, NULL, 0);
-        r = mem == (void *)-1 ? -errno : segment_fill(mem, bytes, place, o, g);
+        if (mem == (void *)-1) /* removed by another already: once more */
+                r = errno == EIDRM || errno == EINVAL ? -EAGAIN : -errno;
+        else
+                r = segment_fill(mem, bytes, place, o, g);
         if (r == 0 && place->dirfd >= 0) {
                 r = sluice_priv_fifos_remove(place->dirfd); /* a dead creator's */
                 if (r == 0)
@@ -223,16 +249,29 @@ static int segment_make(const struct sluice_priv_place *place, key_t key,
                                           SLUICE_LAYOUT_MAGIC); /* READY */
         if (mem != (void *)-1)
                 shmdt(mem);
-        if (r)
+        if (r) {
                 shmctl(shmid, IPC_RMID, NULL);
+                if (place->dirfd >= 0)
+                        sluice_priv_fifos_remove(place->dirfd);
+        }
         return r;
 }
 
-/* -EADDRINUSE: another program's key, try the next one. */
+/* A remover that was killed between segment and set leaves a set whose
+ * roles old users may still hold. */
+static bool is_worn(int semid)
+{
+        return sluice_priv_role_held(semid, SLUICE_PRIV_ROLE_PRODUCER) > 0 ||
+               sluice_priv_role_held(semid, SLUICE_PRIV_ROLE_CONSUMER) > 0;
+}
+
+/* -EADDRINUSE: another program's key, try the next one. Under a bare key
+ * another creator may use the set that we have made, and be faster. */
 static int create_key(const struct sluice_priv_place *place, key_t key,
                       const struct sluice_options *o, const struct sluice_geometry *g)
 {
         for (int tries = 0; tries < 100; tries++) {
+                const int before = shmget(key, 0, 0);
                 bool made;
                 int semid, r = roles_make(key, o->mode, &semid, &made);
 
@@ -240,18 +279,24 @@ static int create_key(const struct sluice_priv_place *place, key_t key,
                         continue;
                 if (r)
                         return r;
-                r = sluice_priv_role_take(semid, SLUICE_PRIV_ROLE_CREATOR);
+                r = sluice_priv_role_take(semid, SLUICE_PRIV_ROLE_CREATOR, true);
                 if (r == -EIDRM)
                         continue;
-                if (r)
+                if (r) {
+                        if (made && r != -EBUSY)
+                                semctl(semid, 0, IPC_RMID);
                         return r;
-                r = clear_key(place, key);
+                }
+                r = clear_key(place, key, made ? before : -1);
+                if (r == 0 && !made && is_worn(semid))
+                        r = -EAGAIN;
                 if (r == 0)
                         r = segment_make(place, key, o, g);
-                if (r && r != -EEXIST && (made || r != -EADDRINUSE))
+                if (r == -EEXIST ? made && shmget(key, 0, 0) == before
+                                 : r && (made || r != -EADDRINUSE))
                         semctl(semid, 0, IPC_RMID); /* gives the role back, too */
                 else
-                        sluice_priv_role_give(semid, SLUICE_PRIV_ROLE_CREATOR);
+                        sluice_priv_role_give(semid, SLUICE_PRIV_ROLE_CREATOR, true);
                 if (r != -EAGAIN)
                         return r;
         }
@@ -260,6 +305,12 @@ static int create_key(const struct sluice_priv_place *place, key_t key,
 
 /* ---- A queue ------------------------------------------------------ */
 
+/* With its pipes in the folder: a queue that another version looks after. */
+static bool is_other_version(int r)
+{
+        return r == -EPROTONOSUPPORT || r == -EPROTOTYPE;
+}
+
 static int create_locked(const struct sluice_priv_place *place, const struct sluice_options *o,
                          const struct sluice_geometry *g)
 {
@@ -267,24 +318,25 @@ static int create_locked(const struct sluice_priv_place *place, const struct slu
         int r = 0;
 
         if (place->dirfd >= 0) {
-                if (place->st.st_uid != geteuid())
-                        return -EPERM;
-                r = sluice_priv_fifos_look(place->dirfd);
-                if (r < 0)
-                        return r;
+                const int pipes = sluice_priv_fifos_look(place->dirfd);
+
+                if (place->st.st_uid != geteuid() || pipes < 0)
+                        return pipes < 0 ? pipes : -EPERM;
                 r = sluice_priv_segment_find(&s, place, true);
+                if (pipes > 0 && is_other_version(r))
+                        return r;
                 if (r == 0) {
                         sluice_priv_segment_unmap(&s);
                         return -EEXIST;
                 }
+                if (!sluice_priv_segment_is_foreign(r) && r != -ENOENT && r != -EINPROGRESS)
+                        return r;
         }
         for (int project = 1; project <= sluice_priv_place_projects(place); project++) {
                 r = create_key(place, sluice_priv_place_key(place, project), o, g);
                 if (r != -EADDRINUSE)
                         break;
         }
-        if (r && r != -EEXIST && place->dirfd >= 0)
-                sluice_priv_fifos_remove(place->dirfd);
         return r;
 }
 
@@ -309,11 +361,11 @@ static int create(const char *name, const struct sluice_options *options)
                 struct sluice_priv_place place;
 
                 r = sluice_priv_place_make(&place, &n);
-                if (r == 0)
-                        r = sluice_priv_place_lock(&place);
                 if (r == 0) {
-                        r = create_locked(&place, &o, &g);
-                        if (r && r != -EEXIST && place.made)
+                        r = sluice_priv_place_lock(&place);
+                        if (r == 0)
+                                r = create_locked(&place, &o, &g);
+                        if (r && r != -EEXIST && r != -ESTALE && place.made)
                                 rmdir(n.path);
                 }
                 sluice_priv_place_close(&place);
@@ -362,28 +414,67 @@ static void wake_all(const struct sluice_priv_segment *s, const struct sluice_pr
         }
 }
 
-/* What a dead creator has left under a key. 1: something, removed. */
-static int remove_half_made(const struct sluice_priv_place *place, key_t key)
+/* The set of roles of a queue that is half made: takes it away from
+ * under its creator, unless that lives. 1: taken. */
+static int take_half_made(int semid)
 {
-        const int shmid = shmget(key, 0, 0), semid = semget(key, 0, 0);
         struct semid_ds ds;
         union {
                 int val;
                 struct semid_ds *buf;
-        } arg;
+        } arg = { .buf = &ds };
+        int r;
 
-        if (shmid >= 0 && !is_half_made(shmid, place))
+        if (semctl(semid, 0, IPC_STAT, arg) != 0)
+                return errno == EIDRM || errno == EINVAL ? -EAGAIN : 0;
+        if (ds.sem_nsems != SLUICE_PRIV_ROLES || ds.sem_perm.uid != geteuid())
                 return 0;
-        arg.buf = &ds;
-        if (semid < 0 || semctl(semid, 0, IPC_STAT, arg) != 0 ||
-            ds.sem_nsems != SLUICE_PRIV_ROLES || ds.sem_perm.uid != geteuid())
-                return 0;
-        if (sluice_priv_role_take(semid, SLUICE_PRIV_ROLE_CREATOR) != 0)
-                return 0; /* its creator lives */
+        r = sluice_priv_role_take(semid, SLUICE_PRIV_ROLE_CREATOR, true);
+        return r == 0 ? 1 : r == -EIDRM ? -EAGAIN : r == -ENOMEM ? r : 0;
+}
+
+/* What a creator or a remover that was killed has left under a key.
+ * 1: something, removed. -EAGAIN: it changed meanwhile, look again. */
+static int remove_half_made(const struct sluice_priv_place *place, key_t key)
+{
+        const int shmid = shmget(key, 0, 0), shm_error = errno;
+        const int semid = semget(key, 0, 0), sem_error = errno;
+        int r;
+
+        if (shmid < 0 && shm_error != ENOENT)
+                return shm_error == EACCES ? 0 : -shm_error;
+        if (semid < 0 && sem_error != ENOENT)
+                return sem_error == EACCES ? 0 : -sem_error;
+        r = shmid >= 0 ? is_half_made(shmid, place, semid < 0) : semid >= 0;
+        if (r > 0 && semid >= 0)
+                r = take_half_made(semid);
+        if (r <= 0)
+                return r;
         if (shmid >= 0)
                 shmctl(shmid, IPC_RMID, NULL);
-        semctl(semid, 0, IPC_RMID);
+        if (semid >= 0)
+                semctl(semid, 0, IPC_RMID);
         return 1;
+}
+
+/* Under the creator's role, as a bare key has no lock. The segment
+ * first: a set alone is no queue, a segment alone looks like one. */
+static int remove_complete(struct sluice_priv_segment *s, const struct sluice_priv_place *place)
+{
+        int r = sluice_priv_role_take(s->semid, SLUICE_PRIV_ROLE_CREATOR, true);
+
+        if (r && r != -EIDRM)
+                return r;
+        if (shmctl(s->shmid, IPC_RMID, NULL) != 0) {
+                r = errno == EIDRM || errno == EINVAL ? -ENOENT : -errno;
+                if (r != -ENOENT || place->dirfd < 0) {
+                        sluice_priv_role_give(s->semid, SLUICE_PRIV_ROLE_CREATOR, true);
+                        return r;
+                }
+        }
+        semctl(s->semid, 0, IPC_RMID); /* gives the role back, too */
+        wake_all(s, place);
+        return 0;
 }
 
 static int remove_locked(const struct sluice_priv_place *place)
@@ -401,17 +492,25 @@ static int remove_locked(const struct sluice_priv_place *place)
         r = sluice_priv_segment_find(&s, place, false);
         if (r == 0) {
                 found = 1;
-                semctl(s.semid, 0, IPC_RMID);
-                r = shmctl(s.shmid, IPC_RMID, NULL) != 0 ? -errno : 0;
-                wake_all(&s, place);
+                r = remove_complete(&s, place);
                 sluice_priv_segment_unmap(&s);
                 if (r)
                         return r;
-        } else if (r != -ENOENT && r != -EINPROGRESS && (place->dirfd < 0 || r == -EACCES)) {
+        } else if (r != -ENOENT && r != -EINPROGRESS &&
+                   (is_other_version(r) || place->dirfd < 0 || r == -EACCES || !sluice_priv_segment_is_foreign(r))) {
                 return r;
         }
-        for (int project = 1; project <= sluice_priv_place_projects(place); project++)
-                found |= remove_half_made(place, sluice_priv_place_key(place, project));
+        for (int project = 1; project <= sluice_priv_place_projects(place); project++) {
+                const key_t key = sluice_priv_place_key(place, project);
+                int tries = 0;
+
+                do {
+                        r = remove_half_made(place, key);
+                } while (r == -EAGAIN && ++tries < 100);
+                if (r < 0)
+                        return r == -EAGAIN ? -EBUSY : r;
+                found |= r;
+        }
         if (!found)
                 return -ENOENT;
         if (place->dirfd < 0)

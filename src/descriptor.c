@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +35,30 @@ int sluice_producer_fd(struct sluice_producer *p)
         return q->own_fd;
 }
 
+/* A dead peer is something to tell, but once: from then on the wait is
+ * for its successor. */
+static bool is_news(struct sluice_priv_queue *q, int error)
+{
+        const uint64_t state = sluice_priv_load_relaxed(&q->peer_door->state);
+
+        if (error != -EOWNERDEAD)
+                return error != 0;
+        if (state == q->mourned)
+                return false;
+        q->mourned = state;
+        return true;
+}
+
+/* The peer may fail to wake us, and the application's poll has no slices:
+ * the slice is here, and the application is told to look. */
+static void short_sleep(const struct sluice_priv_queue *q)
+{
+        const struct timespec slice = { 0, SLUICE_PRIV_SHORT_SLICE_NS };
+        struct pollfd fd = { q->own_fd, POLLIN, 0 };
+
+        ppoll(&fd, 1, &slice, NULL);
+}
+
 /* The reader takes stale bytes out of the pipe, parks, then looks: a
  * byte that is written for this parking stays in the pipe. */
 static int arm(struct sluice_priv_queue *q, const struct sluice_priv_await *a)
@@ -43,11 +68,15 @@ static int arm(struct sluice_priv_queue *q, const struct sluice_priv_await *a)
 
         sluice_priv_fifo_drain(q->own_fd);
         wait = sluice_priv_park(q, a);
-        if (sluice_priv_peer_check(q, &present) != 0)
+        if (is_news(q, sluice_priv_peer_check(q, &present)))
                 wait = false;
         sluice_priv_keep_pipe(q, present);
         if (sluice_priv_load_relaxed(&q->interrupt) != 0)
                 wait = false;
+        if (wait && sluice_priv_must_slice_short(q)) {
+                short_sleep(q);
+                wait = false;
+        }
         if (!wait)
                 sluice_priv_unpark(q);
         else
@@ -120,8 +149,6 @@ static int interrupt(struct sluice_priv_queue *q)
         const int saved = errno;
         const uint64_t one = 1;
 
-        if (!q)
-                return -EINVAL;
         sluice_priv_store_release(&q->interrupt, 1);
         sluice_priv_futex_wake(&q->interrupt);
         /* EAGAIN: the counter is full of interrupts already. */
@@ -134,12 +161,12 @@ static int interrupt(struct sluice_priv_queue *q)
 
 int sluice_consumer_interrupt(struct sluice_consumer *c)
 {
-        return interrupt(c->queue);
+        return c->queue ? interrupt(c->queue) : c->err ? c->err : -EINVAL;
 }
 
 int sluice_producer_interrupt(struct sluice_producer *p)
 {
-        return interrupt(p->queue);
+        return p->queue ? interrupt(p->queue) : p->err ? p->err : -EINVAL;
 }
 
 /* The peer's state word changes at every attach: one that came and went

@@ -46,6 +46,12 @@ static const struct {
         { EMFILE, "too many open descriptors in this process: RLIMIT_NOFILE" },
         { ENFILE, "too many open files in the system: fs.file-max" },
         { EOPNOTSUPP, "FIFO wake-ups need a queue with a path, not a bare key" },
+        { EDQUOT, "the disk quota of this user is used up: name the queue elsewhere" },
+        { EMLINK, "the folder cannot hold another folder: name the queue elsewhere" },
+        { EIO, "the file system, or the memory, has failed: see the kernel's log" },
+        { ENOLCK, "the file system of the path does not lock, or no more: name the queue "
+                  "elsewhere" },
+        { ENODEV, "the kernel cannot make an eventfd" },
         { EROFS, "the file system is read-only: name the queue elsewhere" },
 };
 

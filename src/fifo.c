@@ -25,12 +25,25 @@ static bool is_dot(const char *name)
         return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
+/* One entry of the folder: 0 none of ours, 1 a pipe, or -errno. */
+static int look_at(int dirfd, const char *name)
+{
+        struct stat st;
+
+        if (is_dot(name))
+                return 0;
+        if (strcmp(name, SLUICE_PRIV_READABLE) != 0 && strcmp(name, SLUICE_PRIV_WRITABLE) != 0)
+                return -ENOTEMPTY;
+        if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+                return errno == ENOENT ? 0 : -errno; /* removed just now */
+        return S_ISFIFO(st.st_mode) ? 1 : -ENOTEMPTY;
+}
+
 int sluice_priv_fifos_look(int dirfd)
 {
         const int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-        struct dirent *entry;
-        struct stat st;
+        struct dirent *entry = NULL;
         int found = 0;
 
         if (!dir) {
@@ -40,17 +53,14 @@ int sluice_priv_fifos_look(int dirfd)
                         close(fd);
                 return r;
         }
-        while (found >= 0 && (entry = readdir(dir)) != NULL) {
-                if (is_dot(entry->d_name))
-                        continue;
-                if ((strcmp(entry->d_name, SLUICE_PRIV_READABLE) == 0 ||
-                     strcmp(entry->d_name, SLUICE_PRIV_WRITABLE) == 0) &&
-                    fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-                    S_ISFIFO(st.st_mode))
-                        found = 1;
-                else
-                        found = -ENOTEMPTY;
+        while (found >= 0 && (errno = 0, entry = readdir(dir)) != NULL) {
+                const int r = look_at(dirfd, entry->d_name);
+
+                if (r)
+                        found = r;
         }
+        if (found >= 0 && errno)
+                found = -errno;
         closedir(dir);
         return found;
 }
@@ -58,7 +68,7 @@ int sluice_priv_fifos_look(int dirfd)
 static int make_one(int dirfd, const char *which, mode_t mode)
 {
         if (mkfifoat(dirfd, which, mode & 0600) != 0)
-                return -errno;
+                return errno == EEXIST ? -ENOTEMPTY : -errno; /* put there by another */
         /* The umask does not apply to a mode that was asked for. */
         return fchmodat(dirfd, which, mode, 0) != 0 ? -errno : 0;
 }
@@ -72,12 +82,12 @@ int sluice_priv_fifos_make(const struct sluice_priv_place *place, mode_t mode)
 
 int sluice_priv_fifos_remove(int dirfd)
 {
+        static const char *const pipes[] = { SLUICE_PRIV_READABLE, SLUICE_PRIV_WRITABLE };
         int r = 0;
 
-        if (unlinkat(dirfd, SLUICE_PRIV_READABLE, 0) != 0 && errno != ENOENT)
-                r = -errno;
-        if (unlinkat(dirfd, SLUICE_PRIV_WRITABLE, 0) != 0 && errno != ENOENT)
-                r = -errno;
+        for (int i = 0; i < 2; i++)
+                if (unlinkat(dirfd, pipes[i], 0) != 0 && errno != ENOENT)
+                        r = errno == EISDIR ? -ENOTEMPTY : -errno;
         return r;
 }
 
@@ -89,7 +99,7 @@ int sluice_priv_fifo_open(const struct sluice_priv_place *place, const char *whi
         int r = 0;
 
         if (fd < 0)
-                return -errno;
+                return errno == EISDIR || errno == ENXIO ? -EPROTO : -errno; /* no pipe */
         if (fstat(fd, &st) != 0)
                 r = -errno;
         else if (!S_ISFIFO(st.st_mode))
@@ -164,5 +174,5 @@ bool sluice_priv_fifo_gone(int fd)
 {
         struct stat st;
 
-        return fstat(fd, &st) != 0 || st.st_nlink == 0;
+        return fstat(fd, &st) == 0 && st.st_nlink == 0;
 }

@@ -19,7 +19,6 @@
 #define SPIN_DEFAULT_NS INT64_C(50000)
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t list_once = PTHREAD_ONCE_INIT;
 static struct sluice_priv_queue *list;
 
 static void close_fd(int *fd)
@@ -77,14 +76,22 @@ static void fork_child(void)
         pthread_mutex_unlock(&list_lock);
 }
 
-static void list_start(void)
+/* Before the first queue: 0 or -ENOMEM. */
+static int list_start(void)
 {
-        pthread_atfork(fork_prepare, fork_parent, fork_child);
+        static bool started;
+        int r = 0;
+
+        pthread_mutex_lock(&list_lock);
+        if (!started)
+                r = pthread_atfork(fork_prepare, fork_parent, fork_child);
+        started |= r == 0;
+        pthread_mutex_unlock(&list_lock);
+        return -r;
 }
 
 static void list_add(struct sluice_priv_queue *q)
 {
-        pthread_once(&list_once, list_start);
         pthread_mutex_lock(&list_lock);
         q->next = list;
         q->link = &list;
@@ -106,7 +113,8 @@ static void list_del(struct sluice_priv_queue *q)
         pthread_mutex_unlock(&list_lock);
 }
 
-/* Spinning for a peer that needs our CPU to come is a waste. */
+/* Spinning for a peer that needs our CPU to come is a waste, unless
+ * somebody knows better, who has pinned the two to different ones. */
 static bool one_cpu_only(void)
 {
         cpu_set_t set;
@@ -126,7 +134,7 @@ struct sluice_priv_queue *sluice_priv_queue_new(void *handle, int role,
         q->by_fifo = o->wake == SLUICE_WAKE_FIFO;
         q->own_fd = q->peer_fd = q->keeper_fd = q->interrupt_fd = q->dirfd = -1;
         q->spin_ns = o->spin_ns == SLUICE_SPIN_DEFAULT ? SPIN_DEFAULT_NS : o->spin_ns;
-        if (q->spin_ns == SLUICE_SPIN_NONE || one_cpu_only())
+        if (q->spin_ns == SLUICE_SPIN_NONE || (o->spin_ns == SLUICE_SPIN_DEFAULT && one_cpu_only()))
                 q->spin_ns = 0;
         q->spin_budget_ns = q->spin_ns;
         q->slice_ns = o->slice_ns;
@@ -150,7 +158,7 @@ static int open_pipes(struct sluice_priv_queue *q, const struct sluice_priv_plac
         const mode_t mode = q->segment.ds.shm_perm.mode;
 
         if (place->dirfd < 0)
-                return q->by_fifo ? -EOPNOTSUPP : 0;
+                return 0;
         q->peer_fd = sluice_priv_fifo_open(
                 place, consumer ? SLUICE_PRIV_WRITABLE : SLUICE_PRIV_READABLE, O_RDWR, mode);
         if (q->peer_fd < 0)
@@ -166,19 +174,6 @@ static int open_pipes(struct sluice_priv_queue *q, const struct sluice_priv_plac
         return q->dirfd < 0 ? -errno : 0;
 }
 
-/* The last holder of the role could not lock its pipe, because a child
- * that was made without fork(3) still held its predecessor's. */
-static bool holder_unlocked(const struct sluice_priv_queue *q)
-{
-        const unsigned char *base = q->segment.mem;
-        const struct sluice_layout_consumer *c = (const void *)(base + q->segment.shape.consumer);
-        const struct sluice_layout_producer *p = (const void *)(base + q->segment.shape.producer);
-        const struct sluice_layout_door *door =
-                q->role == SLUICE_PRIV_ROLE_PRODUCER ? &p->door : &c->door;
-
-        return (sluice_priv_load_acquire(&door->state) & SLUICE_LAYOUT_UNLOCKED) != 0;
-}
-
 /* The lock comes first: whoever finds the role held and the pipe not
  * locked has not met somebody who is just opening or closing. */
 static int take_role(struct sluice_priv_queue *q)
@@ -186,8 +181,8 @@ static int take_role(struct sluice_priv_queue *q)
         int r;
 
         q->locked = q->peer_fd >= 0 && sluice_priv_fifo_lock(q->peer_fd) == 0;
-        r = sluice_priv_role_take(q->segment.semid, q->role);
-        if (r == -EBUSY && q->locked && !holder_unlocked(q))
+        r = sluice_priv_role_take(q->segment.semid, q->role, q->locked);
+        if (r == -EBUSY && q->locked)
                 r = sluice_priv_role_take_over(q->segment.semid, q->role);
         return r;
 }
@@ -239,6 +234,23 @@ static void give_sleep_to_consumer(struct sluice_consumer *c, struct sluice_priv
         c->door.open = 1;
 }
 
+/* Not an answer to the parked word: nothing has been shown yet that our
+ * own next publish or release would not have to wake the peer for. */
+static void rouse(struct sluice_priv_queue *q, uint64_t parked)
+{
+        if ((parked & SLUICE_LAYOUT_BY_FIFO) && q->peer_fd >= 0) {
+                sluice_priv_fifo_ring_once(q->peer_fd);
+        } else if (q->role == SLUICE_PRIV_ROLE_CONSUMER) {
+                const struct sluice_consumer *c = q->handle;
+
+                sluice_priv_futex_wake(&c->own->position);
+        } else {
+                const struct sluice_producer *p = q->handle;
+
+                sluice_priv_futex_wake(sluice_priv_awaited_word(p, parked));
+        }
+}
+
 static int join(struct sluice_priv_queue *q)
 {
         const struct sluice_priv_segment *s = &q->segment;
@@ -264,12 +276,13 @@ static int join(struct sluice_priv_queue *q)
         q->peer_epoch = sluice_priv_load_relaxed(&q->peer_door->state) / SLUICE_LAYOUT_EPOCH;
         sluice_priv_store_relaxed(&q->counters->pid, (uint64_t)getpid());
         sluice_priv_futex_wake(&q->own_door->state); /* await_peer */
-        /* A peer that sleeps on its pipe keeps that open by itself as long
-         * as it has no peer: let it look. */
+        /* The predecessor may have died between showing something and waking
+         * the one who waits for it; and a peer that sleeps on its pipe holds
+         * that open by itself while it is alone, and has to let go. */
         sluice_priv_fence_full(); /* DOOR, waker */
         parked = sluice_priv_load_relaxed(&q->peer_door->parked);
-        if ((parked & SLUICE_LAYOUT_PARKED) && (parked & SLUICE_LAYOUT_BY_FIFO) && q->peer_fd >= 0)
-                sluice_priv_fifo_ring_once(q->peer_fd);
+        if (parked & SLUICE_LAYOUT_PARKED)
+                rouse(q, parked);
         q->rang = true; /* just now, or by a predecessor */
         list_add(q);
         return 0;
@@ -295,6 +308,9 @@ static int open_endpoint(void *handle, int role, const char *name,
         }
         if (r)
                 return r;
+        r = list_start();
+        if (r)
+                return r;
         r = sluice_priv_place_open(&place, &n);
         place.any_owner = (o.flags & SLUICE_ANY_OWNER) != 0;
         if (r == 0) {
@@ -304,7 +320,7 @@ static int open_endpoint(void *handle, int role, const char *name,
         if (r == 0) {
                 r = join(q);
                 if (r)
-                        sluice_priv_role_give(q->segment.semid, role);
+                        sluice_priv_role_give(q->segment.semid, role, q->locked);
         }
         sluice_priv_place_close(&place);
         if (r)
@@ -345,7 +361,7 @@ static void leave(struct sluice_priv_queue *q)
 {
         sluice_priv_futex_wake(&q->own_door->state);
         if (q->named)
-                sluice_priv_role_give(q->segment.semid, q->role);
+                sluice_priv_role_give(q->segment.semid, q->role, q->locked);
         sluice_priv_queue_free(q);
 }
 

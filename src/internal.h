@@ -73,8 +73,8 @@ enum {
 };
 
 /* -EBUSY: held. -EIDRM: the set is gone. */
-int sluice_priv_role_take(int semid, int role);
-void sluice_priv_role_give(int semid, int role);
+int sluice_priv_role_take(int semid, int role, bool locked);
+void sluice_priv_role_give(int semid, int role, bool locked);
 /* Takes a role away from a process that has become another program. */
 int sluice_priv_role_take_over(int semid, int role);
 /* 1: held, 0: free, -EIDRM, -EACCES. */
@@ -94,6 +94,9 @@ int sluice_priv_segment_find(struct sluice_priv_segment *s, const struct sluice_
                              bool read_only);
 int sluice_priv_segment_map(struct sluice_priv_segment *s, int shmid, bool read_only);
 void sluice_priv_segment_unmap(struct sluice_priv_segment *s);
+/* What finding or mapping says of another program's segment; all other
+ * errors are the system's. */
+bool sluice_priv_segment_is_foreign(int r);
 int sluice_priv_prepare_pages(void *mem, size_t bytes, unsigned flags);
 
 /* ---- limit.c: which limit was reached ----------------------------- */
@@ -134,6 +137,7 @@ struct sluice_priv_queue {
         int64_t spin_ns, spin_budget_ns, slice_ns;
         uint64_t peer_epoch; /* the last holder of the peer's role that was told of */
         int64_t checked_ns; /* when the peer was last looked for */
+        uint64_t mourned;   /* the peer's state when arm told of its death */
         bool check_due;     /* look for it at the next chance */
         bool rang;          /* a byte may be in the peer's pipe for the parking that it is in */
         bool membarrier;    /* DOOR: this process can call it */
@@ -152,7 +156,8 @@ extern const struct sluice_priv_sleep sluice_priv_consumer_sleep;
 struct sluice_priv_await {
         const sluice_word *word; /* sleep while its low half stays the same */
         bool producer;
-        uint64_t position; /* the producer: until the consumer is there */
+        uint64_t position; /* to be woken at: RELEASE or PUBLISH up to here */
+        uint64_t enough;   /* the producer: less, but all that it needs */
 };
 
 void sluice_priv_await_message(struct sluice_priv_await *a, const struct sluice_consumer *c);
@@ -161,12 +166,17 @@ void sluice_priv_await_room(struct sluice_priv_await *a, const struct sluice_pro
 /* Sets the parked word and looks a last time: true, go to sleep. */
 bool sluice_priv_park(struct sluice_priv_queue *q, const struct sluice_priv_await *a);
 void sluice_priv_unpark(struct sluice_priv_queue *q);
+/* Nobody will wake us in time: sleep in slices of a millisecond. */
+bool sluice_priv_must_slice_short(const struct sluice_priv_queue *q);
+#define SLUICE_PRIV_SHORT_SLICE_NS INT64_C(1000000)
 /* 0, -EOWNERDEAD, -ESTALE. Sets *present when the peer's role is held. */
 int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present);
 void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present);
 bool sluice_priv_take_interrupt(struct sluice_priv_queue *q);
 bool sluice_priv_membarrier_register(void);
 void sluice_priv_futex_wake(const sluice_word *word);
+/* Where a consumer sleeps that has parked with this word. */
+const sluice_word *sluice_priv_awaited_word(const struct sluice_producer *p, uint64_t parked);
 /* Sleeps while the low half of word is unchanged and no interrupt has
  * come; at most until. */
 void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const sluice_word *word,

@@ -93,16 +93,17 @@ static int user_dir_check(const char *path)
         return st.st_uid != geteuid() || (st.st_mode & 022) != 0 ? -EPERM : 0;
 }
 
-/* 0700 under any umask. 1: made, 0: it was there. */
+/* 0700 under any umask. 1: made, 0: it was there. -ESTALE: it was made,
+ * and removed by another at once. */
 static int make_folder(const char *path)
 {
         struct stat st;
 
         if (mkdir(path, 0700) != 0)
                 return errno == EEXIST ? 0 : -errno;
-        if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 0700) != 0700 &&
-            chmod(path, 0700) != 0) {
-                const int r = -errno;
+        if (lstat(path, &st) != 0 ||
+            (S_ISDIR(st.st_mode) && (st.st_mode & 0700) != 0700 && chmod(path, 0700) != 0)) {
+                const int r = errno == ENOENT ? -ESTALE : -errno;
 
                 rmdir(path);
                 return r;
@@ -194,6 +195,8 @@ int sluice_priv_place_make(struct sluice_priv_place *place, const struct sluice_
                 return r;
         place->made = r > 0;
         r = open_folder(place, n);
+        if (r == -ENOENT)
+                return -ESTALE; /* it was there */
         if (r && place->made)
                 rmdir(n->path);
         return r;
@@ -222,10 +225,9 @@ int sluice_priv_place_lock(struct sluice_priv_place *place)
                         return -EBUSY; /* anybody who can open the folder can lock it */
                 pause_ms();
         }
-        if (lstat(place->name->path, &now) != 0 || now.st_dev != place->st.st_dev ||
-            now.st_ino != place->st.st_ino)
-                return -ESTALE;
-        return 0;
+        if (lstat(place->name->path, &now) != 0)
+                return errno == ENOENT ? -ESTALE : -errno;
+        return now.st_dev != place->st.st_dev || now.st_ino != place->st.st_ino ? -ESTALE : 0;
 }
 
 void sluice_priv_place_close(struct sluice_priv_place *place)

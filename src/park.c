@@ -32,9 +32,7 @@
 #define SYS_futex_waitv 449
 #endif
 
-/* What an old kernel without futex_waitv(2) makes of an interrupt, and a
- * peer that never wakes anybody of a message: at most so late. */
-#define SHORT_SLICE_NS INT64_C(1000000)
+/* So late, at most, is an interrupt on a kernel without futex_waitv(2). */
 #define INTERRUPT_SLICE_NS INT64_C(10000000)
 
 /* As linux/futex.h has it since 5.16. */
@@ -67,7 +65,7 @@ static void sleeper_barrier(struct sluice_priv_queue *q)
 
 /* Nobody will wake us in time: the peer was attached without the
  * library, or it relies on a membarrier that we cannot call. */
-static bool must_slice_short(const struct sluice_priv_queue *q)
+bool sluice_priv_must_slice_short(const struct sluice_priv_queue *q)
 {
         const uint64_t state = sluice_priv_load_relaxed(&q->peer_door->state); /* UNTRUSTED */
 
@@ -80,6 +78,7 @@ void sluice_priv_await_message(struct sluice_priv_await *a, const struct sluice_
 {
         a->word = sluice_priv_peer_word(c->ring, c->next & c->mask);
         a->producer = false;
+        a->enough = 0;
         a->position = c->next + SLUICE_LAYOUT_HEADER_BYTES; /* published beyond next */
 }
 
@@ -99,21 +98,44 @@ void sluice_priv_await_room(struct sluice_priv_await *a, const struct sluice_pro
         a->word = &p->peer->position;
         a->producer = true;
         a->position = p->seen + until;
+        a->enough = p->seen + missing;
 }
 
-/* The producer is content with less than it has asked to be woken for:
- * any progress of the consumer makes its caller look again. */
-static bool is_ready(const struct sluice_priv_await *a, uint64_t *value)
+/* A consumer that sleeps while it keeps messages will release no more:
+ * then the producer is content with what it needs. */
+static bool is_ready(const struct sluice_priv_queue *q, const struct sluice_priv_await *a,
+                     uint64_t *value)
 {
+        uint64_t position;
+
         /* RELEASE or PUBLISH is the caller's next look. UNTRUSTED. */
         *value = sluice_priv_load_relaxed(a->word);
         if (!a->producer)
                 return *value != 0;
-        return (*value & SLUICE_LAYOUT_POSITION_CLOSED) ||
-               (int64_t)((*value & ~SLUICE_LAYOUT_FLAGS) - a->position) >= 0;
+        position = *value & ~SLUICE_LAYOUT_FLAGS;
+        if ((*value & SLUICE_LAYOUT_POSITION_CLOSED) || (int64_t)(position - a->position) >= 0)
+                return true;
+        return (int64_t)(position - a->enough) >= 0 &&
+               (sluice_priv_load_relaxed(&q->peer_door->parked) & SLUICE_LAYOUT_PARKED);
 }
 
 /* ---- Parking ------------------------------------------------------ */
+
+/* DOOR once more, between two sleepers: each stores its parked word and
+ * then looks at the other's, so that a producer that waits for a fair
+ * part of the ring and a consumer that keeps messages cannot both sleep.
+ * It is not an answer: the producer may need more, and sleep on. */
+static void nudge_producer(struct sluice_priv_queue *q)
+{
+        struct sluice_consumer *c = q->handle;
+        const uint64_t answered = c->door.answered;
+        const uint64_t parked = sluice_priv_load_relaxed(&q->peer_door->parked); /* UNTRUSTED */
+
+        if (!c->door.open || !(parked & SLUICE_LAYOUT_PARKED) || parked == answered)
+                return;
+        c->sleep->wake(c, parked);
+        c->door.answered = answered;
+}
 
 bool sluice_priv_park(struct sluice_priv_queue *q, const struct sluice_priv_await *a)
 {
@@ -124,7 +146,9 @@ bool sluice_priv_park(struct sluice_priv_queue *q, const struct sluice_priv_awai
                                   (a->position & ~SLUICE_LAYOUT_FLAGS) | SLUICE_LAYOUT_PARKED |
                                           (q->by_fifo ? SLUICE_LAYOUT_BY_FIFO : 0));
         sleeper_barrier(q);
-        return !is_ready(a, &value);
+        if (!a->producer)
+                nudge_producer(q);
+        return !is_ready(q, a, &value);
 }
 
 void sluice_priv_unpark(struct sluice_priv_queue *q)
@@ -132,16 +156,21 @@ void sluice_priv_unpark(struct sluice_priv_queue *q)
         sluice_priv_store_relaxed(&q->own_door->parked, 0); /* late is only a wasted wake-up */
 }
 
-bool sluice_priv_take_interrupt(struct sluice_priv_queue *q)
+static void interrupt_drain(struct sluice_priv_queue *q)
 {
         uint64_t count;
 
+        while (read(q->interrupt_fd, &count, sizeof count) < 0 && errno == EINTR)
+                continue;
+}
+
+bool sluice_priv_take_interrupt(struct sluice_priv_queue *q)
+{
         if (sluice_priv_likely(sluice_priv_load_relaxed(&q->interrupt) == 0))
                 return false;
         sluice_priv_store_relaxed(&q->interrupt, 0);
         if (q->interrupt_fd >= 0)
-                while (read(q->interrupt_fd, &count, sizeof count) < 0 && errno == EINTR)
-                        continue;
+                interrupt_drain(q);
         return true;
 }
 
@@ -156,7 +185,8 @@ void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const sluice_word *wor
         };
         struct timespec t = timespec_of(until);
 
-        if (syscall(SYS_futex_waitv, v, 2, 0, &t, CLOCK_MONOTONIC) >= 0 || errno != ENOSYS)
+        if (syscall(SYS_futex_waitv, v, 2, 0, &t, CLOCK_MONOTONIC) >= 0 ||
+            (errno != ENOSYS && errno != EPERM)) /* EPERM: an old seccomp filter */
                 return; /* woken, changed already, timed out: look again */
         if (until > now + INTERRUPT_SLICE_NS)
                 t = timespec_of(now + INTERRUPT_SLICE_NS);
@@ -172,8 +202,14 @@ static void pipe_sleep(struct sluice_priv_queue *q, int64_t now, int64_t until)
         };
         const struct timespec t = timespec_of(until > now ? until - now : 0);
 
-        if (ppoll(fds, 2, &t, NULL) > 0 && (fds[0].revents & POLLIN))
+        if (ppoll(fds, 2, &t, NULL) <= 0)
+                return;
+        if (fds[0].revents & POLLIN)
                 sluice_priv_fifo_drain(q->own_fd);
+        /* Its word was there before it: a count that comes after the word
+         * was taken is stale, and must not keep us awake. */
+        if (fds[1].revents & POLLIN)
+                interrupt_drain(q);
         if (fds[0].revents & POLLHUP)
                 q->check_due = true;
 }
@@ -228,7 +264,7 @@ int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
             !sluice_priv_fifo_locked(q->own_fd))
                 held = 0;
         after = sluice_priv_load_acquire(&q->peer_door->state);
-        q->check_due = false;
+        q->check_due = held < 0; /* removed is for ever: say so at once next time */
         *present = held > 0;
         if (held < 0)
                 return held == -EIDRM ? -ESTALE : held;
@@ -255,7 +291,7 @@ static bool spin(struct sluice_priv_queue *q, const struct sluice_priv_await *a,
                 until = begin + q->spin_budget_ns;
         while (*now < until) {
                 for (int i = 0; i < 32; i++) {
-                        if (is_ready(a, &value))
+                        if (is_ready(q, a, &value))
                                 return true;
                         sluice_priv_relax();
                 }
@@ -296,7 +332,7 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
                 return 0;
         }
         for (;;) {
-                int64_t slice = now + (must_slice_short(q) ? SHORT_SLICE_NS : q->slice_ns);
+                int64_t slice = now + (sluice_priv_must_slice_short(q) ? SLUICE_PRIV_SHORT_SLICE_NS : q->slice_ns);
                 uint64_t value;
 
                 if (q->check_due || now - q->checked_ns >= q->slice_ns || q->by_fifo) {
@@ -306,12 +342,14 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
                                 break;
                         sluice_priv_keep_pipe(q, present);
                 }
-                if (is_ready(a, &value) || (r = sluice_priv_take_interrupt(q) ? -ECANCELED : 0))
+                if (is_ready(q, a, &value) || (r = sluice_priv_take_interrupt(q) ? -ECANCELED : 0))
                         break;
                 if (now >= until) {
                         r = -ETIMEDOUT;
                         break;
                 }
+                if (q->spin_ns == SLUICE_SPIN_FOREVER)
+                        break; /* this was only the look at the peer */
                 if (slice > until)
                         slice = until;
                 sluice_priv_count(&q->counters->parks);
@@ -319,6 +357,9 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
                         pipe_sleep(q, now, slice);
                 else
                         sluice_priv_futex_sleep(q, a->word, (uint32_t)value, now, slice);
+                /* Woken, and nothing is there: the queue may be gone. */
+                if (!is_ready(q, a, &value))
+                        q->check_due = true;
                 now = sluice_now_ns();
                 /* Whoever is content with any room need not wait for more. */
                 if (a->producer && now >= slice)
@@ -430,12 +471,18 @@ static void wake(struct sluice_priv_queue *q, struct sluice_priv_door *door, uin
 
 /* The consumer sleeps on the header word that it waits for, which its
  * parked word names. UNTRUSTED, hence masked: a wrong one wakes nobody. */
+const sluice_word *sluice_priv_awaited_word(const struct sluice_producer *p, uint64_t parked)
+{
+        const uint64_t at = (parked & ~SLUICE_LAYOUT_FLAGS) - SLUICE_LAYOUT_HEADER_BYTES;
+
+        return sluice_priv_peer_word(p->ring, at & p->mask);
+}
+
 static void producer_wake(void *handle, uint64_t parked)
 {
         struct sluice_producer *p = handle;
-        const uint64_t at = (parked & ~SLUICE_LAYOUT_FLAGS) - SLUICE_LAYOUT_HEADER_BYTES;
 
-        wake(p->queue, &p->door, parked, sluice_priv_peer_word(p->ring, at & p->mask));
+        wake(p->queue, &p->door, parked, sluice_priv_awaited_word(p, parked));
 }
 
 static void consumer_wake(void *handle, uint64_t parked)

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Roles are semaphores of the queue's set, 0 free and 1 held, taken with
- * SEM_UNDO: the kernel gives them back when their holder is gone, by
- * whatever death. "Wait for 0, then add 1" is one atomic operation, so a
- * fresh set (all 0) needs no initialisation that an opener could
- * overtake.
+ * Roles are semaphores of the queue's set, 0 free, taken with SEM_UNDO:
+ * the kernel gives them back when their holder is gone, by whatever
+ * death. "Wait for 0, then add" is one atomic operation, so a fresh set
+ * (all 0) needs no initialisation that an opener could overtake.
+ *
+ * 1: the holder had locked its pipe (fifo.c) before, and unlocks it
+ * after. So whoever has that lock and finds a 1 has met a process that
+ * has become another program. 2: the holder has no lock, nobody can tell.
+ * 3 or 2, for a moment: it is being taken from such a process.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,38 +16,77 @@
 
 #include "internal.h"
 
-int sluice_priv_role_take(int semid, int role)
+static int role_change(int semid, struct sembuf *ops, size_t n)
 {
-        struct sembuf ops[2] = {
-                { (unsigned short)role, 0, IPC_NOWAIT },
-                { (unsigned short)role, 1, IPC_NOWAIT | SEM_UNDO },
-        };
-
-        if (semop(semid, ops, 2) == 0)
+        if (semop(semid, ops, n) == 0)
                 return 0;
         if (errno == EAGAIN)
                 return -EBUSY;
         return errno == EINVAL ? -EIDRM : -errno;
 }
 
-/* Setting a semaphore clears what every process would undo to it. */
-int sluice_priv_role_take_over(int semid, int role)
+static short weight(bool locked)
+{
+        return locked ? 1 : 2;
+}
+
+int sluice_priv_role_take(int semid, int role, bool locked)
+{
+        struct sembuf ops[2] = {
+                { (unsigned short)role, 0, IPC_NOWAIT },
+                { (unsigned short)role, weight(locked), IPC_NOWAIT | SEM_UNDO },
+        };
+
+        return role_change(semid, ops, 2);
+}
+
+/* Clears what every process would undo to the semaphore, too. */
+static int role_set(int semid, int role, int value)
 {
         union {
                 int val;
                 struct semid_ds *buf;
-        } arg = { .val = 0 };
+        } arg = { .val = value };
 
         if (semctl(semid, role, SETVAL, arg) != 0)
                 return errno == EINVAL ? -EIDRM : -errno;
-        return sluice_priv_role_take(semid, role);
+        return 0;
 }
 
-void sluice_priv_role_give(int semid, int role)
+/* The old holder would still undo its 1 when it ends: only SETVAL takes
+ * that from it, and our own with it. Nobody else gets in meanwhile, and
+ * if we die on the way, a 1 without a lock is left, to be taken over. */
+int sluice_priv_role_take_over(int semid, int role)
 {
-        struct sembuf op = { (unsigned short)role, -1, IPC_NOWAIT | SEM_UNDO };
+        const unsigned short n = (unsigned short)role;
+        struct sembuf claim[4] = {
+                { n, -1, IPC_NOWAIT },
+                { n, 0, IPC_NOWAIT }, /* it was 1 exactly */
+                { n, 1, IPC_NOWAIT }, /* and is again, if we die */
+                { n, 2, IPC_NOWAIT | SEM_UNDO },
+        };
+        struct sembuf restore = { n, -2, IPC_NOWAIT | SEM_UNDO };
+        struct sembuf undo[2] = { { n, -1, IPC_NOWAIT }, { n, 1, IPC_NOWAIT | SEM_UNDO } };
+        int r = role_change(semid, claim, 4);
 
-        semop(semid, &op, 1); /* fails only when the set is gone */
+        if (r)
+                return r;
+        r = role_set(semid, role, 1);
+        if (r) {
+                role_change(semid, &restore, 1);
+                return r;
+        }
+        return role_change(semid, undo, 2);
+}
+
+void sluice_priv_role_give(int semid, int role, bool locked)
+{
+        struct sembuf op = { (unsigned short)role, (short)-weight(locked),
+                             IPC_NOWAIT | SEM_UNDO };
+
+        /* Fails when the set is gone, or, in theory, for want of memory. */
+        if (role_change(semid, &op, 1) == -ENOMEM)
+                role_set(semid, role, 0);
 }
 
 int sluice_priv_role_held(int semid, int role)

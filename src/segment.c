@@ -36,7 +36,7 @@ int sluice_priv_segment_map(struct sluice_priv_segment *s, int shmid, bool read_
         /* A child of fork() gets no mapping: no use of the handle by
          * accident, and nobody counted as attached who is not. */
         if (r == 0 && madvise(s->mem, s->ds.shm_segsz, MADV_DONTFORK) != 0)
-                r = -errno;
+                r = -ENOMEM; /* or EAGAIN, which means the same */
         if (r)
                 sluice_priv_segment_unmap(s);
         return r;
@@ -72,7 +72,7 @@ static int find_key(struct sluice_priv_segment *s, const struct sluice_priv_plac
                     bool read_only)
 {
         const int shmid = shmget(s->key, 0, 0);
-        int r;
+        int r, again;
 
         if (shmid < 0)
                 return -errno;
@@ -88,12 +88,20 @@ static int find_key(struct sluice_priv_segment *s, const struct sluice_priv_plac
                 return -EXDEV;
         }
         s->semid = semget(s->key, 0, 0);
-        if (s->semid < 0) {
+        if (s->semid < 0)
                 r = errno == ENOENT ? -EINPROGRESS : -errno;
+        else if ((again = shmget(s->key, 0, 0)) != shmid)
+                /* Made anew in between: the set is another queue's. */
+                r = again < 0 ? -errno : -ENOENT;
+        if (r)
                 sluice_priv_segment_unmap(s);
-                return r;
-        }
-        return 0;
+        return r;
+}
+
+bool sluice_priv_segment_is_foreign(int r)
+{
+        return r == -EACCES || r == -EPERM || r == -EPROTO || r == -EPROTOTYPE ||
+               r == -EPROTONOSUPPORT || r == -EBADMSG;
 }
 
 /* The queue of a place. Keys that collide with other programs' are
@@ -110,7 +118,11 @@ int sluice_priv_segment_find(struct sluice_priv_segment *s, const struct sluice_
                 r = find_key(s, place, read_only);
                 if (r == 0)
                         return 0;
-                if (result == -ENOENT && r != -EXDEV)
+                if (r == -EXDEV)
+                        continue;
+                if (r != -ENOENT && r != -EINPROGRESS && !sluice_priv_segment_is_foreign(r))
+                        return r; /* whether it is there cannot be told */
+                if (result == -ENOENT)
                         result = r;
         }
         return result;
@@ -122,8 +134,8 @@ int sluice_priv_prepare_pages(void *mem, size_t bytes, unsigned flags)
         if ((flags & SLUICE_PREFAULT) && madvise(mem, bytes, MADV_POPULATE_WRITE) != 0) {
                 volatile const unsigned char *byte = mem;
 
-                if (errno != EINVAL)
-                        return -errno;
+                if (errno != EINVAL) /* EAGAIN, EFAULT: no page to be had */
+                        return errno == EHWPOISON ? -EIO : -ENOMEM;
                 for (size_t i = 0; i < bytes; i += SLUICE_LAYOUT_PAGE)
                         (void)byte[i]; /* a kernel before 5.14 */
         }

@@ -168,7 +168,11 @@ int sluice_list(sluice_list_fn *fn, void *ctx)
         int n = 0, r = slots < 0 ? -errno : 0;
 
         for (int slot = 0; r == 0 && slot <= slots; slot++) {
-                if (stat_slot(&st, slot) != 0)
+                const int e = stat_slot(&st, slot);
+
+                if (e == -ENOMEM || e == -EMFILE || e == -ENFILE)
+                        r = e; /* ours, not the queue's */
+                if (e)
                         continue;
                 r = fn(ctx, &st);
                 n++;

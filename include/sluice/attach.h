@@ -82,8 +82,11 @@ static inline int sluice_priv_format(void *mem, size_t bytes, const struct sluic
                 return -ENOSPC;
         sluice_priv_store_relaxed(&h->magic, 0);
         memset(base + sizeof h->magic, 0, SLUICE_LAYOUT_RING - sizeof h->magic);
-        h->version = SLUICE_LAYOUT_VERSION;
-        h->byte_order = SLUICE_LAYOUT_BYTE_ORDER;
+        /* version and byte_order, at once and before all others: a ring that
+         * was left half made is told by them. */
+        sluice_priv_store_relaxed(sluice_priv_word(base, offsetof(struct sluice_layout_header, version)),
+                                  (uint64_t)SLUICE_LAYOUT_BYTE_ORDER << 32 | SLUICE_LAYOUT_VERSION);
+        sluice_priv_fence_compiler();
         h->capacity_bytes = s.capacity;
         h->record_align = (uint32_t)s.unit;
         h->first_position = s.first_position;

@@ -79,7 +79,8 @@ struct sluice_options {
         unsigned flags;          /* SLUICE_PREFAULT ... */
         /* open */
         int wake;        /* how this endpoint sleeps: SLUICE_WAKE_FUTEX or _FIFO */
-        int64_t spin_ns; /* spin so long before sleeping; SLUICE_SPIN_* */
+        int64_t spin_ns; /* spin so long before sleeping; SLUICE_SPIN_*; by default 50 us,
+                          * and not at all when the caller may run on one CPU only */
         /* create */
         int numa_node; /* node + 1; 0: where it is first touched */
         /* open */
@@ -175,7 +176,10 @@ SLUICE_API int sluice_producer_fd(struct sluice_producer *p);
 /* Before waiting for the descriptor. 0: it will become readable when
  * there is something. 1: do not wait, there is something already, be it
  * a message, room for len bytes, or an error that the next call tells.
- * Negative: an error. */
+ * The death of a peer is told once: the next arming waits for a
+ * successor. Also 1, after a sleep of a millisecond: the peer cannot be relied upon
+ * to wake anybody (it was attached through ring.h alone; or membarrier is
+ * forbidden here, and it has no fence). Negative: an error. */
 SLUICE_API int sluice_consumer_arm(struct sluice_consumer *c);
 SLUICE_API int sluice_producer_arm(struct sluice_producer *p, size_t len);
 
