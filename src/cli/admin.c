@@ -153,7 +153,7 @@ static void show_row(const struct sluice_queue_stat *st)
 
 int cli_ls(struct cli *c)
 {
-        struct listing l = { NULL, 0, 0 };
+        struct listing l = {NULL, 0, 0};
         const int code = list_all(c, &l);
 
         if (code == 0 && c->json)
@@ -299,7 +299,7 @@ static int dump_one(void *context, const struct sluice_message *m)
 
 int cli_dump(struct cli *c)
 {
-        struct dump d = { c, 0 };
+        struct dump d = {c, 0};
         struct sluice_queue_stat st;
         const int known = sluice_stat(c->name, &st);
         ssize_t r;
@@ -354,7 +354,7 @@ static int remove_unchanged(const struct sluice_queue_stat *listed)
 static int remove_all_stale(struct cli *c)
 {
         const uid_t self = geteuid();
-        struct listing l = { NULL, 0, 0 };
+        struct listing l = {NULL, 0, 0};
         int code = list_all(c, &l);
 
         for (size_t i = 0; i < l.count; i++) {

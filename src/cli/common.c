@@ -92,9 +92,13 @@ int cli_fail_io(const struct cli *c, const char *what, int error)
 /* Bytes of the well-formed UTF-8 sequence at s, 0 when there is none. */
 static size_t utf8_sequence(const unsigned char *s, size_t n, uint32_t *code)
 {
-        static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-        const size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2
-                         : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+        static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+        const size_t len = s[0] < 0x80   ? 1
+                           : s[0] < 0xc2 ? 0
+                           : s[0] < 0xe0 ? 2
+                           : s[0] < 0xf0 ? 3
+                           : s[0] < 0xf5 ? 4
+                                         : 0;
 
         if (len == 0 || len > n)
                 return 0;
@@ -279,7 +283,7 @@ static void on_signal(int number)
 
 void cli_catch_signals(void)
 {
-        static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+        static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
         struct sigaction action, old;
 
         memset(&action, 0, sizeof action);
@@ -413,7 +417,7 @@ int cli_open(const struct cli *c, cli_open_fn *open, void *handle)
 
 void cli_await_fd(int fd, short events)
 {
-        struct pollfd poll_fd = { fd, events, 0 };
+        struct pollfd poll_fd = {fd, events, 0};
 
         poll(&poll_fd, 1, -1);
 }

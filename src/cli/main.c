@@ -2,6 +2,7 @@
 /* The command line: which command, which options, what help. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -10,10 +11,10 @@
 
 #include "cli.h"
 
-#define TEXT(x) TEXT_OF(x)
+#define TEXT(x)    TEXT_OF(x)
 #define TEXT_OF(x) #x
-#define VERSION TEXT(SLUICE_VERSION_MAJOR) "." TEXT(SLUICE_VERSION_MINOR) "." \
-                TEXT(SLUICE_VERSION_PATCH)
+#define VERSION \
+        TEXT(SLUICE_VERSION_MAJOR) "." TEXT(SLUICE_VERSION_MINOR) "." TEXT(SLUICE_VERSION_PATCH)
 
 struct command {
         const char *name;
@@ -23,68 +24,62 @@ struct command {
         const char *usage, *summary, *help;
 };
 
-enum { NO_ARGUMENT = no_argument, ARGUMENT = required_argument };
-
-/* One option; the code is also the short option where it is a letter
- * that says so in `is_short`. */
+/* One option; code is its letter too, where it has one. */
 struct option_text {
         int code;
-        int is_short;
-        struct option option;
-        const char *argument, *help;
+        int has_letter;
+        const char *name;
+        const char *argument; /* NULL: none */
+        const char *help;
 };
 
 #define RAW_BLOCKS 'B' /* --raw SIZE, of send */
-#define RAW_BYTES 'R'  /* --raw, of recv and dump */
+#define RAW_BYTES  'R' /* --raw, of recv and dump */
 
 static const struct option_text options[] = {
-        { '0', 1, { "null", NO_ARGUMENT, NULL, '0' }, NULL, "messages end with a NUL, not a newline" },
-        { RAW_BLOCKS, 0, { "raw", ARGUMENT, NULL, RAW_BLOCKS }, "SIZE",
-          "messages are blocks of SIZE bytes, the last may be shorter" },
-        { RAW_BYTES, 0, { "raw", NO_ARGUMENT, NULL, RAW_BYTES }, NULL,
-          "write the bytes of the messages as they are, no newlines" },
-        { 'c', 0, { "create", NO_ARGUMENT, NULL, 'c' }, NULL, "make the queue if there is none" },
-        { 'C', 0, { "capacity", ARGUMENT, NULL, 'C' }, "SIZE",
-          "with --create: bytes, a power of two (256K)" },
-        { 'A', 0, { "align", ARGUMENT, NULL, 'A' }, "BYTES",
-          "with --create: record alignment, 8 to 128 (64)" },
-        { 'M', 0, { "mode", ARGUMENT, NULL, 'M' }, "OCTAL",
-          "with --create: who may open it (0600)" },
-        { 'P', 0, { "prefault", NO_ARGUMENT, NULL, 'P' }, NULL, "touch all memory at the start" },
-        { 'L', 0, { "lock", NO_ARGUMENT, NULL, 'L' }, NULL, "keep the memory from being paged out" },
-        { 'H', 0, { "huge", NO_ARGUMENT, NULL, 'H' }, NULL, "with --create: on huge pages" },
-        { 'w', 0, { "wait", ARGUMENT, NULL, 'w' }, "HOW",
-          "futex, fifo or spin: how to sleep (futex)" },
-        { 't', 1, { "timeout", ARGUMENT, NULL, 't' }, "SECONDS",
-          "longest wait for the queue, a message,\n"
-          "room, or the other side (for ever);\n0: do not wait" },
-        { '1', 0, { "once", NO_ARGUMENT, NULL, '1' }, NULL,
-          "end when the other side died or left,\nrather than wait for a successor" },
-        { 's', 0, { "stale", NO_ARGUMENT, NULL, 's' }, NULL,
-          "only queues that nobody holds; without a\nNAME all of them" },
-        { 'j', 0, { "json", NO_ARGUMENT, NULL, 'j' }, NULL, "JSON, for programs" },
-        { 'S', 0, { "stats", NO_ARGUMENT, NULL, 'S' }, NULL, "a summary on stderr at the end" },
-        { 'q', 1, { "quiet", NO_ARGUMENT, NULL, 'q' }, NULL, "no progress, no news, only errors" },
-        { 'h', 1, { "help", NO_ARGUMENT, NULL, 'h' }, NULL, "this text" },
+        {'0', 1, "null", NULL, "messages end with a NUL, not a newline"},
+        {RAW_BLOCKS, 0, "raw", "SIZE", "messages are blocks of SIZE bytes"},
+        {RAW_BYTES, 0, "raw", NULL, "write the bytes as they are, no newlines"},
+        {'c', 0, "create", NULL, "make the queue if there is none"},
+        {'C', 0, "capacity", "SIZE", "with --create: bytes, a power of two (256K)"},
+        {'A', 0, "align", "BYTES", "with --create: record alignment, 8 to 128 (64)"},
+        {'M', 0, "mode", "OCTAL", "with --create: who may open it (0600)"},
+        {'H', 0, "huge", NULL, "with --create: on huge pages"},
+        {'P', 0, "prefault", NULL, "touch all memory at the start"},
+        {'L', 0, "lock", NULL, "keep the memory from being paged out"},
+        {'w', 0, "wait", "HOW", "futex, fifo or spin: how to sleep (futex)"},
+        {'t', 1, "timeout", "SECONDS",
+         "longest wait for the queue, a message, room,\n"
+         "or the other side (for ever); 0: do not wait"},
+        {'1', 0, "once", NULL,
+         "end when the other side died or left, rather\n"
+         "than wait for a successor"},
+        {'s', 0, "stale", NULL,
+         "only queues that nobody holds; without a NAME\n"
+         "all of them"},
+        {'j', 0, "json", NULL, "JSON, for programs"},
+        {'S', 0, "stats", NULL, "a summary on stderr at the end"},
+        {'q', 1, "quiet", NULL, "no progress, no news, only errors"},
+        {'h', 1, "help", NULL, "this text"},
 };
 #define OPTION_COUNT (sizeof options / sizeof *options)
 
 static const struct command commands[] = {
-        { "send", cli_send, "0BcCAMPLHwt1Sqh", 1, 1, "send [OPTION]... NAME",
-          "send stdin to a queue, a message per line",
-          "Ends at the end of input; what is not received yet stays in the queue.\n" },
-        { "recv", cli_recv, "0RcCAMPLHwt1Sqh", 1, 1, "recv [OPTION]... NAME",
-          "write what comes from a queue to stdout",
-          "Ends when the sender has ended and all is received. A message leaves the\n"
-          "queue once it is written.\n" },
-        { "ls", cli_ls, "jh", 0, 0, "ls [--json]", "list the queues of this machine", "" },
-        { "stat", cli_stat, "jh", 1, INT32_MAX, "stat [--json] NAME...",
-          "tell all about a queue", "" },
-        { "dump", cli_dump, "Rjh", 1, 1, "dump [--json|--raw] NAME",
-          "show the messages that wait in a queue, and leave them there", "" },
-        { "rm", cli_rm, "sh", 0, INT32_MAX, "rm NAME... | rm --stale [NAME]...",
-          "remove queues, also while they are in use",
-          "Without --stale, users of the queue are woken and end with exit code 5.\n" },
+        {"send", cli_send, "0BcCAMPLHwt1Sqh", 1, 1, "send [OPTION]... NAME",
+         "send stdin to a queue, a message per line",
+         "Ends at the end of input; what is not received yet stays in the queue.\n"},
+        {"recv", cli_recv, "0RcCAMPLHwt1Sqh", 1, 1, "recv [OPTION]... NAME",
+         "write what comes from a queue to stdout",
+         "Ends when the sender has ended and all is received. A message leaves the\n"
+         "queue once it is written.\n"},
+        {"ls", cli_ls, "jh", 0, 0, "ls [--json]", "list the queues of this machine", ""},
+        {"stat", cli_stat, "jh", 1, INT32_MAX, "stat [--json] NAME...", "tell all about a queue",
+         ""},
+        {"dump", cli_dump, "Rjh", 1, 1, "dump [--json|--raw] NAME",
+         "show the messages that wait in a queue, and leave them there", ""},
+        {"rm", cli_rm, "sh", 0, INT32_MAX, "rm NAME... | rm --stale [NAME]...",
+         "remove queues, also while they are in use",
+         "Without --stale, users of the queue are woken and end with exit code 5.\n"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
 
@@ -109,7 +104,8 @@ static const char codes_help[] =
 static void help_top(FILE *out)
 {
         fputs("usage: sluice COMMAND [OPTION]... [NAME]\n"
-              "Messages from one process to one other, through shared memory.\n\n", out);
+              "Messages from one process to one other, through shared memory.\n\n",
+              out);
         for (size_t i = 0; i < COMMAND_COUNT; i++)
                 fprintf(out, "  %-6s %s\n", commands[i].name, commands[i].summary);
         fprintf(out,
@@ -124,8 +120,8 @@ static void help_option(FILE *out, const struct option_text *o)
         char left[40];
         const char *line = o->help;
 
-        snprintf(left, sizeof left, "%c%c%c --%s%s%s", o->is_short ? '-' : ' ',
-                 o->is_short ? o->code : ' ', o->is_short ? ',' : ' ', o->option.name,
+        snprintf(left, sizeof left, "%c%c%c --%s%s%s", o->has_letter ? '-' : ' ',
+                 o->has_letter ? o->code : ' ', o->has_letter ? ',' : ' ', o->name,
                  o->argument ? " " : "", o->argument ? o->argument : "");
         fprintf(out, "  %-22s ", left);
         for (;;) {
@@ -289,27 +285,30 @@ static int take_plain(struct cli *c, int code)
 /* getopt's tables, of those options that the command takes. */
 static void choose_options(const struct command *k, char *letters, struct option *longs)
 {
+        memset(longs, 0, (OPTION_COUNT + 1) * sizeof *longs);
         *letters++ = ':';
         for (size_t i = 0; i < OPTION_COUNT; i++) {
                 if (!strchr(k->options, options[i].code))
                         continue;
-                *longs++ = options[i].option;
-                if (!options[i].is_short)
+                longs->name = options[i].name;
+                longs->has_arg = options[i].argument ? required_argument : no_argument;
+                longs->val = options[i].code;
+                longs++;
+                if (!options[i].has_letter)
                         continue;
                 *letters++ = (char)options[i].code;
                 if (options[i].argument)
                         *letters++ = ':';
         }
         *letters = '\0';
-        memset(longs, 0, sizeof *longs);
 }
 
 /* What getopt did not understand: a long option stands before optind. */
 static int bad_option(const struct cli *c, int code, char **argv)
 {
-        char letter[3] = { '-', (char)optopt, '\0' };
-        const char *const text = strncmp(argv[optind - 1], "--", 2) == 0 || optopt == 0
-                                         ? argv[optind - 1] : letter;
+        char letter[3] = {'-', (char)optopt, '\0'};
+        const char *const text =
+                strncmp(argv[optind - 1], "--", 2) == 0 || optopt == 0 ? argv[optind - 1] : letter;
 
         if (code == ':')
                 return usage_error(c, "a value is missing after", text);
@@ -320,8 +319,8 @@ static int check_together(const struct cli *c, const struct command *k)
 {
         const int shape = c->queue.capacity || c->queue.record_align || c->queue.mode ||
                           (c->queue.flags & SLUICE_HUGETLB);
-        const size_t align = c->queue.record_align ? c->queue.record_align
-                                                   : SLUICE_RECORD_ALIGN_DEFAULT;
+        const size_t align =
+                c->queue.record_align ? c->queue.record_align : SLUICE_RECORD_ALIGN_DEFAULT;
 
         if (shape && !c->create)
                 return usage_error(c, "--capacity, --align, --mode and --huge need --create", NULL);
@@ -381,10 +380,20 @@ static int run(const struct command *k, int argc, char **argv)
         return k->run(&c);
 }
 
+/* A closed stdin, stdout or stderr must not become the number of a
+ * descriptor of the queue: what is put there instead fails as well. */
+static void fill_standard_streams(void)
+{
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+                if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+                        open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
         const char *const word = argc > 1 ? argv[1] : "";
 
+        fill_standard_streams();
         signal(SIGPIPE, SIG_IGN); /* -EPIPE is told apart from a crash */
         for (size_t i = 0; i < COMMAND_COUNT; i++)
                 if (strcmp(word, commands[i].name) == 0)

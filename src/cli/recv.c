@@ -18,11 +18,11 @@
 
 #include "cli.h"
 
-#define COPY_BYTES ((size_t)256 << 10)
-#define COPY_LONGEST 4096 /* of a message that is copied */
-#define BATCH_PIECES 256  /* below IOV_MAX */
+#define COPY_BYTES     ((size_t)256 << 10)
+#define COPY_LONGEST   4096 /* of a message that is copied */
+#define BATCH_PIECES   256  /* below IOV_MAX */
 #define BATCH_MESSAGES 8192
-#define IDLE_LOOKS 50 /* before a batch is written because the queue is empty */
+#define IDLE_LOOKS     50 /* before a batch is written because the queue is empty */
 
 struct receiver {
         const struct cli *cli;
@@ -37,9 +37,9 @@ struct receiver {
         /* the batch */
         struct iovec piece[BATCH_PIECES];
         int pieces;
-        size_t held;       /* bytes of it, all pieces */
-        size_t held_most;  /* then write, so that the sender gets room */
-        size_t copied;     /* bytes of copy */
+        size_t held;      /* bytes of it, all pieces */
+        size_t held_most; /* then write, so that the sender gets room */
+        size_t copied;    /* bytes of copy */
         unsigned messages;
         size_t ends[BATCH_MESSAGES]; /* where each message ends in the batch */
         unsigned char copy[COPY_BYTES];

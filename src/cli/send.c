@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +18,9 @@
 
 #include "cli.h"
 
-#define INPUT_BYTES ((size_t)256 << 10) /* at first; as long as a message, later */
+#define INPUT_BYTES    ((size_t)256 << 10) /* at first; as long as a message, later */
 #define BATCH_MESSAGES 64
-#define DIRECT_BYTES 4096 /* blocks of this size are read straight into the queue */
+#define DIRECT_BYTES   4096 /* blocks of this size are read straight into the queue */
 
 struct sender {
         const struct cli *cli;
@@ -83,14 +84,15 @@ static int await_receiver(struct sender *s, int why)
 
 static int too_long(const struct sender *s, size_t len)
 {
-        static const char *const noun[] = { "line", "NUL-separated message", "block" };
+        static const char *const noun[] = {"line", "NUL-separated message", "block"};
+        const uint64_t number = s->progress.messages + s->staged + 1;
+        const int whole = s->at_end || s->cli->framing == CLI_RAW;
 
         cli_say(s->cli,
-                "%s %llu has %s%llu bytes, more than %llu, the longest message of this queue (all "
-                "before it is sent; make the queue with a --capacity over twice the length)",
-                noun[s->cli->framing], (unsigned long long)(s->progress.messages + s->staged + 1),
-                s->at_end || s->cli->framing == CLI_RAW ? "" : "at least ", (unsigned long long)len,
-                (unsigned long long)sluice_producer_max_len(&s->queue));
+                "%s %" PRIu64 " has %s%zu bytes, more than %zu, the longest message of this queue "
+                "(all before it is sent; make the queue with a --capacity over twice the length)",
+                noun[s->cli->framing], number, whole ? "" : "at least ", len,
+                sluice_producer_max_len(&s->queue));
         return CLI_TOO_LONG;
 }
 
@@ -335,8 +337,10 @@ static void give_back(const struct sender *s)
         if (fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode) &&
             lseek(STDIN_FILENO, -(off_t)rest, SEEK_CUR) >= 0)
                 return;
-        cli_say(s->cli, "%llu messages are sent; %zu bytes of input behind them were read, "
-                "and are not", (unsigned long long)s->progress.messages, rest);
+        cli_say(s->cli,
+                "%llu messages are sent; %zu bytes of input behind them were read, "
+                "and are not",
+                (unsigned long long)s->progress.messages, rest);
 }
 
 int cli_send(struct cli *c)
@@ -354,7 +358,6 @@ int cli_send(struct cli *c)
         s.size = INPUT_BYTES;
         s.buffer = malloc(s.size);
         code = s.buffer ? send_all(&s) : cli_fail(c, -ENOMEM);
-        publish(&s);
         cli_interrupt_producer(NULL);
         sluice_producer_close(&s.queue);
         cli_progress_end(&s.progress);

@@ -1,0 +1,147 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# What is wrong is said, with an exit code, and nothing is lost by it.
+. "$(dirname "$0")/lib.sh"
+
+# A line that can never fit: what is before it is sent, the file goes on with it.
+{ printf 'one\ntwo\n'; head -c 3000 /dev/zero | tr '\0' x; printf '\nfour\n'; } >long
+{
+        sluice send --create --capacity 4K q 2>err
+        code=$?
+        cat >rest
+} <long
+same 'a line too long' 7 $code
+says 'a line too long' '^sluice: send: q: line 3 has at least [0-9]* bytes, more than 2040, ' \
+        '--capacity'
+same 'what is before it is sent' 'one two ' "$(sluice recv q | tr '\n' ' ')"
+{ printf 'one\ntwo\n'; cat rest; } >all
+identical 'what is behind it is not taken' long all
+expect 7 'a last line too long' sh -c 'head -c 2041 /dev/zero | timeout 20 "$0" send q' "$SLUICE"
+says 'a last line too long' 'line 1 has .*2041 bytes, more than 2040' \
+        '0 messages are sent; 2041 bytes of input behind them were read'
+expect 7 'a NUL-separated message too long' sh -c \
+        'head -c 5000 /dev/zero | tr "\0" x | timeout 20 "$0" send -0 q' "$SLUICE"
+says 'a NUL-separated message too long' 'NUL-separated message 1 has'
+expect 7 'blocks too long' sluice send --raw 2041 q <long
+says 'blocks too long' 'block 1 has 2041 bytes, more than 2040'
+expect 0 'the longest block' sluice send --raw 2040 q <long
+sluice recv q >got
+identical 'the longest block' long got
+sluice rm q
+
+# The role is taken.
+mkfifo pipe
+exec 4<>pipe
+start send --create q <pipe
+sender=$!
+await in_state q producer held
+start recv q >got
+receiver=$!
+await in_state q consumer asleep
+expect 6 'a second sender' sluice send q <long
+says 'a second sender' '^sluice: send: q: another process already sends to this queue'
+expect 6 'a second receiver' sluice recv --create q
+says 'a second receiver' '^sluice: recv: q: another process already receives from this queue'
+exec 4>&-
+ends 0 'the first sender' $sender
+ends 0 'the first receiver' $receiver
+
+# Nobody reads stdout, or it cannot be written: not lost.
+printf 'one\ntwo\n' | sluice send q
+expect 1 'a full disk' sh -c 'timeout 20 "$0" recv q >/dev/full' "$SLUICE"
+says 'a full disk' '^sluice: recv: q: cannot write to stdout: No space left on device'
+expect 141 'no reader' sh -c \
+        'exec 4<>pipe 5>pipe 4>&-; timeout 20 "$0" recv q >&5' "$SLUICE"
+verdict 'no reader: no words' [ ! -s err ]
+expect 1 'stdout is closed' sh -c 'timeout 20 "$0" recv q >&-' "$SLUICE"
+says 'stdout is closed' 'cannot write to stdout: Bad file descriptor'
+same 'all is still there' 'one two ' "$(sluice recv q | tr '\n' ' ')"
+seq 1 2000 >numbers
+sluice send q <numbers
+head -c 100 /dev/zero >limited
+expect 1 'a file that may not grow' sh -c 'trap "" XFSZ; ulimit -f 4
+        timeout 20 "$0" recv q >part' "$SLUICE"
+says 'a file that may not grow' 'cannot write to stdout: File too large'
+sluice recv q >rest
+sed '$d' part >whole
+[ "$(tail -c 1 part | tr '\n' n)" = n ] && cp part whole
+verdict 'a part was written' [ -s whole ]
+cat whole rest >all
+identical 'that part was released, the rest was not' numbers all
+
+# Input that cannot be read.
+expect 1 'stdin is a folder' sluice send q <.
+says 'stdin is a folder' '^sluice: send: q: cannot read stdin: Is a directory'
+expect 1 'stdin is closed' sh -c 'timeout 20 "$0" send q <&-' "$SLUICE"
+says 'stdin is closed' 'cannot read stdin: Bad file descriptor'
+sluice rm q
+
+# Something else is there.
+echo precious >"$work/file"
+mkdir "$work/folder"
+echo precious >"$work/folder/file"
+mkfifo "$work/squat"
+ln -s folder "$work/link"
+ln -s nowhere "$work/dangling"
+for thing in file squat; do
+        expect 1 "send --create, $thing" sluice send --create "./$thing" <numbers
+        says "send --create, $thing" "^sluice: send: ./$thing: the path is a file, a pipe or"
+done
+for thing in link dangling; do
+        expect 1 "send --create, $thing" sluice send --create "./$thing" <numbers
+        says "send --create, $thing" 'the path is a symbolic link'
+done
+expect 1 'send --create, folder' sluice send --create ./folder <numbers
+says 'send --create, folder' 'the folder holds something else'
+for thing in file squat link folder; do
+        for command in 'send -t 0' 'recv -t 0' stat dump rm 'rm --stale'; do
+                sluice $command "./$thing" >out 2>err </dev/null
+                code=$?
+                verdict "$command, $thing: exit code $code" [ $code -eq 1 -o $code -eq 3 ]
+                verdict "$command, $thing" grep -q "^sluice: ${command%% *}: ./$thing: " err
+        done
+done
+verdict 'all is as before' [ -p squat -a -h link -a "$(cat file folder/file)" = 'precious
+precious' ]
+expect 1 'no folder' sluice send --create ./no/where/q </dev/null
+says 'no folder' '^sluice: send: ./no/where/q: the folder of the path is not there'
+expect 1 'a long name' sluice send --create "$(head -c 1100 /dev/zero | tr '\0' n)" </dev/null
+says 'a long name' 'the name is too long'
+expect 1 'no such key' sluice stat key:0x51ce0002
+expect 1 'no key' sluice send --create key:zero </dev/null
+expect 1 'FIFO on a key' sluice send --create --wait fifo key:0x51ce0002 </dev/null
+says 'FIFO on a key' 'need a queue with a path'
+sluice rm key:0x51ce0002 2>/dev/null
+
+# A segment of another program under our key.
+id=$(ipcmk -M 4096 | tr -dc 0-9)
+key=$(ipcs -m | awk -v id="$id" '$2 == id { print $1 }')
+expect 1 'a foreign segment' sluice send --create "key:$key" </dev/null
+verdict 'a foreign segment' [ -s err ]
+expect 1 'a foreign segment, rm' sluice rm "key:$key"
+verdict 'it is still there' ipcs -m -i "$id"
+ipcrm -m "$id"
+
+# Another user.
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
+        place=$(mktemp -d /tmp/sluice-test.XXXXXX) # all may go through /tmp
+        trap 'rm -rf "$work" "$place"' EXIT
+        chmod 711 "$place"
+        nobody() {
+                timeout 20 setpriv --reuid 65534 --regid 65534 --clear-groups \
+                        env SLUICE_DIR="$place" "$place/sluice" "$@"
+        }
+        cp "$SLUICE" "$place/sluice"
+        chmod 755 "$place/sluice"
+        echo secret | sluice send --create "$place/private"
+        for command in 'recv -t 0' 'send -t 0' stat dump rm; do
+                expect 1 "$command as another user" nobody $command "$place/private"
+                says "$command as another user" 'no permission\|belongs to another user'
+        done
+        expect 0 'ls as another user' nobody ls
+        verdict 'shows nothing' [ ! -s out ]
+        expect 0 'rm --stale as another user' nobody rm --stale
+        same 'the message is still there' secret "$(sluice recv "$place/private")"
+        sluice rm "$place/private"
+fi
+finish

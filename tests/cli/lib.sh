@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+# What the tests of the command share; each begins with `. lib.sh` and ends
+# with `finish`. $SLUICE is the command (the one in PATH if not set),
+# $SLUICE_DIR an empty folder where bare-word queues live.
+#
+# Nothing here sleeps for a guessed time: await looks again and again until
+# what it waits for has happened, and gives up after 20 s.
+set +e
+set -u
+LC_ALL=C
+export LC_ALL
+unset XDG_RUNTIME_DIR
+SLUICE=$(command -v "${SLUICE:-sluice}") || exit 2
+: "${SLUICE_DIR:?}"
+case $SLUICE in
+/*) ;;
+*) SLUICE=$PWD/$SLUICE ;;
+esac
+work=$(mktemp -d) || exit 2
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 2
+ipcs -m -s | grep ^0x >ipcs.before
+passed=0 failed=0
+
+# sluice ARGUMENT...: the command, for at most 20 s.
+sluice() {
+        timeout -k 1 20 "$SLUICE" "$@"
+}
+
+# start ARGUMENT...: the command in the background, its process id in $!.
+# It keeps stdin, has no descriptor 4 (the end of a pipe that the test holds),
+# and minds the signals that a shell makes background jobs ignore.
+start() {
+        { env --default-signal=INT,HUP,TERM,PIPE "$SLUICE" "$@" <&3 3<&- 4>&- & } 3<&0
+}
+
+# await COMMAND...: until it succeeds; that it never does is a failure.
+await() {
+        tries=0
+        until "$@" >/dev/null 2>&1; do
+                tries=$((tries + 1))
+                if [ $tries -ge 1000 ]; then
+                        failed=$((failed + 1))
+                        echo "FAILED: waited in vain: $*"
+                        return 1
+                fi
+                sleep 0.02
+        done
+}
+
+# verdict WHAT COMMAND...: one test, passed when the command succeeds.
+verdict() {
+        what=$1
+        shift
+        if "$@" >verdict.log 2>&1; then
+                passed=$((passed + 1))
+        else
+                failed=$((failed + 1))
+                printf 'FAILED: %s: %s\n' "$what" "$*"
+                for file in verdict.log out err; do
+                        [ ! -s $file ] || head -c 1000 $file | sed "s/^/    $file: /"
+                done
+        fi
+}
+
+# expect CODE WHAT COMMAND...: one test, passed when it exits with CODE;
+# output goes to the files out and err.
+expect() {
+        want=$1 what=$2
+        shift 2
+        "$@" >out 2>err
+        verdict "$what: exit code $? is $want" [ $? -eq "$want" ]
+}
+
+# ends CODE WHAT PID: the same for what was started.
+ends() {
+        await is_gone "$3" || kill -KILL "$3"
+        wait "$3"
+        code=$?
+        verdict "$2: exit code $code is $1" [ $code -eq "$1" ]
+}
+
+is_gone() {
+        ! kill -0 "$1" || grep -q '^State:.Z' "/proc/$1/status"
+}
+
+# same WHAT WANTED GOT: two texts; identical: two files.
+same() {
+        [ "$2" = "$3" ] || echo "wanted '$2', got '$3'" >err
+        verdict "$1" [ "$2" = "$3" ]
+}
+
+identical() {
+        verdict "$1" cmp "$2" "$3"
+}
+
+# says WHAT PATTERN...: each pattern is in err.
+says() {
+        what=$1
+        shift
+        for pattern; do
+                verdict "$what" grep -q -e "$pattern" err
+        done
+}
+
+shows() {
+        what=$1
+        shift
+        for pattern; do
+                verdict "$what" grep -q -e "$pattern" out
+        done
+}
+
+# number NAME FIELD: of sluice stat: pending, sent, received.
+number() {
+        "$SLUICE" stat "$1" 2>/dev/null | awk -v field="$2" '
+                $1 == "pending" && field == "pending" { print $2 }
+                $1 == "producer" && field == "sent" { print $3 }
+                $1 == "consumer" && field == "received" { print $3 }'
+}
+
+reached() {
+        [ "$(number "$1" "$2")" = "$3" ]
+}
+
+# state NAME ROLE STATE
+in_state() {
+        "$SLUICE" stat "$1" | grep -q "^$2 *$3,"
+}
+
+# waits_in CALL PID: the process sleeps in such a system call.
+case $(uname -m) in
+x86_64) read=0 writev=20 nanosleep='(35|230)' ;;
+*) read=63 writev=66 nanosleep='(101|115)' ;;
+esac
+waits_in() {
+        eval "call=\$$1"
+        grep -q -E "^$call " "/proc/$2/syscall"
+}
+
+nothing_left() {
+        [ -z "$(ls -A "$SLUICE_DIR")" ] && ipcs -m -s | grep ^0x | diff ipcs.before -
+}
+
+finish() {
+        verdict 'nothing is left behind' nothing_left
+        echo "$passed passed, $failed failed"
+        [ $failed -eq 0 ]
+        exit
+}

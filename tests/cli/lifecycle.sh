@@ -1,0 +1,160 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Either side first, one stream after another, time-outs, removal.
+. "$(dirname "$0")/lib.sh"
+
+# The receiver first, and the queue is made by the sender.
+start recv q >got 2>recv.err
+pid=$!
+verdict 'the receiver makes no queue' [ ! -e "$SLUICE_DIR/q" ]
+printf 'a\nb\n' | sluice send --create q
+ends 0 'a receiver that came before the queue' $pid
+same 'it got all' 'a b ' "$(tr '\n' ' ' <got)"
+verdict 'and said nothing' [ ! -s recv.err ]
+
+# The queue is still there: a second receiver waits for a second sender.
+start recv q >got 2>recv.err
+pid=$!
+verdict 'a second receiver says that it waits' await grep -q 'waiting for the next sender' recv.err
+echo c | sluice send q
+ends 0 'a second receiver' $pid
+same 'it got the second stream' c "$(cat got)"
+expect 0 'with --once there is nothing more' sluice recv --once q
+same 'and nothing comes' '' "$(cat out)"
+start recv --quiet q >got 2>recv.err
+pid=$!
+await in_state q consumer held
+sluice send q </dev/null
+ends 0 'an empty stream ends a waiting receiver' $pid
+verdict 'which was --quiet' [ ! -s recv.err ]
+rm -f got
+sluice rm q
+
+# The sender first, without --create.
+echo early >one
+start send q <one
+pid=$!
+start recv --create q >got
+receiver=$!
+ends 0 'a sender that came before the queue' $pid
+ends 0 'its receiver, which made the queue' $receiver
+same 'the message' early "$(cat got)"
+sluice rm q
+
+# An empty stream, received when it is over.
+sluice send --create q </dev/null
+expect 0 'an empty stream ends' sluice recv q
+sluice rm q
+
+# An existing queue is used as it is.
+echo x | sluice send --create --capacity 8K q
+echo y | sluice send --create --capacity 64K q
+sluice stat q >out
+shows 'a second --create changes nothing' 'of 8192 bytes'
+same 'both are there' 'x y ' "$(sluice recv q | tr '\n' ' ')"
+sluice rm q
+
+# Time-outs.
+expect 3 'no queue, receiver' sluice recv --timeout 0.05 q
+says 'no queue, receiver' '^sluice: recv: q: timed out waiting for the queue to exist'
+expect 3 'no queue, receiver, do not wait' sluice recv --timeout 0 q
+expect 3 'no queue, sender' sluice send -t 0 q </dev/null
+says 'no queue, sender' '^sluice: send: q: timed out waiting for the queue'
+expect 3 'no sender' sluice recv --create --timeout 0.05 q
+says 'no sender' 'timed out waiting for a message'
+expect 3 'no sender, do not wait' sluice recv --timeout 0 q
+seq 1 1000 >numbers
+sluice rm q
+expect 3 'full' sluice send --create --capacity 4K --timeout 0.05 q <numbers
+says 'full' '^sluice: send: q: timed out waiting for room'
+count=$(number q pending)
+verdict 'what fits is sent' [ "$count" -gt 10 ]
+expect 0 'and can be received' sluice recv q
+head -n "$count" numbers | cmp -s - out
+same 'in order' 0 $?
+expect 3 'a receiver of a stream that was received' sluice recv --timeout 0 q
+says 'a receiver of a stream that was received' 'timed out waiting for a sender'
+sluice rm q
+
+# Time is counted for each wait, not for all of them.
+mkfifo pipe
+exec 4<>pipe
+start send --create q <pipe
+sender=$!
+start recv --timeout 10 q >got
+pid=$!
+for i in 1 2 3; do
+        echo $i >&4
+        await grep -q $i got
+done
+exec 4>&-
+ends 0 'a slow sender' $sender
+ends 0 'a patient receiver' $pid
+sluice rm q
+
+# The next receiver when the first has left, and the queue is full.
+echo 1 | sluice send --create --capacity 4K q
+sluice recv q >got
+start send q <numbers 2>send.err
+pid=$!
+verdict 'the sender says that nobody receives' await grep -q 'the receiver has left' send.err
+sluice recv q >got
+ends 0 'the sender goes on with a successor' $pid
+identical 'all of it' numbers got
+expect 4 'with --once it ends' sluice send --once q <numbers
+says 'with --once it ends' 'the receiver has left and the queue is full (--once)'
+count=$(number q pending)
+sluice recv q >got
+head -n "$count" numbers | cmp -s - got
+same 'what fits is sent before' 0 $?
+sluice rm q
+
+# Removed while in use.
+start recv --create q 2>recv.err
+pid=$!
+await in_state q consumer asleep
+expect 0 'rm while a receiver waits' sluice rm q
+ends 5 'the receiver' $pid
+verdict 'it says so' grep -q '^sluice: recv: q: the queue was removed' recv.err
+start send --create --capacity 4K q <numbers 2>send.err
+pid=$!
+await in_state q producer asleep
+expect 0 'rm while a sender waits for room' sluice rm q
+ends 5 'the sender' $pid
+verdict 'it says so too' grep -q '^sluice: send: q: the queue was removed' send.err
+
+# rm.
+expect 1 'rm of nothing' sluice rm q
+says 'rm of nothing' '^sluice: rm: q: no such queue'
+sluice send --create a </dev/null
+sluice send --create b </dev/null
+expect 1 'rm of three, one is not there' sluice rm a q b
+verdict 'the others are gone' nothing_left
+
+# rm --stale.
+sluice send --create gone </dev/null
+sluice send --create full <numbers
+start recv --create busy
+pid=$!
+await in_state busy consumer asleep
+expect 6 'rm --stale of one that is held' sluice rm --stale busy
+says 'rm --stale of one that is held' '^sluice: rm: busy: is in use'
+expect 0 'rm --stale' sluice rm --stale
+same 'it tells what it removed' \
+        "$SLUICE_DIR/full $SLUICE_DIR/gone" "$(tr '\n' ' ' <out | sed 's/ $//')"
+verdict 'not what is held' in_state busy consumer asleep
+kill -KILL $pid
+wait $pid 2>/dev/null
+expect 0 'rm --stale of one whose holder was killed' sluice rm --stale busy
+expect 0 'rm --stale with nothing to do' sluice rm --stale
+verdict 'says nothing' [ ! -s out ]
+expect 1 'rm --stale of nothing' sluice rm --stale busy
+
+# A bare System V key, a path, a relative path.
+printf 'k\n' | sluice send --create key:0x51ce0001
+same 'a key' k "$(sluice recv key:0x51ce0001)"
+sluice rm key:0x51ce0001
+printf 'p\n' | sluice send --create "$work/path"
+same 'a path' p "$(sluice recv ./path)"
+sluice rm ./path
+finish

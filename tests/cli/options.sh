@@ -1,0 +1,97 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The command line: help, version, and what is said about a wrong one.
+. "$(dirname "$0")/lib.sh"
+
+expect 0 'help' sluice --help
+shows 'help' '^usage: sluice COMMAND' '  send ' '  recv ' '  ls ' '  stat ' '  dump ' '  rm ' \
+        'Exit codes:' 'SLUICE_DIR'
+verdict 'help is no talk' [ ! -s err ]
+expect 0 'help, short' sluice -h
+expect 0 'version' sluice --version
+shows 'version' '^sluice [0-9]*\.[0-9]*\.[0-9]*$'
+for command in send recv ls stat dump rm; do
+        expect 0 "help of $command" sluice $command --help
+        shows "help of $command" "^usage: sluice $command" '  -h, --help ' '^  141 '
+        expect 2 "unknown option of $command" sluice $command --frobnicate
+        says "unknown option of $command" \
+                "^sluice: $command: there is no option '--frobnicate' (sluice $command --help"
+        expect 2 "unknown letter of $command" sluice $command -Z q
+        says "unknown letter of $command" "there is no option '-Z'"
+done
+expect 1 'help to a full disk' sh -c '"$0" send --help >/dev/full' "$SLUICE"
+says 'help to a full disk' 'No space left'
+
+expect 2 'nothing' sluice
+says 'nothing' '^usage: sluice COMMAND'
+expect 2 'an unknown command' sluice sned
+says 'an unknown command' "there is no command 'sned'"
+expect 2 'control characters are not sent on' sluice "$(printf 's\033[31m')"
+says 'control characters are not sent on' "'s.x1b\[31m'"
+
+for command in send recv stat dump rm; do
+        expect 2 "$command without a name" sluice $command
+        says "$command without a name" "^sluice: $command: the NAME of a queue is missing"
+        expect 2 "$command with an empty name" sluice $command ''
+done
+for command in send recv dump; do
+        expect 2 "$command with two names" sluice $command a b
+        says "$command with two names" "one argument too many: 'b'"
+done
+expect 2 'ls with a name' sluice ls a
+
+# wrong OPTION VALUE PATTERN
+wrong() {
+        expect 2 "$1 $2" sluice send --create "$1" "$2" q </dev/null
+        says "$1 $2" "^sluice: send: $1: expected $3, got '$2'"
+}
+for value in '' 0 1 1000 16 4G 1X 1MM -1 0x1000 1.5M 99999999999999999999; do
+        wrong --capacity "$value" 'a power of two from 32 to 2G'
+done
+for value in 4 7 65 256 64x; do
+        wrong --align "$value" '8, 16, 32, 64 or 128'
+done
+for value in 0 8 888 1777 rw 0600x; do
+        wrong --mode "$value" 'an octal number from 1 to 777'
+done
+for value in '' x 1s -1 1e3 . 1.2.3 inf; do
+        wrong --timeout "$value" 'SECONDS like 5 or 0.25'
+done
+for value in 0 -5 x 3G; do
+        wrong --raw "$value" 'a SIZE from 1 to 1G'
+done
+wrong --wait poll 'futex, fifo or spin'
+expect 2 'a small capacity for the alignment' sluice send --create --capacity 256 --align 128 q
+says 'a small capacity for the alignment' 'at least 4 times --align'
+for option in '--capacity 4K' '--align 8' '--mode 600' --huge; do
+        expect 2 "$option without --create" sluice recv $option q
+        says "$option without --create" 'need --create'
+done
+expect 2 'an option without its value' sluice send q --capacity
+says 'an option without its value' "a value is missing after '--capacity'"
+expect 2 'a letter without its value' sluice recv q -t
+says 'a letter without its value' "a value is missing after '-t'"
+expect 2 'dump, two forms' sluice dump --json --raw q
+expect 2 'a value for an option that takes none' sluice ls --json=yes
+
+# What is right.
+for size in 1k 1K 1KiB 1024; do
+        echo x | sluice send --create --capacity $size --align 16 --mode 640 q
+        sluice stat q >out
+        shows "--capacity $size" 'of 1024 bytes' 'aligned to 16' 'mode 0640' '^longest  *504 '
+        sluice rm q
+done
+echo x | sluice send --create --prefault --timeout 1.5 -q q
+expect 0 'options behind the name' sluice recv q --timeout 5 --quiet
+expect 0 'a name behind --' sluice send --create -- -dash </dev/null
+expect 0 'a name behind --, rm' sluice rm q -- -dash
+
+# --stats and --quiet.
+printf 'a\nb\n' | sluice send --create --stats q 2>err
+says '--stats of send' '^sluice: send: q: 2 messages, 4B in '
+sluice recv --stats q >out 2>err
+says '--stats of recv' '^sluice: recv: q: 2 messages, 4B in '
+printf 'a\n' | sluice send q 2>err
+verdict 'no --stats, no terminal: nothing' [ ! -s err ]
+sluice rm q
+finish
