@@ -56,6 +56,7 @@ static int turn(struct sluice_consumer *c, int loop, struct turns *t)
                 if (m.len != sizeof t->messages || memcmp(m.data, &t->messages, m.len) != 0)
                         return 1;
                 t->messages++;
+                t->closes = t->deaths = 0; /* ends before it were other visits' */
                 sluice_release(c);
         }
         t->closes += r == -EPIPE;
@@ -106,7 +107,6 @@ static int visits(uint32_t events, const char *name, uint64_t n)
                         visit(i, dies);
                 while (!failed && t.messages == i)
                         failed = turn(&c, loop, &t);
-                t.closes = t.deaths = 0;
                 while (!failed && t.closes + t.deaths == 0)
                         failed = turn(&c, loop, &t);
                 failed |= (dies ? t.deaths : t.closes) == 0;

@@ -37,13 +37,13 @@ void util_fail(const char *file, int line, const char *format, ...)
         abort();
 }
 
-void util_eq(const char *file, int line, const char *what, long long actual, long long expected)
+void util_differs(const char *file, int line, const char *what, long long actual,
+                  long long expected)
 {
-        if (actual != expected)
-                util_fail(file, line, "%s is %lld%s%s%s, not %lld", what, actual,
-                          actual < 0 && actual > -200 ? " (" : "",
-                          actual < 0 && actual > -200 ? strerrorname_np((int)-actual) : "",
-                          actual < 0 && actual > -200 ? ")" : "", expected);
+        const bool is_error = actual < 0 && actual > -200;
+
+        util_fail(file, line, "%s is %lld%s%s%s, not %lld", what, actual, is_error ? " (" : "",
+                  is_error ? strerrorname_np((int)-actual) : "", is_error ? ")" : "", expected);
 }
 
 /* ---- What there is ------------------------------------------------ */
@@ -98,7 +98,7 @@ struct world world_now(void)
         union {
                 int val;
                 struct seminfo *info;
-        } arg = { .info = &sem };
+        } arg = {.info = &sem};
         const int saved = errno;
 
         check(shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&shm) >= 0);
@@ -135,7 +135,7 @@ static void clean(void)
         union {
                 int val;
                 struct semid_ds *buf;
-        } arg = { .buf = &sds };
+        } arg = {.buf = &sds};
         int id;
 
         if (!strstr(queues_dir, "/sluice-test.") || !strstr(tmp_dir, "/sluice-test."))
@@ -419,7 +419,7 @@ int64_t cpu_ns(void)
 
 int poll_fd(int fd, int events, int ms)
 {
-        struct pollfd p = { fd, (short)events, 0 };
+        struct pollfd p = {fd, (short)events, 0};
         int n;
 
         do
@@ -439,7 +439,7 @@ int bytes_in(int fd)
 
 void pause_ms(int ms)
 {
-        const struct timespec t = { ms / 1000, (long)(ms % 1000) * 1000000 };
+        const struct timespec t = {ms / 1000, (long)(ms % 1000) * 1000000};
 
         nanosleep(&t, NULL);
 }

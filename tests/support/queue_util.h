@@ -29,25 +29,33 @@
 #include <criterion/criterion.h>
 
 /* A test with a clean system before it; leaving anything behind fails. */
-#define QTest(suite, name) \
+#define QTest(suite, name)                       \
         static void suite##_##name##_body(void); \
-        Test(suite, name) \
-        { \
-                world_begin(); \
-                suite##_##name##_body(); \
-                world_end(); \
-        } \
+        Test(suite, name)                        \
+        {                                        \
+                world_begin();                   \
+                suite##_##name##_body();         \
+                world_end();                     \
+        }                                        \
         static void suite##_##name##_body(void)
 
 /* ---- Checks ------------------------------------------------------- */
 
 _Noreturn void util_fail(const char *file, int line, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
-void util_eq(const char *file, int line, const char *what, long long actual, long long expected);
+_Noreturn void util_differs(const char *file, int line, const char *what, long long actual,
+                            long long expected);
 
-#define check(condition) \
-        do { \
-                if (!(condition)) \
+static inline void util_eq(const char *file, int line, const char *what, long long actual,
+                           long long expected)
+{
+        if (actual != expected)
+                util_differs(file, line, what, actual, expected);
+}
+
+#define check(condition)                                                         \
+        do {                                                                     \
+                if (!(condition))                                                \
                         util_fail(__FILE__, __LINE__, "not so: %s", #condition); \
         } while (0)
 
@@ -56,13 +64,13 @@ void util_eq(const char *file, int line, const char *what, long long actual, lon
 
 /* A call of the library: what it returns, and errno as it was. */
 #define ERRNO_MARK 4321
-#define call(expression, expected) \
-        do { \
-                errno = ERRNO_MARK; \
-                const long long util_got = (long long)(expression); \
-                if (errno != ERRNO_MARK) \
+#define call(expression, expected)                                                               \
+        do {                                                                                     \
+                errno = ERRNO_MARK;                                                              \
+                const long long util_got = (long long)(expression);                              \
+                if (errno != ERRNO_MARK)                                                         \
                         util_fail(__FILE__, __LINE__, "%s set errno to %d", #expression, errno); \
-                util_eq(__FILE__, __LINE__, #expression, util_got, (long long)(expected)); \
+                util_eq(__FILE__, __LINE__, #expression, util_got, (long long)(expected));       \
         } while (0)
 
 /* ---- What there is ------------------------------------------------ */
@@ -81,11 +89,11 @@ void util_world_same(const char *file, int line, const struct world *before);
 #define same_world(before) util_world_same(__FILE__, __LINE__, before)
 
 /* A call that fails with this error and leaves nothing behind. */
-#define refused(expression, error) \
-        do { \
+#define refused(expression, error)                            \
+        do {                                                  \
                 const struct world util_before = world_now(); \
-                call(expression, error); \
-                same_world(&util_before); \
+                call(expression, error);                      \
+                same_world(&util_before);                     \
         } while (0)
 
 /* SLUICE_DIR or TMPDIR and a name; up to 8 results live at once. */
@@ -142,7 +150,7 @@ pid_t spawn_as(uid_t uid, gid_t gid, util_body *body, void *ctx);
 /* The exit status, or the negative signal. */
 int reap(pid_t pid);
 void kill_and_reap(pid_t pid);
-#define run(body, ctx) eq(reap(spawn(body, ctx)), 0)
+#define run(body, ctx)              eq(reap(spawn(body, ctx)), 0)
 #define run_as(uid, gid, body, ctx) eq(reap(spawn_as(uid, gid, body, ctx)), 0)
 
 enum { USER_A = 64123, USER_B = 64124, GROUP_AB = 64125, NO_GROUP = 64126 };
@@ -165,11 +173,11 @@ int poll_fd(int fd, int events, int ms);
 /* Bytes in a pipe. */
 int bytes_in(int fd);
 /* Until something holds; fails after ten seconds. */
-#define until(condition) \
-        for (int64_t util_end = sluice_now_ns() + MS(10000); !(condition);) { \
-                if (sluice_now_ns() > util_end) \
+#define until(condition)                                                        \
+        for (int64_t util_end = sluice_now_ns() + MS(10000); !(condition);) {   \
+                if (sluice_now_ns() > util_end)                                 \
                         util_fail(__FILE__, __LINE__, "never: %s", #condition); \
-                pause_ms(1); \
+                pause_ms(1);                                                    \
         }
 void pause_ms(int ms);
 

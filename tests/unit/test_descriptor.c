@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: MIT */
+/* A descriptor for event loops: readable when there is something, and
+ * only then. */
+#define _GNU_SOURCE
+#include "queue_util.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/epoll.h>
+
+static struct sluice_producer p;
+static struct sluice_consumer c;
+
+static void open_consumer(void)
+{
+        const struct sluice_options o = opt_wake(SLUICE_WAKE_FIFO);
+
+        call(sluice_consumer_open(&c, "q", &o), 0);
+}
+
+static void open_producer(int wake)
+{
+        const struct sluice_options o = opt_wake(wake);
+
+        call(sluice_producer_open(&p, "q", &o), 0);
+}
+
+static void open_both(size_t capacity)
+{
+        make("q", capacity);
+        open_producer(SLUICE_WAKE_FIFO);
+        open_consumer();
+}
+
+static void close_both(void)
+{
+        call(sluice_producer_close(&p), 0);
+        call(sluice_consumer_close(&c), 0);
+        call(sluice_remove("q"), 0);
+}
+
+/* Waits for the descriptor, which has to become readable. */
+static void readable(int fd)
+{
+        check(poll_fd(fd, POLLIN, 10000) & (POLLIN | POLLHUP));
+}
+
+static void quiet(int fd)
+{
+        eq(poll_fd(fd, POLLIN, 0), 0);
+        eq(poll_fd(fd, POLLIN, 20), 0);
+}
+
+/* ---- Which endpoints have one ------------------------------------- */
+
+QTest(fd, only_of_fifo_endpoints)
+{
+        make("q", 0);
+        open_producer(SLUICE_WAKE_FUTEX);
+        call(sluice_consumer_open(&c, "q", NULL), 0);
+        call(sluice_producer_fd(&p), -EINVAL);
+        call(sluice_consumer_fd(&c), -EINVAL);
+        call(sluice_consumer_arm(&c), -EINVAL);
+        call(sluice_consumer_disarm(&c), -EINVAL);
+        call(sluice_producer_arm(&p, 8), -EINVAL);
+        call(sluice_producer_disarm(&p), -EINVAL);
+        close_both();
+}
+
+QTest(fd, not_of_key_queues)
+{
+        const struct sluice_options o = opt_wake(SLUICE_WAKE_FIFO);
+
+        call(sluice_create("key:0x4711", NULL), 0);
+        refused(sluice_producer_open(&p, "key:0x4711", &o), -EOPNOTSUPP);
+        refused(sluice_consumer_open(&c, "key:0x4711", &o), -EOPNOTSUPP);
+        call(sluice_producer_open(&p, "key:0x4711", NULL), 0);
+        call(sluice_consumer_open(&c, "key:0x4711", NULL), 0);
+        call(sluice_consumer_fd(&c), -EINVAL);
+        call(send_number(&p, 1, SLUICE_NOW), 0);
+        call(recv_number(&c, soon()), 1);
+        call(sluice_producer_close(&p), 0);
+        call(sluice_consumer_close(&c), 0);
+        call(sluice_remove("key:0x4711"), 0);
+}
+
+QTest(fd, is_closed_on_exec_and_never_blocks)
+{
+        char byte;
+        int fd;
+
+        open_both(0);
+        fd = sluice_consumer_fd(&c);
+        check(fd >= 0);
+        eq(sluice_consumer_fd(&c), fd);
+        check(sluice_producer_fd(&p) >= 0 && sluice_producer_fd(&p) != fd);
+        check(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+        check(fcntl(fd, F_GETFL) & O_NONBLOCK);
+        check(read(fd, &byte, 1) < 0 && errno == EAGAIN);
+        close_both();
+}
+
+/* ---- A consumer's loop -------------------------------------------- */
+
+QTest(consumer_arm, says_what_is_there_already)
+{
+        struct sluice_message m;
+
+        open_both(0);
+        call(sluice_consumer_arm(&c), 0);
+        call(sluice_consumer_disarm(&c), 0);
+        call(send_number(&p, 1, SLUICE_NOW), 0);
+        call(sluice_consumer_arm(&c), 1);
+        call(sluice_consumer_arm(&c), 1);
+        call(sluice_peek(&c, &m, SLUICE_NOW), 0);
+        call(sluice_consumer_arm(&c), 1); /* peeked and not released */
+        call(sluice_release(&c), 0);
+        call(sluice_consumer_arm(&c), 0);
+        eq(look("q").consumer.asleep, 1);
+        call(sluice_consumer_disarm(&c), 0);
+        call(sluice_consumer_disarm(&c), 0);
+        eq(look("q").consumer.asleep, 0);
+        quiet(sluice_consumer_fd(&c));
+        close_both();
+}
+
+QTest(consumer_arm, one_byte_for_each_arming)
+{
+        int fd;
+
+        open_both(0);
+        fd = sluice_consumer_fd(&c);
+        quiet(fd);
+        for (int i = 0; i < 50; i++) {
+                call(sluice_consumer_arm(&c), 0);
+                quiet(fd);
+                for (uint64_t k = 0; k < 10; k++) {
+                        call(send_number(&p, k, SLUICE_NOW), 0);
+                        eq(bytes_in(fd), 1);
+                }
+                eq(poll_fd(fd, POLLIN, 0), POLLIN);
+                call(sluice_consumer_disarm(&c), 0);
+                for (int k = 0; k < 10; k++)
+                        call(recv_number(&c, SLUICE_NOW), k);
+                call(send_number(&p, 7, SLUICE_NOW), 0); /* not armed: no byte */
+                check(bytes_in(fd) <= 1);
+                call(recv_number(&c, SLUICE_NOW), 7);
+        }
+        eq(look("q").producer.wakes, 50);
+        close_both();
+}
+
+static int event_loop_producer(void *ctx)
+{
+        const uint64_t *n = ctx;
+
+        open_producer(SLUICE_WAKE_FUTEX);
+        for (uint64_t i = 0; i < *n; i++) {
+                call(send_number(&p, i, soon()), 0);
+                if (i % 7 == 0)
+                        sched_yield();
+        }
+        call(sluice_producer_close(&p), 0);
+        return 0;
+}
+
+static void event_loop(uint32_t events)
+{
+        struct epoll_event e = {.events = events};
+        const int ep = epoll_create1(EPOLL_CLOEXEC);
+        uint64_t n = 20000, next = 0;
+        pid_t child;
+        int64_t r = 0;
+
+        make("q", 1024);
+        open_consumer();
+        eq(epoll_ctl(ep, EPOLL_CTL_ADD, sluice_consumer_fd(&c), &e), 0);
+        child = spawn(event_loop_producer, &n);
+        while (r != -EPIPE) {
+                while ((r = recv_number(&c, SLUICE_NOW)) >= 0)
+                        eq(r, next++);
+                check(r == -EAGAIN || r == -EPIPE);
+                r = r == -EPIPE ? r : sluice_consumer_arm(&c);
+                if (r == 0)
+                        eq(epoll_wait(ep, &e, 1, 5000), 1);
+                call(sluice_consumer_disarm(&c), 0);
+        }
+        eq(next, n);
+        eq(reap(child), 0);
+        close(ep);
+        call(sluice_consumer_close(&c), 0);
+        call(sluice_remove("q"), 0);
+}
+
+QTest(consumer_arm, in_an_epoll_loop_by_level)
+{
+        event_loop(EPOLLIN);
+}
+
+QTest(consumer_arm, in_an_epoll_loop_by_edge)
+{
+        event_loop(EPOLLIN | EPOLLET);
+}
+
+QTest(consumer_arm, stale_and_foreign_bytes_do_no_harm)
+{
+        int fd, foreign;
+
+        open_both(0);
+        fd = sluice_consumer_fd(&c);
+        foreign = open(in_queues("q/readable"), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+        eq(write(foreign, "abc", 3), 3);
+        call(sluice_consumer_arm(&c), 0);
+        quiet(fd); /* what was there before was taken out */
+        eq(write(foreign, "abc", 3), 3);
+        eq(poll_fd(fd, POLLIN, 0), POLLIN); /* wakes, and that is all */
+        call(sluice_consumer_disarm(&c), 0);
+        call(recv_number(&c, SLUICE_NOW), -EAGAIN);
+        call(recv_number(&c, sluice_after(MS(10))), -ETIMEDOUT);
+        while (write(foreign, "0123456789abcdef", 16) > 0)
+                continue; /* to the brim: a waker's byte has no room */
+        call(sluice_consumer_arm(&c), 0);
+        call(sluice_consumer_disarm(&c), 0);
+        while (write(foreign, "0123456789abcdef", 16) > 0)
+                continue;
+        call(send_number(&p, 1, SLUICE_NOW), 0);
+        call(recv_number(&c, soon()), 1);
+        call(sluice_consumer_arm(&c), 0);
+        while (write(foreign, "0123456789abcdef", 16) > 0)
+                continue;
+        call(send_number(&p, 2, SLUICE_NOW), 0);
+        readable(fd);
+        call(sluice_consumer_disarm(&c), 0);
+        call(recv_number(&c, soon()), 2);
+        close(foreign);
+        close_both();
+}
+
+QTest(consumer_arm, blocking_calls_may_come_between)
+{
+        open_both(0);
+        call(sluice_consumer_arm(&c), 0);
+        call(recv_number(&c, sluice_after(MS(5))), -ETIMEDOUT);
+        call(send_number(&p, 1, SLUICE_NOW), 0);
+        call(recv_number(&c, soon()), 1);
+        call(sluice_consumer_arm(&c), 0);
+        call(send_number(&p, 2, SLUICE_NOW), 0);
+        readable(sluice_consumer_fd(&c));
+        call(sluice_consumer_disarm(&c), 0);
+        call(recv_number(&c, soon()), 2);
+        close_both();
+}
+
+/* ---- The peer goes ------------------------------------------------ */
+
+static int opens_and_waits(void *ctx)
+{
+        open_producer(SLUICE_WAKE_FUTEX);
+        signal_event(ctx);
+        pause_ms(60000);
+        return 0;
+}
+
+static int consumes_and_waits(void *ctx)
+{
+        call(sluice_consumer_open(&c, "q", NULL), 0);
+        signal_event(ctx);
+        pause_ms(60000);
+        return 0;
+}
+
+QTest(consumer_arm, hears_of_death_then_waits_for_a_successor)
+{
+        struct event ready = event_new();
+        pid_t child;
+        int fd;
+
+        make("q", 0);
+        open_consumer();
+        fd = sluice_consumer_fd(&c);
+        call(sluice_consumer_arm(&c), 0); /* nobody was ever there */
+        quiet(fd);
+        for (int round = 0; round < 3; round++) {
+                int news = 0;
+
+                child = spawn(opens_and_waits, &ready);
+                await_event(&ready);
+                readable(fd); /* it has come */
+                call(sluice_consumer_disarm(&c), 0);
+                call(recv_number(&c, SLUICE_NOW), -EAGAIN);
+                call(sluice_consumer_arm(&c), 0);
+                quiet(fd);
+                kill_and_reap(child);
+                readable(fd);
+                call(sluice_consumer_disarm(&c), 0);
+                call(recv_number(&c, SLUICE_NOW), -EOWNERDEAD); /* the next call */
+                /* Told; from now on it is waited for a successor, and the
+                 * hang-up does not keep the loop awake. */
+                while (sluice_consumer_arm(&c) == 1) {
+                        check(news++ < 3);
+                        recv_number(&c, SLUICE_NOW);
+                }
+                quiet(fd);
+        }
+        open_producer(SLUICE_WAKE_FIFO);
+        readable(fd);
+        call(sluice_consumer_disarm(&c), 0);
+        call(sluice_consumer_arm(&c), 0);
+        quiet(fd);
+        call(send_number(&p, 5, SLUICE_NOW), 0);
+        readable(fd);
+        call(sluice_consumer_disarm(&c), 0);
+        call(recv_number(&c, SLUICE_NOW), 5);
+        close_both();
+        event_free(&ready);
+}
+
+/* The arming that meets a death says so, if nobody else has. */
+QTest(consumer_arm, tells_of_a_death_that_nobody_saw)
+{
+        struct event ready = event_new();
+        pid_t child;
+
+        make("q", 0);
+        open_consumer();
+        child = spawn(opens_and_waits, &ready);
+        await_event(&ready);
+        kill_and_reap(child);
+        call(sluice_consumer_arm(&c), 1);
+        call(recv_number(&c, SLUICE_NOW), -EOWNERDEAD);
+        call(sluice_consumer_close(&c), 0);
+        call(sluice_remove("q"), 0);
+        event_free(&ready);
+}
+
+QTest(consumer_arm, hears_of_close)
+{
+        int fd;
+
+        open_both(0);
+        fd = sluice_consumer_fd(&c);
+        call(sluice_consumer_arm(&c), 0);
+        call(sluice_producer_close(&p), 0);
+        readable(fd);
+        call(sluice_consumer_disarm(&c), 0);
+        call(recv_number(&c, SLUICE_NOW), -EPIPE);
+        call(sluice_consumer_arm(&c), 1); /* still an error to tell */
+        open_producer(SLUICE_WAKE_FUTEX);
+        call(sluice_consumer_arm(&c), 0);
+        close_both();
+}
+
+QTest(consumer_arm, hears_of_removal)
+{
+        int fd;
+
+        open_both(0);
+        fd = sluice_consumer_fd(&c);
+        call(sluice_consumer_arm(&c), 0);
+        call(sluice_remove("q"), 0);
+        readable(fd);
+        call(sluice_consumer_disarm(&c), 0);
+        call(recv_number(&c, SLUICE_NOW), -ESTALE);
+        call(sluice_consumer_arm(&c), 1);
+        call(sluice_producer_close(&p), 0);
+        call(sluice_consumer_close(&c), 0);
+}
+
+QTest(consumer_arm, hears_of_an_interrupt)
+{
+        open_both(0);
+        call(sluice_consumer_interrupt(&c), 0);
+        call(sluice_consumer_arm(&c), 1);
+        call(recv_number(&c, SLUICE_NOW), -ECANCELED);
+        call(sluice_consumer_arm(&c), 0);
+        call(sluice_consumer_disarm(&c), 0);
+        close_both();
+}
+
+/* ---- A producer's loop -------------------------------------------- */
+
+QTest(producer_arm, waits_for_room)
+{
+        uint64_t n, next = 0;
+        int fd;
+
+        open_both(1024);
+        fd = sluice_producer_fd(&p);
+        call(sluice_producer_arm(&p, 8), 1); /* there is room */
+        call(sluice_producer_arm(&p, 504), 1);
+        call(sluice_producer_arm(&p, 505), 1); /* an error to tell */
+        n = fill_numbers(&p, 0);
+        for (int i = 0; i < 20; i++) {
+                call(sluice_producer_arm(&p, 8), 0);
+                eq(look("q").producer.asleep, 1);
+                quiet(fd);
+                for (int k = 0; k < 4; k++)
+                        call(recv_number(&c, SLUICE_NOW), next++);
+                eq(poll_fd(fd, POLLIN, 1000), POLLIN);
+                eq(bytes_in(fd), 1);
+                call(sluice_producer_disarm(&p), 0);
+                call(sluice_producer_arm(&p, 8), 1);
+                n = fill_numbers(&p, n);
+        }
+        /* For a long one more has to go. */
+        call(sluice_producer_arm(&p, 504), 0);
+        for (int k = 0; k < 4; k++)
+                call(recv_number(&c, SLUICE_NOW), next++);
+        quiet(fd);
+        while (next < n)
+                call(recv_number(&c, SLUICE_NOW), next++);
+        readable(fd);
+        call(sluice_producer_disarm(&p), 0);
+        call(sluice_producer_arm(&p, 504), 1);
+        close_both();
+}
+
+QTest(producer_arm, hears_of_close_removal_and_interrupt)
+{
+        int fd;
+
+        open_both(256);
+        fd = sluice_producer_fd(&p);
+        fill_numbers(&p, 0);
+        call(sluice_producer_interrupt(&p), 0);
+        call(sluice_producer_arm(&p, 8), 1);
+        call(send_number(&p, 9, SLUICE_NOW), -ECANCELED);
+        call(sluice_producer_arm(&p, 8), 0);
+        call(sluice_consumer_close(&c), 0);
+        readable(fd);
+        call(sluice_producer_disarm(&p), 0);
+        call(send_number(&p, 9, SLUICE_NOW), -EPIPE);
+        call(sluice_producer_arm(&p, 8), 1);
+        open_consumer();
+        call(sluice_producer_arm(&p, 8), 0);
+        call(sluice_remove("q"), 0);
+        readable(fd);
+        call(sluice_producer_disarm(&p), 0);
+        call(send_number(&p, 9, SLUICE_NOW), -ESTALE);
+        call(sluice_producer_arm(&p, 8), 1);
+        call(sluice_producer_close(&p), 0);
+        call(sluice_consumer_close(&c), 0);
+}
+
+QTest(producer_arm, hears_of_death_then_waits_for_a_successor)
+{
+        struct event ready = event_new();
+        pid_t child;
+        int fd, news = 0;
+
+        make("q", 256);
+        open_producer(SLUICE_WAKE_FIFO);
+        fd = sluice_producer_fd(&p);
+        fill_numbers(&p, 0);
+        call(sluice_producer_arm(&p, 8), 0);
+        child = spawn(consumes_and_waits, &ready);
+        await_event(&ready);
+        readable(fd);
+        call(sluice_producer_disarm(&p), 0);
+        call(sluice_producer_arm(&p, 8), 0);
+        quiet(fd);
+        kill_and_reap(child);
+        readable(fd);
+        call(sluice_producer_disarm(&p), 0);
+        call(send_number(&p, 9, SLUICE_NOW), -EOWNERDEAD);
+        while (sluice_producer_arm(&p, 8) == 1) {
+                check(news++ < 3);
+                send_number(&p, 9, SLUICE_NOW);
+        }
+        quiet(fd);
+        open_consumer();
+        readable(fd);
+        call(sluice_producer_disarm(&p), 0);
+        call(sluice_producer_arm(&p, 8), 0);
+        call(recv_number(&c, SLUICE_NOW), 0);
+        call(recv_number(&c, SLUICE_NOW), 1);
+        call(recv_number(&c, SLUICE_NOW), 2);
+        readable(fd);
+        call(sluice_producer_disarm(&p), 0);
+        call(send_number(&p, 9, SLUICE_NOW), 0);
+        close_both();
+        event_free(&ready);
+}
+
+/* ---- No signals --------------------------------------------------- */
+
+static volatile sig_atomic_t pipes_broken;
+
+static void on_sigpipe(int signal)
+{
+        (void)signal;
+        pipes_broken++;
+}
+
+QTest(waking, never_raises_sigpipe)
+{
+        struct event ready = event_new();
+        pid_t child;
+
+        signal(SIGPIPE, on_sigpipe);
+        make("q", 0);
+        open_producer(SLUICE_WAKE_FIFO);
+        /* A sleeper by FIFO that is killed in its sleep. */
+        for (int i = 0; i < 3; i++) {
+                child = spawn(consumes_and_waits, &ready);
+                await_event(&ready);
+                kill_and_reap(child);
+                call(send_number(&p, 1, SLUICE_NOW), 0);
+        }
+        open_consumer();
+        call(sluice_consumer_arm(&c), 0 + 1);
+        while (recv_number(&c, SLUICE_NOW) >= 0)
+                continue;
+        call(sluice_consumer_arm(&c), 0);
+        call(sluice_consumer_close(&c), 0); /* armed: its parked word stays */
+        for (uint64_t i = 0; i < 10; i++)
+                call(send_number(&p, i, SLUICE_NOW), 0);
+        open_consumer();
+        for (int i = 0; i < 10; i++)
+                call(recv_number(&c, SLUICE_NOW), i);
+        call(sluice_consumer_arm(&c), 0);
+        call(sluice_remove("q"), 0);
+        call(send_number(&p, 1, SLUICE_NOW), 0);
+        eq(pipes_broken, 0);
+        call(sluice_producer_close(&p), 0);
+        call(sluice_consumer_close(&c), 0);
+        event_free(&ready);
+}

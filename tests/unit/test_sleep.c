@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT */
+/* Spinning, sleeping, waking, deadlines. */
+#define _GNU_SOURCE
+#include "queue_util.h"
+
+#include <sched.h>
+
+/* Two endpoints of one queue, and what to open them with. */
+static struct sluice_producer p;
+static struct sluice_consumer c;
+
+static void open_both(int producer_wake, int consumer_wake, int64_t spin_ns, size_t capacity)
+{
+        struct sluice_options o = SLUICE_OPTIONS_INIT;
+
+        make("q", capacity);
+        o.spin_ns = spin_ns;
+        o.slice_ns = MS(60000); /* nothing here is helped by a slice that ends */
+        o.wake = producer_wake;
+        call(sluice_producer_open(&p, "q", &o), 0);
+        o.wake = consumer_wake;
+        call(sluice_consumer_open(&c, "q", &o), 0);
+}
+
+static void close_both(void)
+{
+        call(sluice_producer_close(&p), 0);
+        call(sluice_consumer_close(&c), 0);
+        call(sluice_remove("q"), 0);
+}
+
+/* What a thread waits for, and what it got. */
+struct wait {
+        int64_t result, took_ns;
+        uint64_t number;
+        sluice_deadline until;
+};
+
+static void *receiver(void *ctx)
+{
+        struct wait *w = ctx;
+        const int64_t begin = sluice_now_ns();
+
+        errno = ERRNO_MARK;
+        w->result = recv_number(&c, w->until);
+        eq(errno, ERRNO_MARK);
+        w->took_ns = sluice_now_ns() - begin;
+        return NULL;
+}
+
+static void *sender(void *ctx)
+{
+        struct wait *w = ctx;
+        const int64_t begin = sluice_now_ns();
+
+        errno = ERRNO_MARK;
+        w->result = send_number(&p, w->number, w->until);
+        eq(errno, ERRNO_MARK);
+        w->took_ns = sluice_now_ns() - begin;
+        return NULL;
+}
+
+/* ---- Waking ------------------------------------------------------- */
+
+static void consumer_is_woken(int wake)
+{
+        struct wait w = {0, 0, 0, soon()};
+        pthread_t t;
+
+        open_both(SLUICE_WAKE_FUTEX, wake, SLUICE_SPIN_NONE, 0);
+        for (int i = 0; i < 20; i++) {
+                t = thread_start(receiver, &w);
+                until_asleep("q", CONSUMER);
+                call(send_number(&p, (uint64_t)i, SLUICE_NOW), 0);
+                thread_join(t);
+                eq(w.result, i);
+                check(w.took_ns < MS(1000));
+                eq(look("q").consumer.asleep, 0);
+        }
+        eq(look("q").producer.wakes, 20);
+        check(look("q").consumer.parks > 0);
+        check(look("q").consumer.stalls >= 20);
+        close_both();
+}
+
+QTest(wake, consumer_by_futex)
+{
+        consumer_is_woken(SLUICE_WAKE_FUTEX);
+}
+
+QTest(wake, consumer_by_fifo)
+{
+        consumer_is_woken(SLUICE_WAKE_FIFO);
+}
+
+/* Woken for the room that it needs, not for the first byte of it. */
+static void producer_is_woken(int wake)
+{
+        struct wait w = {0, 0, 0, soon()};
+        uint64_t n = 0, next = 0;
+
+        open_both(wake, SLUICE_WAKE_FUTEX, SLUICE_SPIN_NONE, 1024);
+        for (int i = 0; i < 20; i++) {
+                pthread_t t;
+
+                n = fill_numbers(&p, n);
+                w.number = n++;
+                t = thread_start(sender, &w);
+                until_asleep("q", PRODUCER);
+                for (int k = 0; k < 4; k++) /* a quarter of the ring */
+                        call(recv_number(&c, SLUICE_NOW), next++);
+                thread_join(t);
+                eq(w.result, 0);
+                check(w.took_ns < MS(1000));
+        }
+        while (next < n)
+                call(recv_number(&c, SLUICE_NOW), next++);
+        check(look("q").consumer.wakes >= 20 && look("q").consumer.wakes <= 40);
+        check(look("q").producer.parks > 0);
+        close_both();
+}
+
+QTest(wake, producer_by_futex)
+{
+        producer_is_woken(SLUICE_WAKE_FUTEX);
+}
+
+QTest(wake, producer_by_fifo)
+{
+        producer_is_woken(SLUICE_WAKE_FIFO);
+}
+
+/* A long message needs more than the fair part: that much is waited for. */
+QTest(wake, producer_for_a_long_message)
+{
+        static unsigned char longest[504];
+        struct wait w = {0, 0, 0, soon()};
+        pthread_t t;
+        ssize_t n;
+
+        open_both(SLUICE_WAKE_FUTEX, SLUICE_WAKE_FUTEX, SLUICE_SPIN_NONE, 1024);
+        for (int i = 0; i < 5; i++) { /* leave the ring's end in the way */
+                call(send_number(&p, 1, SLUICE_NOW), 0);
+                call(recv_number(&c, SLUICE_NOW), 1);
+        }
+        fill_numbers(&p, 0);
+        call(sluice_send(&p, longest, sizeof longest, sluice_after(MS(20))), -ETIMEDOUT);
+        w.number = 15;
+        t = thread_start(sender, &w);
+        until_asleep("q", PRODUCER);
+        for (int i = 0; i < 15; i++)
+                call(recv_number(&c, SLUICE_NOW), i);
+        thread_join(t);
+        eq(w.result, 0);
+        call(recv_number(&c, soon()), 15);
+        call(sluice_send(&p, longest, sizeof longest, soon()), 0);
+        n = sluice_recv(&c, longest, sizeof longest, soon());
+        eq(n, sizeof longest);
+        close_both();
+}
+
+static void closing_wakes(int wake)
+{
+        struct wait w = {0, 0, 0, soon()};
+        pthread_t t;
+
+        open_both(wake, wake, SLUICE_SPIN_NONE, 256);
+        t = thread_start(receiver, &w);
+        until_asleep("q", CONSUMER);
+        call(sluice_producer_close(&p), 0);
+        thread_join(t);
+        eq(w.result, -EPIPE);
+        check(w.took_ns < MS(5000));
+        {
+                struct sluice_options o = opt_wake(wake);
+
+                o.slice_ns = MS(60000);
+                call(sluice_producer_open(&p, "q", &o), 0);
+        }
+        fill_numbers(&p, 0);
+        t = thread_start(sender, &w);
+        until_asleep("q", PRODUCER);
+        call(sluice_consumer_close(&c), 0);
+        thread_join(t);
+        eq(w.result, -EPIPE);
+        check(w.took_ns < MS(5000));
+        call(sluice_producer_close(&p), 0);
+        call(sluice_remove("q"), 0);
+}
+
+QTest(wake, by_closing_futex)
+{
+        closing_wakes(SLUICE_WAKE_FUTEX);
+}
+
+QTest(wake, by_closing_fifo)
+{
+        closing_wakes(SLUICE_WAKE_FIFO);
+}
+
+/* ---- Deadlines ---------------------------------------------------- */
+
+static void deadlines(int wake)
+{
+        open_both(wake, wake, SLUICE_SPIN_DEFAULT, 256);
+        call(recv_number(&c, SLUICE_NOW), -EAGAIN);
+        call(recv_number(&c, -1), -EAGAIN);
+        call(recv_number(&c, 1), -ETIMEDOUT); /* long past */
+        call(recv_number(&c, sluice_now_ns()), -ETIMEDOUT);
+        for (int ms = 1; ms < 100; ms *= 7) {
+                const int64_t begin = sluice_now_ns();
+                int64_t took;
+
+                call(recv_number(&c, sluice_after(MS(ms))), -ETIMEDOUT);
+                took = sluice_now_ns() - begin;
+                check(took >= MS(ms) && took < MS(ms + 500));
+        }
+        /* What is there is found whatever the deadline. */
+        for (uint64_t i = 0; i < 3; i++)
+                call(send_number(&p, i, 1), 0);
+        call(send_number(&p, 9, 1), -ETIMEDOUT);
+        call(send_number(&p, 9, SLUICE_NOW), -EAGAIN);
+        call(send_number(&p, 9, INT64_MIN), -EAGAIN);
+        for (int ms = 1; ms < 100; ms *= 7) {
+                const int64_t begin = sluice_now_ns();
+                int64_t took;
+
+                call(send_number(&p, 9, sluice_after(MS(ms))), -ETIMEDOUT);
+                took = sluice_now_ns() - begin;
+                check(took >= MS(ms) && took < MS(ms + 500));
+        }
+        call(recv_number(&c, 1), 0);
+        call(recv_number(&c, SLUICE_NOW), 1);
+        call(recv_number(&c, SLUICE_FOREVER), 2);
+        close_both();
+}
+
+QTest(deadline, futex)
+{
+        deadlines(SLUICE_WAKE_FUTEX);
+}
+
+QTest(deadline, fifo)
+{
+        deadlines(SLUICE_WAKE_FIFO);
+}
+
+QTest(deadline, after_saturates)
+{
+        eq(sluice_after(INT64_MAX), SLUICE_FOREVER);
+        check(sluice_after(0) > 0);
+        check(sluice_after(MS(1000)) > sluice_now_ns());
+}
+
+/* ---- Spinning ----------------------------------------------------- */
+
+QTest(spin, none_sleeps_at_once)
+{
+        int64_t cpu;
+
+        open_both(SLUICE_WAKE_FUTEX, SLUICE_WAKE_FUTEX, SLUICE_SPIN_NONE, 0);
+        cpu = cpu_ns();
+        for (int i = 0; i < 20; i++)
+                call(recv_number(&c, sluice_after(MS(2))), -ETIMEDOUT);
+        check(cpu_ns() - cpu < MS(20));
+        check(look("q").consumer.parks >= 20);
+        close_both();
+}
+
+QTest(spin, forever_never_sleeps)
+{
+        struct sluice_options o = SLUICE_OPTIONS_INIT;
+        struct wait w = {0, 0, 0, soon()};
+        cpu_set_t cpus;
+        pthread_t t;
+
+        eq(sched_getaffinity(0, sizeof cpus, &cpus), 0);
+        if (CPU_COUNT(&cpus) < 2)
+                return; /* spinning is for those who have another one */
+        o.spin_ns = SLUICE_SPIN_FOREVER;
+        o.slice_ns = MS(5);
+        make("q", 256);
+        call(sluice_producer_open(&p, "q", &o), 0);
+        call(sluice_consumer_open(&c, "q", &o), 0);
+        call(recv_number(&c, sluice_after(MS(40))), -ETIMEDOUT);
+        t = thread_start(receiver, &w);
+        pause_ms(20);
+        call(send_number(&p, 5, SLUICE_NOW), 0);
+        thread_join(t);
+        eq(w.result, 5);
+        fill_numbers(&p, 0);
+        call(send_number(&p, 9, sluice_after(MS(40))), -ETIMEDOUT);
+        eq(look("q").consumer.parks, 0);
+        eq(look("q").producer.parks, 0);
+        call(sluice_producer_close(&p), 0);
+        /* It still looks after its peer. */
+        for (int i = 0; i < 3; i++)
+                call(recv_number(&c, soon()), i);
+        call(recv_number(&c, soon()), -EPIPE);
+        call(sluice_remove("q"), 0);
+        call(sluice_consumer_close(&c), 0);
+}
+
+QTest(spin, forever_hears_of_a_removal_and_an_interrupt)
+{
+        struct sluice_options o = SLUICE_OPTIONS_INIT;
+        struct wait w = {0, 0, 0, soon()};
+        pthread_t t;
+
+        o.spin_ns = SLUICE_SPIN_FOREVER;
+        o.slice_ns = MS(5);
+        make("q", 256);
+        call(sluice_consumer_open(&c, "q", &o), 0);
+        t = thread_start(receiver, &w);
+        pause_ms(10);
+        call(sluice_consumer_interrupt(&c), 0);
+        thread_join(t);
+        eq(w.result, -ECANCELED);
+        t = thread_start(receiver, &w);
+        pause_ms(10);
+        call(sluice_remove("q"), 0);
+        thread_join(t);
+        eq(w.result, -ESTALE);
+        call(sluice_consumer_close(&c), 0);
+}
+
+/* ---- Many sleeps -------------------------------------------------- */
+
+#define PARKS 10000
+
+struct pong {
+        int wake;
+};
+
+static int pong(void *ctx)
+{
+        const struct pong *g = ctx;
+        struct sluice_options o = opt_wake(g->wake);
+        struct sluice_consumer there;
+        struct sluice_producer back;
+        int64_t n;
+
+        o.spin_ns = SLUICE_SPIN_NONE;
+        o.slice_ns = MS(60000);
+        call(sluice_consumer_open(&there, "there", &o), 0);
+        call(sluice_producer_open(&back, "back", &o), 0);
+        while ((n = recv_number(&there, soon())) >= 0)
+                eq(send_number(&back, (uint64_t)n, soon()), 0);
+        eq(n, -EPIPE);
+        call(sluice_producer_close(&back), 0);
+        call(sluice_consumer_close(&there), 0);
+        return 0;
+}
+
+static void ping(int wake, int peer_wake)
+{
+        struct sluice_options o = opt_wake(wake);
+        struct pong g = {peer_wake};
+        pid_t child;
+
+        make("there", 256);
+        make("back", 256);
+        o.spin_ns = SLUICE_SPIN_NONE;
+        o.slice_ns = MS(60000);
+        call(sluice_producer_open(&p, "there", &o), 0);
+        call(sluice_consumer_open(&c, "back", &o), 0);
+        child = spawn(pong, &g);
+        call(sluice_producer_await_peer(&p, soon()), 0);
+        call(sluice_consumer_await_peer(&c, soon()), 0);
+        for (uint64_t i = 0; i < PARKS; i++) {
+                const int64_t begin = sluice_now_ns();
+
+                eq(send_number(&p, i, soon()), 0);
+                eq(recv_number(&c, soon()), i);
+                check(sluice_now_ns() - begin < MS(1000)); /* trip wire: a wake-up was lost */
+        }
+        call(sluice_producer_close(&p), 0);
+        eq(reap(child), 0);
+        call(recv_number(&c, soon()), -EPIPE);
+        check(look("there").consumer.parks > 0);
+        call(sluice_consumer_close(&c), 0);
+        call(sluice_remove("there"), 0);
+        call(sluice_remove("back"), 0);
+}
+
+QTest(parks, ping_pong_of_two_processes)
+{
+        ping(SLUICE_WAKE_FUTEX, SLUICE_WAKE_FUTEX);
+        ping(SLUICE_WAKE_FUTEX, SLUICE_WAKE_FIFO);
+        ping(SLUICE_WAKE_FIFO, SLUICE_WAKE_FUTEX);
+        ping(SLUICE_WAKE_FIFO, SLUICE_WAKE_FIFO);
+}
+
+static void *flood(void *ctx)
+{
+        for (uint64_t i = 0; i < *(const uint64_t *)ctx; i++)
+                eq(send_number(&p, i, soon()), 0);
+        return NULL;
+}
+
+/* A full queue that drains slowly: a wake-up for each quarter of it. */
+static void drains_slowly(int wake)
+{
+        const uint64_t full = 63 * 64;
+        uint64_t total = 63 + 20 * 16, next = 0;
+        pthread_t t;
+
+        open_both(wake, SLUICE_WAKE_FUTEX, SLUICE_SPIN_NONE, 64 * 64);
+        t = thread_start(flood, &total);
+        while (next < total - 63) {
+                struct sluice_queue_stat st;
+                uint64_t wakes;
+
+                until((st = look("q"), st.used == full && st.producer.asleep));
+                wakes = st.consumer.wakes;
+                for (int k = 0; k < 15; k++)
+                        eq(recv_number(&c, SLUICE_NOW), next++);
+                eq(look("q").consumer.wakes, wakes);
+                eq(look("q").producer.asleep, 1);
+                eq(recv_number(&c, SLUICE_NOW), next++);
+                eq(look("q").consumer.wakes, wakes + 1);
+        }
+        while (next < total)
+                eq(recv_number(&c, soon()), next++);
+        thread_join(t);
+        close_both();
+}
+
+QTest(parks, few_wakes_while_a_full_queue_drains)
+{
+        drains_slowly(SLUICE_WAKE_FUTEX);
+        drains_slowly(SLUICE_WAKE_FIFO);
+}
