@@ -89,13 +89,6 @@ static uint64_t shape_bytes(size_t segsz)
         return segsz > SLUICE_LAYOUT_RING ? segsz - SLUICE_LAYOUT_RING : 0;
 }
 
-/* The folder of the header is this one; of a bare key, any. */
-static bool is_of(const struct sluice_layout_header *h, const struct sluice_priv_place *place)
-{
-        return place->dirfd < 0 || (h->device == (uint64_t)place->st.st_dev &&
-                                    h->inode == (uint64_t)place->st.st_ino);
-}
-
 /* Ours, of a size that a queue has, with our folder in it, and without
  * its magic, as a creator has left it; or with nothing in it at all yet
  * and nobody attached. alone: its set of roles is not there, so that it
@@ -112,21 +105,21 @@ static int is_half_made(int shmid, const struct sluice_priv_place *place, bool a
         if (shmctl(shmid, IPC_STAT, &ds) != 0)
                 return errno == EIDRM || errno == EINVAL ? -EAGAIN : 0;
         if (ds.shm_perm.uid != geteuid() ||
-            shape_bytes(ds.shm_segsz) < SLUICE_CAPACITY_MIN_UNITS * SLUICE_RECORD_ALIGN_MIN)
+            shape_bytes(ds.shm_segsz) < (uint64_t)SLUICE_CAPACITY_MIN_UNITS * SLUICE_RECORD_ALIGN_MIN)
                 return 0;
         h = shmat(shmid, NULL, SHM_RDONLY);
         if (h == (void *)-1)
                 return errno == ENOMEM ? -ENOMEM : errno == EACCES ? 0 : -EAGAIN;
         magic = sluice_priv_load_acquire(&h->magic);
         if (magic == SLUICE_LAYOUT_MAGIC)
-                half = alone && is_of(h, place);
+                half = alone && sluice_priv_header_is_of(h, place);
         else
                 half = magic == 0 &&
                        ((!alone && ds.shm_nattch == 0 &&
                          all_zero((const unsigned char *)h, sizeof *h)) ||
                         (h->version == SLUICE_LAYOUT_VERSION &&
                          h->byte_order == SLUICE_LAYOUT_BYTE_ORDER &&
-                         (h->inode == 0 || is_of(h, place))));
+                         (h->inode == 0 || sluice_priv_header_is_of(h, place))));
         shmdt(h);
         return half;
 }
@@ -152,7 +145,7 @@ static int clear_key(const struct sluice_priv_place *place, key_t key, int alone
                 return -EADDRINUSE;
         r = sluice_priv_segment_map(&s, shmid, true);
         if (r == 0) {
-                const bool same = is_of(s.mem, place);
+                const bool same = sluice_priv_header_is_of(s.mem, place);
 
                 sluice_priv_segment_unmap(&s);
                 return same ? -EEXIST : -EADDRINUSE;
@@ -418,7 +411,7 @@ static void wake_all(const struct sluice_priv_segment *s, const struct sluice_pr
  * under its creator, unless that lives. 1: taken. */
 static int take_half_made(int semid)
 {
-        struct semid_ds ds;
+        struct semid_ds ds = { .sem_nsems = 0 };
         union {
                 int val;
                 struct semid_ds *buf;
@@ -465,12 +458,14 @@ static int remove_complete(struct sluice_priv_segment *s, const struct sluice_pr
 
         if (r && r != -EIDRM)
                 return r;
-        if (shmctl(s->shmid, IPC_RMID, NULL) != 0) {
-                r = errno == EIDRM || errno == EINVAL ? -ENOENT : -errno;
-                if (r != -ENOENT || place->dirfd < 0) {
-                        sluice_priv_role_give(s->semid, SLUICE_PRIV_ROLE_CREATOR, true);
-                        return r;
-                }
+        r = 0;
+        if (place->dirfd < 0 && shmget(s->key, 0, 0) != s->shmid)
+                r = -ENOENT; /* another has removed it just now */
+        else if (shmctl(s->shmid, IPC_RMID, NULL) != 0 && errno != EIDRM && errno != EINVAL)
+                r = -errno;
+        if (r) {
+                sluice_priv_role_give(s->semid, SLUICE_PRIV_ROLE_CREATOR, true);
+                return r;
         }
         semctl(s->semid, 0, IPC_RMID); /* gives the role back, too */
         wake_all(s, place);
@@ -494,7 +489,7 @@ static int remove_locked(const struct sluice_priv_place *place)
                 found = 1;
                 r = remove_complete(&s, place);
                 sluice_priv_segment_unmap(&s);
-                if (r)
+                if (r || place->dirfd < 0)
                         return r;
         } else if (r != -ENOENT && r != -EINPROGRESS &&
                    (is_other_version(r) || place->dirfd < 0 || r == -EACCES || !sluice_priv_segment_is_foreign(r))) {

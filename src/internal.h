@@ -92,6 +92,9 @@ struct sluice_priv_segment {
 
 int sluice_priv_segment_find(struct sluice_priv_segment *s, const struct sluice_priv_place *place,
                              bool read_only);
+/* Is it the header of this folder's queue, and not one whose key collides? */
+bool sluice_priv_header_is_of(const struct sluice_layout_header *h,
+                              const struct sluice_priv_place *place);
 int sluice_priv_segment_map(struct sluice_priv_segment *s, int shmid, bool read_only);
 void sluice_priv_segment_unmap(struct sluice_priv_segment *s);
 /* What finding or mapping says of another program's segment; all other

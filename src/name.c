@@ -53,7 +53,7 @@ static int user_dir(char *path, size_t size, bool *own)
 
 int sluice_priv_name_parse(struct sluice_priv_name *n, const char *name)
 {
-        size_t len;
+        size_t len, folder;
         int r;
 
         memset(n, 0, sizeof *n);
@@ -75,9 +75,11 @@ int sluice_priv_name_parse(struct sluice_priv_name *n, const char *name)
         r = user_dir(n->path, sizeof n->path, &n->in_user_dir);
         if (r)
                 return r;
-        if (strlen(n->path) + 1 + len > SLUICE_NAME_MAX)
+        folder = strlen(n->path);
+        if (folder + 1 + len > SLUICE_NAME_MAX)
                 return -ENAMETOOLONG;
-        strcat(strcat(n->path, "/"), name);
+        n->path[folder] = '/';
+        memcpy(n->path + folder + 1, name, len + 1);
         return 0;
 }
 
@@ -105,7 +107,8 @@ static int make_folder(const char *path)
             (S_ISDIR(st.st_mode) && (st.st_mode & 0700) != 0700 && chmod(path, 0700) != 0)) {
                 const int r = errno == ENOENT ? -ESTALE : -errno;
 
-                rmdir(path);
+                if (r != -ESTALE)
+                        rmdir(path);
                 return r;
         }
         return 1;

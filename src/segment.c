@@ -49,12 +49,10 @@ void sluice_priv_segment_unmap(struct sluice_priv_segment *s)
         s->mem = NULL;
 }
 
-/* Is it the segment of this folder, and not one whose key collides? */
-static bool belongs(const struct sluice_priv_segment *s, const struct sluice_priv_place *place)
+bool sluice_priv_header_is_of(const struct sluice_layout_header *h,
+                              const struct sluice_priv_place *place)
 {
-        const struct sluice_layout_header *h = s->mem;
-
-        return place->dirfd < 0 || (h->device == (uint64_t)place->st.st_dev &&
+        return place->dirfd < 0 || (h && h->device == (uint64_t)place->st.st_dev &&
                                     h->inode == (uint64_t)place->st.st_ino);
 }
 
@@ -83,7 +81,7 @@ static int find_key(struct sluice_priv_segment *s, const struct sluice_priv_plac
                 r = sluice_priv_segment_map(s, shmid, read_only);
         if (r)
                 return r;
-        if (!belongs(s, place)) {
+        if (!sluice_priv_header_is_of(s->mem, place)) {
                 sluice_priv_segment_unmap(s);
                 return -EXDEV;
         }
