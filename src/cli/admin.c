@@ -336,8 +336,8 @@ static int remove_stale(struct cli *c)
         return r ? cli_fail(c, r) : 0;
 }
 
-/* The list is a moment old: look again, at the queue of that name.
- * -ENOENT: it is not the one that was listed, or is in use now. */
+/* Removes what was listed a moment ago, if nobody holds it. -ENOENT: it is
+ * in use, or the name now means another queue. */
 static int remove_unchanged(const struct sluice_queue_stat *listed)
 {
         struct sluice_queue_stat now;
@@ -361,12 +361,12 @@ static int remove_all_stale(struct cli *c)
                 const struct sluice_queue_stat *const st = &l.queue[i];
                 int r;
 
-                if (is_held(st) || (self != 0 && st->uid != self))
+                if (self != 0 && st->uid != self)
                         continue;
                 c->name = st->name;
                 r = remove_unchanged(st);
                 if (r == -ENOENT)
-                        continue; /* somebody else was faster */
+                        continue;
                 if (r) {
                         code = cli_fail(c, r);
                         continue;

@@ -99,9 +99,6 @@ void cli_interrupt_consumer(struct sluice_consumer *c);
 /* ---- Waiting ---- */
 
 sluice_deadline cli_deadline(const struct cli *c);
-/* The earlier of it and 50 ms from now: await_peer does not notice a peer
- * that comes and leaves while it sleeps. */
-sluice_deadline cli_soon(sluice_deadline until);
 /* Sleeps a moment, longer each time: *ms is kept by the caller, 0 at
  * first. An exit code when the deadline has passed or a signal came. */
 int cli_doze(const struct cli *c, int *ms, sluice_deadline until, const char *for_what);

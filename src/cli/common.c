@@ -328,13 +328,6 @@ sluice_deadline cli_deadline(const struct cli *c)
         return c->timeout_ns < 0 ? SLUICE_FOREVER : sluice_after(c->timeout_ns);
 }
 
-sluice_deadline cli_soon(sluice_deadline until)
-{
-        const sluice_deadline soon = sluice_after(INT64_C(50000000));
-
-        return soon < until ? soon : until;
-}
-
 int cli_doze(const struct cli *c, int *ms, sluice_deadline until, const char *for_what)
 {
         const int64_t left = until == SLUICE_FOREVER ? INT64_MAX : until - sluice_now_ns();

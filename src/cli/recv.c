@@ -189,7 +189,7 @@ static int await_sender(struct receiver *r, const char *why)
                 r->told = 1;
                 r->until = cli_deadline(r->cli);
         }
-        err = sluice_consumer_await_peer(&r->queue, cli_soon(r->until));
+        err = sluice_consumer_await_peer(&r->queue, r->until);
         if (err == 0) { /* in a moment it will have cleared its predecessor's marks */
                 code = cli_doze(r->cli, &r->ms, SLUICE_FOREVER, "a sender");
                 return code ? code : -1;

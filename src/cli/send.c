@@ -71,7 +71,7 @@ static int await_receiver(struct sender *s, int why)
                 s->told = 1;
                 s->until = cli_deadline(c);
         }
-        r = sluice_producer_await_peer(&s->queue, cli_soon(s->until));
+        r = sluice_producer_await_peer(&s->queue, s->until);
         if (r == 0) /* in a moment it will have cleared its predecessor's mark */
                 return cli_doze(c, &s->ms, SLUICE_FOREVER, "a receiver");
         if (r != -ETIMEDOUT && r != -EAGAIN && r != -ECANCELED)

@@ -53,8 +53,11 @@ says 'a full disk' '^sluice: recv: q: cannot write to stdout: No space left on d
 expect 141 'no reader' sh -c \
         'exec 4<>pipe 5>pipe 4>&-; timeout 20 "$0" recv q >&5' "$SLUICE"
 verdict 'no reader: no words' [ ! -s err ]
+verdict 'no reader: left in order' in_state q consumer closed
 expect 1 'stdout is closed' sh -c 'timeout 20 "$0" recv q >&-' "$SLUICE"
 says 'stdout is closed' 'cannot write to stdout: Bad file descriptor'
+expect 1 'stdin and stdout are closed' sh -c 'timeout 20 "$0" recv q <&- >&-' "$SLUICE"
+says 'stdin and stdout are closed' 'cannot write to stdout: Bad file descriptor'
 same 'all is still there' 'one two ' "$(sluice recv q | tr '\n' ' ')"
 seq 1 2000 >numbers
 sluice send q <numbers

@@ -102,6 +102,9 @@ sluice recv q >got
 ends 0 'the sender goes on with a successor' $pid
 identical 'all of it' numbers got
 expect 4 'with --once it ends' sluice send --once q <numbers
+expect 3 'nobody comes' sluice send --timeout 0.05 q <numbers
+says 'nobody comes' 'timed out waiting for a receiver (--timeout)'
+expect 4 'with --once it ends' sluice send --once q <numbers
 says 'with --once it ends' 'the receiver has left and the queue is full (--once)'
 count=$(number q pending)
 sluice recv q >got
