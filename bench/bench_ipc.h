@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BENCH_IPC_H
+#define BENCH_IPC_H
+/*
+ * The contenders of the suite ipc: a pair of channels between two processes,
+ * one in each direction. open is called before the fork; begin in each
+ * process after it, with its side (0 here, 1 there); send and recv move one
+ * message whole, or wait for it by sleeping; `which` is 0 from side 0 to side
+ * 1, and 1 back. All of them sleep: a process that polls is another suite.
+ */
+#include "harness.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct bench_ipc {
+        const char *name;
+        size_t most;               /* bytes of the longest message; 0: any */
+        void *(*open)(size_t len); /* NULL: not possible here */
+        void (*close)(void *ctx);
+        void (*begin)(void *ctx, int side); /* NULL: nothing to do */
+        void (*end)(void *ctx, int side);   /* NULL: nothing to do */
+        void (*send)(void *ctx, int which, const void *msg, size_t len);
+        void (*recv)(void *ctx, int which, void *msg, size_t len);
+        double (*calls)(void *ctx); /* sleeps and wake-ups so far, both sides; NULL: not counted */
+};
+
+#ifdef __cplusplus
+#define BENCH_NONE nullptr
+#else
+#define BENCH_NONE NULL
+#endif
+#define BENCH_IPC_END                                                                      \
+        {                                                                                  \
+                BENCH_NONE, 0, BENCH_NONE, BENCH_NONE, BENCH_NONE, BENCH_NONE, BENCH_NONE, \
+                        BENCH_NONE, BENCH_NONE                                             \
+        }
+
+/* Terminated by an entry without a name. */
+extern const struct bench_ipc bench_ipc_kernel[], bench_ipc_shm[], bench_ipc_sluice[];
+extern const struct bench_ipc bench_ipc_boost[], bench_ipc_libqb[], bench_ipc_zmq[];
+extern const struct bench_ipc bench_ipc_nng[], bench_ipc_iceoryx[];
+
+/* Of the suite wakeup: without any flow control, for at most
+ * BENCH_BARE_MESSAGES messages of at most 64 bytes; and sluice in all ways. */
+enum { BENCH_BARE_MESSAGES = 16384 };
+extern const struct bench_ipc bench_ipc_bare[], bench_ipc_sluice_wakes[];
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Suites roundtrip and stream: rings between two threads, all of 256 KiB or
+ * the nearest that they can have, every payload written and compared in full.
+ *
+ *   roundtrip  one message there and one back; a multiple of the yardstick
+ *   stream     as many as pass; a multiple of the textbook ring ("index")
+ *   large      (with stream) 16 KiB to 1 MiB; a multiple of plain memcpy
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "large.h"
+#include "rings.h"
+
+static const struct bench_peer *const peers[] = {
+        &bench_peer_sluice,      &bench_peer_sluice_copy, &bench_peer_sluice_batch,
+        &bench_peer_index,       &bench_peer_flag,        &bench_peer_boost,
+        &bench_peer_boost_batch, &bench_peer_moodycamel,  &bench_peer_ck,
+        &bench_peer_dpdk,        &bench_peer_dpdk_zc,     &bench_peer_dpdk_batch,
+        &bench_peer_urcu,        &bench_peer_jack,        &bench_peer_spa,
+};
+
+static double roundtrip(const struct bench_case *c, uint64_t n)
+{
+        const struct bench_loops *l = c->ctx;
+        void *a = l->open(), *b = l->open();
+        const double ns = bench_threads(l->ping, l->pong, a, b, n);
+
+        l->close(a);
+        l->close(b);
+        return ns;
+}
+
+static double stream(const struct bench_case *c, uint64_t n)
+{
+        const struct bench_loops *l = c->ctx;
+        void *a = l->open();
+        const double ns = bench_threads(l->put, l->get, a, NULL, n);
+
+        l->close(a);
+        return ns;
+}
+
+static void add(const struct bench_peer *peer, const struct bench_loops *l, bool is_stream)
+{
+        static char labels[64][8];
+        static size_t used;
+        struct bench_case c = {.contender = peer->name,
+                               .metric = is_stream ? "stream" : "roundtrip",
+                               .kind = is_stream ? BENCH_RATE : BENCH_LATENCY,
+                               .base = is_stream && peer == &bench_peer_index,
+                               .trial = is_stream ? stream : roundtrip,
+                               .ctx = l};
+        size_t i = 0;
+        char label[8];
+
+        if (!is_stream && !l->ping)
+                return;
+        snprintf(label, sizeof label, l->mix ? "mix" : "%u", (unsigned)l->max);
+        while (i < used && strcmp(labels[i], label) != 0)
+                i++;
+        if (i == used)
+                memcpy(labels[used++], label, sizeof label);
+        c.label = labels[i];
+        c.bytes = l->mix ? bench_mix_mean() : (double)l->max;
+        c.x = c.bytes;
+        (void)bench_add(&c);
+}
+
+int main(int argc, char **argv)
+{
+        bool is_stream;
+
+        bench_begin(argc, argv, "roundtrip", 60);
+        is_stream = strcmp(bench_options.suite, "stream") == 0;
+        if (!is_stream && strcmp(bench_options.suite, "roundtrip") != 0)
+                bench_die("suites here: roundtrip, stream");
+        for (size_t i = 0; i < sizeof peers / sizeof *peers; i++) {
+                if (peers[i]->count == 0)
+                        bench_note("not installed: %s\n", peers[i]->name);
+                for (size_t j = 0; j < peers[i]->count; j++)
+                        add(peers[i], &peers[i]->loops[j], is_stream);
+        }
+        if (is_stream)
+                bench_large_add();
+        bench_run(bench_options.seconds, is_stream ? 3e6 : 2e6);
+        bench_end();
+        return 0;
+}

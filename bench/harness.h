@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BENCH_HARNESS_H
+#define BENCH_HARNESS_H
+/*
+ * What all benchmarks share: two pinned sides, the yardstick, the order
+ * of trials, the statistics, and how results are written.
+ *
+ * The yardstick is a bare ping-pong of two cache lines between the two
+ * processors. Every trial stands between two of them. A trial whose
+ * neighbours disagree by more than BENCH_DISAGREE is dropped: something
+ * moved a processor, or took one away, meanwhile. So is a trial of two
+ * threads one of which was preempted: other programs' work is not what
+ * is being measured. A latency is reported as a multiple of its own yardsticks, a rate as a multiple of the rate
+ * of a named base that ran in the same round; absolute figures stand
+ * beside both.
+ *
+ * Two virtual processors may be two hardware threads of one core, and
+ * may become so at any time. The yardstick shows which: results of the
+ * two placements are kept apart (report.c, bench_placement_threshold).
+ *
+ * A trap that costs a factor of eight: what one side writes in its loop
+ * must not share a line, nor a pair of lines, with anything that the
+ * other side reads. Whatever a side owns is therefore 128 bytes away
+ * from everything else, its stack and its parameters included.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BENCH_APART    __attribute__((aligned(128)))
+#define BENCH_NOINLINE __attribute__((noinline))
+#define BENCH_INLINE   static inline __attribute__((always_inline))
+#define BENCH_DISAGREE 1.3
+#define BENCH_BUFFER   ((size_t)5 << 20) /* bytes of a side's own buffer */
+
+/* ---- Options, from the command line of every benchmark ------------ */
+
+struct bench_options {
+        const char *suite;
+        const char *out;  /* folder for SUITE.json, SUITE.tsv, SUITE.txt; NULL: none */
+        const char *only; /* contenders whose names contain this; NULL: all */
+        double seconds;
+        uint64_t seed;
+        int cpu[2];
+        bool long_run;
+};
+
+extern struct bench_options bench_options;
+
+/* Reads the command line, pins the caller, starts the clock. Exits with 2 on
+ * bad usage, with 77 when there are no two processors. */
+void bench_begin(int argc, char **argv, const char *suite, double seconds);
+
+/* ---- Two sides ---------------------------------------------------- */
+
+/* What one side of a trial is given. */
+struct bench_side {
+        void *a, *b; /* the trial's own */
+        uint64_t n;
+        unsigned char *buf; /* BENCH_BUFFER bytes, prefaulted, this side's alone */
+        double begin;       /* stored by the harness when a process begins */
+        double end;         /* ... and when a side is done */
+        double took;        /* ns, by the side itself, where a start is not to be counted */
+        double busy, slept; /* likewise by itself: bench_cpu_ns, bench_switches of its loop */
+} BENCH_APART;
+
+typedef void bench_side_fn(struct bench_side *);
+
+/* Runs `mine` on the first processor and `theirs` on the other: as threads, of
+ * which this is one, or as two child processes. Returns ns per operation: from the moment that both are
+ * there to the end of the slower. */
+double bench_threads(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n);
+double bench_processes(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n);
+
+/* Did the scheduler take a processor away from a side of the latest run of two
+ * threads, for more than a moment? */
+extern bool bench_disturbed;
+extern const char *bench_running; /* the contender, for messages */
+
+/* The two sides of the latest run, as they left them. */
+extern struct bench_side *bench_mine, *bench_theirs;
+
+double bench_now(void);      /* ns on CLOCK_MONOTONIC */
+double bench_cpu_ns(void);   /* of the calling process */
+double bench_switches(void); /* voluntary, of the calling process */
+void bench_pin(int cpu);
+uint64_t bench_random(void);
+void *bench_shared(size_t bytes); /* prefaulted, shared with children; never NULL */
+void bench_unshare(void *mem, size_t bytes);
+double bench_yardstick(void); /* ns per round trip */
+__attribute__((noreturn, format(printf, 1, 2))) void bench_die(const char *format, ...);
+
+static inline void bench_relax(void)
+{
+#if defined __x86_64__ || defined __i386__
+        __builtin_ia32_pause();
+#elif defined __aarch64__
+        __asm__ __volatile__("yield");
+#else
+        __asm__ __volatile__("" ::: "memory");
+#endif
+}
+
+/* ---- Payload ------------------------------------------------------ */
+
+typedef uint64_t __attribute__((may_alias)) bench_word;
+
+/* Every byte of every message is written, and every byte is compared. len is
+ * a multiple of 8; the first word is the number of the message. */
+BENCH_INLINE void bench_fill(void *to, uint64_t number, size_t len)
+{
+        bench_word *w = (bench_word *)to;
+
+        for (size_t i = 0; i < len / 8; i++)
+                w[i] = number + i;
+}
+
+BENCH_INLINE bool bench_good(const void *from, uint64_t number, size_t len)
+{
+        const bench_word *w = (const bench_word *)from;
+        uint64_t bad = 0;
+
+        for (size_t i = 0; i < len / 8; i++)
+                bad |= w[i] ^ (number + i);
+        return bad == 0;
+}
+
+__attribute__((noreturn, cold)) void bench_corrupt(const char *who, uint64_t number);
+
+/* Lengths of the random mix: log-uniform from 8 to BENCH_MIX_MAX. */
+#define BENCH_MIX_MAX  1016
+#define BENCH_MIX_SLOT 1024 /* with a length in front */
+extern uint16_t bench_mix[256];
+double bench_mix_mean(void);
+
+/* ---- Trials ------------------------------------------------------- */
+
+enum bench_kind {
+        BENCH_LATENCY, /* ratio: ns / yardstick */
+        BENCH_RATE,    /* ratio: ns of the base / ns; shown as millions per second */
+        BENCH_COST     /* ratio: ns / ns of the base */
+};
+
+struct bench_sample {
+        double ns, yard;
+        uint32_t round;
+        bool kept;
+};
+
+/* One contender at one point of one metric. */
+struct bench_case {
+        const char *contender;
+        const char *metric;
+        const char *label; /* of the point: "56", "mix", "64 KiB" */
+        double x;
+        double bytes; /* payload of one operation; 0: not told */
+        enum bench_kind kind;
+        bool base;   /* of its metric and point */
+        bool across; /* one base, and one group, for all points of the metric */
+        /* ns per operation, n operations; negative: not possible here. */
+        double (*trial)(const struct bench_case *c, uint64_t n);
+        const void *ctx;
+        long arg, arg2;
+        uint64_t most; /* operations of a trial; 0: no limit */
+        /* The harness's own. */
+        uint64_t n;
+        int group;
+        bool impossible;
+        struct bench_sample *samples;
+        size_t count, room;
+};
+
+/* Registers a case; cases with the same metric and label are one group and
+ * run in the same round. Copied. Returns it, or NULL when --only excludes it. */
+struct bench_case *bench_add(const struct bench_case *c);
+
+/* Runs rounds over all groups until the time is over, and reports each case
+ * as a row. target_ns: how long a trial should last. */
+void bench_run(double seconds, double target_ns);
+
+/* Runs fn between two yardsticks; the mean of both, negative: they disagree. */
+double bench_bracket(double (*fn)(void *), void *ctx, double *result);
+
+/* ---- Results ------------------------------------------------------ */
+
+struct bench_spread {
+        double low, median, high; /* p10, p50, p90 */
+};
+
+struct bench_row {
+        const char *metric, *contender, *label;
+        const char *placement; /* "separate", "siblings", "any" */
+        double x, bytes;
+        const char *unit;
+        bool rate; /* the table shows millions per second */
+        struct bench_spread value;
+        const char *ratio_of; /* "" when there is no ratio */
+        struct bench_spread ratio;
+        unsigned trials, dropped;
+};
+
+struct bench_spread bench_spread_of(double *values, size_t n);     /* sorts */
+double bench_percentile(const double *sorted, size_t n, double p); /* p: 0..100 */
+/* Two placements in these yardsticks? Returns ns above which processors are
+ * separate cores. *measured: told by a gap in the data, not by default. */
+double bench_placement_threshold(double *yards, size_t n, bool *measured); /* sorts */
+double bench_threshold(void); /* from all yardsticks of this run */
+void bench_note_yard(double ns);
+void bench_add_row(const struct bench_row *row); /* strings must stay */
+void bench_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void bench_report_cases(const struct bench_case *cases, size_t n);
+/* Median ratio of a row; negative when it rests on fewer than ten trials. */
+double bench_ratio(const char *metric, const char *contender, const char *label);
+
+/* Table on standard output; with --out also SUITE.json, .tsv and .txt. */
+void bench_end(void);
+
+/* Machine, kernel, compiler, packages as members of a JSON object. */
+void bench_machine_json(FILE *to);
+void bench_machine_text(FILE *to);
+
+void bench_progress(const char *what, double part, unsigned trials, unsigned dropped);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages of 16 KiB to 1 MiB. What limits them is memcpy, so that is the
+ * base: "memcpy twice" goes through a buffer of the message's size, as a copy
+ * in and a copy out do; "memcpy once" writes and reads each byte once, as the
+ * writer and the reader of a message in place do. The payload is a block that
+ * is made in advance; its first and last words carry the number and are
+ * compared always, the rest of one message in eight. The ring is the default
+ * of 256 KiB up to 64 KiB, and four messages long beyond.
+ */
+#define _GNU_SOURCE
+#include "large.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+#include "sluice/ring.h"
+
+#if __has_include(<jack/ringbuffer.h>)
+#include <jack/ringbuffer.h>
+#define HAVE_JACK 1
+#endif
+
+#define SEED 77 /* number of the block */
+
+struct rig {
+        BENCH_APART struct sluice_producer p;
+        BENCH_APART struct sluice_consumer c;
+        BENCH_APART _Atomic uint64_t tail; /* of the index ring */
+        BENCH_APART _Atomic uint64_t head;
+        BENCH_APART size_t len, bytes, slots;
+        unsigned char *mem;
+        void *jack;
+};
+
+static void mark(unsigned char *block, size_t len, uint64_t number)
+{
+        ((bench_word *)(void *)block)[0] = number;
+        ((bench_word *)(void *)block)[len / 8 - 1] = number;
+}
+
+static void compare(const unsigned char *block, size_t len, uint64_t number, const char *who)
+{
+        const bench_word *w = (const void *)block;
+
+        if (w[0] != number || w[len / 8 - 1] != number ||
+            (number % 8 == 0 && !bench_good(block + 8, SEED + 1, len - 16)))
+                bench_corrupt(who, number);
+}
+
+/* Reads all of it: what a reader in place does at least. */
+static void sum(const unsigned char *block, size_t len, uint64_t number)
+{
+        const bench_word *w = (const void *)block;
+        uint64_t all = 0, expected = 2 * number;
+
+        for (size_t i = 0; i < len / 8; i++)
+                all += w[i];
+        for (size_t i = 1; i < len / 8 - 1; i++)
+                expected += SEED + i;
+        if (all != expected)
+                bench_corrupt("sluice in place", number);
+}
+
+/* ---- One thread, no ring: the limits ------------------------------ */
+
+static double plain(const struct bench_case *c, uint64_t n)
+{
+        const size_t len = (size_t)c->arg;
+        unsigned char *from = bench_mine->buf, *through = from + BENCH_BUFFER / 5 * 2;
+        unsigned char *to = bench_theirs->buf;
+        double start;
+
+        bench_fill(from, SEED, len);
+        start = bench_now();
+        for (uint64_t i = 1; i <= n; i++) {
+                mark(from, len, i);
+                memcpy(through, from, len);
+                __asm__ __volatile__("" : : "r"(through) : "memory");
+                if (c->arg2 == 2) {
+                        memcpy(to, through, len);
+                        __asm__ __volatile__("" : : "r"(to) : "memory");
+                }
+        }
+        return (bench_now() - start) / (double)n;
+}
+
+/* ---- sluice ------------------------------------------------------- */
+
+static void put_copy(struct bench_side *s)
+{
+        struct rig *r = s->a;
+        const size_t len = r->len;
+
+        bench_fill(s->buf, SEED, len);
+        for (uint64_t i = 1; i <= s->n; i++) {
+                mark(s->buf, len, i);
+                while (sluice_send(&r->p, s->buf, len, SLUICE_NOW) != 0)
+                        bench_relax();
+        }
+}
+
+static void get_copy(struct bench_side *s)
+{
+        struct rig *r = s->a;
+        const size_t len = r->len;
+
+        for (uint64_t i = 1; i <= s->n; i++) {
+                while (sluice_recv(&r->c, s->buf, BENCH_BUFFER, SLUICE_NOW) < 0)
+                        bench_relax();
+                compare(s->buf, len, i, "sluice copying");
+        }
+}
+
+static void put_place(struct bench_side *s)
+{
+        struct rig *r = s->a;
+        const size_t len = r->len;
+        void *to;
+
+        bench_fill(s->buf, SEED, len);
+        for (uint64_t i = 1; i <= s->n; i++) {
+                mark(s->buf, len, i);
+                while (sluice_reserve(&r->p, len, &to, SLUICE_NOW) != 0)
+                        bench_relax();
+                memcpy(to, s->buf, len);
+                (void)sluice_commit(&r->p, len);
+        }
+}
+
+static void get_place(struct bench_side *s)
+{
+        struct rig *r = s->a;
+        const size_t len = r->len;
+        struct sluice_message m;
+
+        for (uint64_t i = 1; i <= s->n; i++) {
+                while (sluice_peek(&r->c, &m, SLUICE_NOW) != 0)
+                        bench_relax();
+                sum(m.data, len, i);
+                (void)sluice_release(&r->c);
+        }
+}
+
+/* ---- The textbook ring and JACK's --------------------------------- */
+
+static void put_index(struct bench_side *s)
+{
+        struct rig *r = s->a;
+        const size_t len = r->len;
+
+        bench_fill(s->buf, SEED, len);
+        for (uint64_t i = 1; i <= s->n; i++) {
+                mark(s->buf, len, i);
+                while (i - 1 - atomic_load_explicit(&r->head, memory_order_acquire) == r->slots)
+                        bench_relax();
+                memcpy(r->mem + (i - 1) % r->slots * len, s->buf, len);
+                atomic_store_explicit(&r->tail, i, memory_order_release);
+        }
+}
+
+static void get_index(struct bench_side *s)
+{
+        struct rig *r = s->a;
+        const size_t len = r->len;
+
+        for (uint64_t i = 1; i <= s->n; i++) {
+                while (atomic_load_explicit(&r->tail, memory_order_acquire) < i)
+                        bench_relax();
+                memcpy(s->buf, r->mem + (i - 1) % r->slots * len, len);
+                atomic_store_explicit(&r->head, i, memory_order_release);
+                compare(s->buf, len, i, "index");
+        }
+}
+
+#ifdef HAVE_JACK
+static void put_jack(struct bench_side *s)
+{
+        struct rig *r = s->a;
+        const size_t len = r->len;
+
+        bench_fill(s->buf, SEED, len);
+        for (uint64_t i = 1; i <= s->n; i++) {
+                mark(s->buf, len, i);
+                while (jack_ringbuffer_write_space(r->jack) < len)
+                        bench_relax();
+                jack_ringbuffer_write(r->jack, (const void *)s->buf, len);
+        }
+}
+
+static void get_jack(struct bench_side *s)
+{
+        struct rig *r = s->a;
+        const size_t len = r->len;
+
+        for (uint64_t i = 1; i <= s->n; i++) {
+                while (jack_ringbuffer_read_space(r->jack) < len)
+                        bench_relax();
+                jack_ringbuffer_read(r->jack, (void *)s->buf, len);
+                compare(s->buf, len, i, "jack_ringbuffer");
+        }
+}
+#endif
+
+/* ---- Cases -------------------------------------------------------- */
+
+enum which { COPY, PLACE, INDEX, JACK };
+
+static double ring_trial(const struct bench_case *c, uint64_t n)
+{
+        static bench_side_fn *const put[] = {put_copy, put_place, put_index,
+#ifdef HAVE_JACK
+                                             put_jack
+#endif
+        };
+        static bench_side_fn *const get[] = {get_copy, get_place, get_index,
+#ifdef HAVE_JACK
+                                             get_jack
+#endif
+        };
+        const size_t len = (size_t)c->arg;
+        struct sluice_geometry g = {.capacity = SLUICE_CAPACITY_DEFAULT};
+        struct rig *r = bench_shared(sizeof *r);
+        double ns;
+
+        while (g.capacity < 4 * len)
+                g.capacity *= 2;
+        r->len = len;
+        r->slots = g.capacity / len;
+        r->bytes = sluice_ring_bytes(&g);
+        r->mem = bench_shared(r->bytes);
+#ifdef HAVE_JACK
+        if (c->arg2 == JACK) {
+                r->jack = jack_ringbuffer_create(g.capacity);
+                memset(((jack_ringbuffer_t *)r->jack)->buf, 1, g.capacity);
+        }
+#endif
+        if (c->arg2 <= PLACE && (sluice_ring_format(r->mem, r->bytes, &g) != 0 ||
+                                 sluice_producer_attach(&r->p, r->mem, r->bytes) != 0 ||
+                                 sluice_consumer_attach(&r->c, r->mem, r->bytes) != 0))
+                bench_die("sluice: cannot make a ring");
+        ns = bench_threads(put[c->arg2], get[c->arg2], r, NULL, n);
+#ifdef HAVE_JACK
+        if (r->jack)
+                jack_ringbuffer_free(r->jack);
+#endif
+        bench_unshare(r->mem, r->bytes);
+        bench_unshare(r, sizeof *r);
+        return ns;
+}
+
+void bench_large_add(void)
+{
+        static const struct {
+                const char *metric, *contender;
+                long which; /* plain: how many copies */
+                bool plain;
+        } lines[] = {
+                {"large copied", "memcpy twice", 2, true},
+                {"large copied", "sluice copying", COPY, false},
+                {"large copied", "index", INDEX, false},
+#ifdef HAVE_JACK
+                {"large copied", "jack_ringbuffer", JACK, false},
+#endif
+                {"large in place", "memcpy once", 1, true},
+                {"large in place", "sluice", PLACE, false},
+        };
+        static const char *const labels[] = {"16 KiB", "64 KiB", "256 KiB", "1 MiB"};
+
+        for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+                for (int k = 0; k < 4; k++) {
+                        const long len = 16384L << 2 * k;
+                        const struct bench_case c = {.contender = lines[i].contender,
+                                                     .metric = lines[i].metric,
+                                                     .label = labels[k],
+                                                     .x = (double)len,
+                                                     .bytes = (double)len,
+                                                     .kind = BENCH_RATE,
+                                                     .base = lines[i].plain,
+                                                     .trial = lines[i].plain ? plain : ring_trial,
+                                                     .arg = len,
+                                                     .arg2 = lines[i].which};
+
+                        (void)bench_add(&c);
+                }
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loops of a contender, compiled for it: included once by each adapter
+ * in peers/, C or C++, so that no message passes through a function pointer
+ * and every size is a constant for everybody. The adapter defines
+ *
+ *      PEER, PEER_NAME         bench_peer_<PEER>, and what tables call it
+ *      PEER_OPEN(MAX, MIX)     a ring of BENCH_RING_BYTES or the nearest, for
+ *                              messages of up to MAX bytes: void *
+ *      PEER_CLOSE(r, MAX, MIX)
+ *
+ * and one of three ways to pass a message. MAX and MIX are constants; len is
+ * one where MIX is 0. All of them return 0 at once when nothing can be done.
+ *
+ *  copying
+ *      PEER_PUSH(r, MAX, MIX, msg, len)
+ *      PEER_POP(r, MAX, MIX, msg)
+ *  in place; the pointer stays valid until commit, release
+ *      PEER_RESERVE(r, MAX, MIX, len), PEER_COMMIT(r, len), PEER_FLUSH(r)
+ *      PEER_PEEK(r, MAX, MIX, len), PEER_RELEASE(r)
+ *  batches of PEER_BATCH messages that stand side by side
+ *      PEER_PUSH_N(r, MAX, msgs, count), PEER_POP_N(r, MAX, msgs, count)
+ *
+ * The mix goes to peers that copy with its length as a word in front, which
+ * is what a user of a ring of slots, or of bytes, has to do as well. A peer
+ * with lengths of its own defines PEER_OWN_LENGTH.
+ */
+#include "rings.h"
+
+#define BENCH_PASTE_(a, b) a##b
+#define BENCH_PASTE(a, b)  BENCH_PASTE_(a, b)
+
+/* Message i of a loop: its length. */
+#define BENCH_LEN(MAX, MIX, i) ((MIX) ? (size_t)bench_mix[(i)&255] : (size_t)(MAX))
+
+#if defined PEER_PUSH_N
+
+#define BENCH_LAP(MAX, MIX)                        \
+        while (PEER_PUSH_N(r, MAX, m, PEER_BATCH)) \
+                ;                                  \
+        while (PEER_POP_N(r, MAX, m, PEER_BATCH))  \
+                ;
+#define BENCH_ROUNDTRIP(TAG, MAX, MIX)
+#define BENCH_PING(TAG) NULL
+#define BENCH_PONG(TAG) NULL
+#define BENCH_PUT_BODY(MAX, MIX)                                                     \
+        for (uint64_t i = 1; i <= n;) {                                              \
+                const size_t want = n - i + 1 < PEER_BATCH ? n - i + 1 : PEER_BATCH; \
+                size_t done = 0;                                                     \
+                for (size_t k = 0; k < want; k++)                                    \
+                        bench_fill(m + k * MAX, i + k, MAX);                         \
+                for (;;) {                                                           \
+                        done += PEER_PUSH_N(r, MAX, m + done * MAX, want - done);    \
+                        if (done == want)                                            \
+                                break;                                               \
+                        bench_relax();                                               \
+                }                                                                    \
+                i += want;                                                           \
+        }
+#define BENCH_GET_BODY(MAX, MIX)                                      \
+        for (uint64_t i = 1; i <= n;) {                               \
+                const size_t got = PEER_POP_N(r, MAX, m, PEER_BATCH); \
+                for (size_t k = 0; k < got; k++)                      \
+                        if (!bench_good(m + k * MAX, i + k, MAX))     \
+                                bench_corrupt(PEER_NAME, i + k);      \
+                i += got;                                             \
+                if (got == 0)                                         \
+                        bench_relax();                                \
+        }
+
+#else
+
+#if defined PEER_RESERVE
+#define BENCH_LAP(MAX, MIX)                    \
+        (void)m;                               \
+        while (PEER_RESERVE(r, MAX, MIX, MAX)) \
+                PEER_COMMIT(r, MAX);           \
+        PEER_FLUSH(r);                         \
+        while (PEER_PEEK(r, MAX, MIX, MAX))    \
+                PEER_RELEASE(r);
+#define BENCH_SEND(r, MAX, MIX, i, WAIT)                       \
+        do {                                                   \
+                const size_t len = BENCH_LEN(MAX, MIX, i);     \
+                void *to;                                      \
+                while (!(to = PEER_RESERVE(r, MAX, MIX, len))) \
+                        WAIT;                                  \
+                bench_fill(to, i, len);                        \
+                PEER_COMMIT(r, len);                           \
+        } while (0)
+#define BENCH_RECEIVE(r, MAX, MIX, i, WAIT)                   \
+        do {                                                  \
+                const size_t len = BENCH_LEN(MAX, MIX, i);    \
+                const void *from;                             \
+                while (!(from = PEER_PEEK(r, MAX, MIX, len))) \
+                        WAIT;                                 \
+                if (!bench_good(from, i, len))                \
+                        bench_corrupt(PEER_NAME, i);          \
+                PEER_RELEASE(r);                              \
+        } while (0)
+#else
+#ifdef PEER_OWN_LENGTH
+#define BENCH_PREFIX(MIX) 0
+#else
+#define BENCH_PREFIX(MIX) ((MIX) ? 8 : 0)
+#endif
+#define BENCH_LAP(MAX, MIX)                    \
+        while (PEER_PUSH(r, MAX, MIX, m, MAX)) \
+                ;                              \
+        while (PEER_POP(r, MAX, MIX, m))       \
+                ;
+#define BENCH_SEND(r, MAX, MIX, i, WAIT)                                    \
+        do {                                                                \
+                const size_t len = BENCH_LEN(MAX, MIX, i);                  \
+                if (BENCH_PREFIX(MIX))                                      \
+                        *(bench_word *)(void *)m = len;                     \
+                bench_fill(m + BENCH_PREFIX(MIX), i, len);                  \
+                while (!PEER_PUSH(r, MAX, MIX, m, len + BENCH_PREFIX(MIX))) \
+                        WAIT;                                               \
+        } while (0)
+#define BENCH_RECEIVE(r, MAX, MIX, i, WAIT)                               \
+        do {                                                              \
+                const size_t len = BENCH_LEN(MAX, MIX, i);                \
+                while (!PEER_POP(r, MAX, MIX, m))                         \
+                        WAIT;                                             \
+                if (BENCH_PREFIX(MIX) && *(bench_word *)(void *)m != len) \
+                        bench_corrupt(PEER_NAME, i);                      \
+                if (!bench_good(m + BENCH_PREFIX(MIX), i, len))           \
+                        bench_corrupt(PEER_NAME, i);                      \
+        } while (0)
+#endif
+
+#ifndef PEER_FLUSH
+#define PEER_FLUSH(r) (void)(r)
+#endif
+
+#define BENCH_PUT_BODY(MAX, MIX)                           \
+        for (uint64_t i = 1; i <= n; i++)                  \
+                BENCH_SEND(r, MAX, MIX, i, bench_relax()); \
+        PEER_FLUSH(r);
+#define BENCH_GET_BODY(MAX, MIX)          \
+        for (uint64_t i = 1; i <= n; i++) \
+                BENCH_RECEIVE(r, MAX, MIX, i, bench_relax());
+
+#ifdef PEER_STREAM_ONLY
+#define BENCH_ROUNDTRIP(TAG, MAX, MIX)
+#define BENCH_PING(TAG) NULL
+#define BENCH_PONG(TAG) NULL
+#else
+#define BENCH_ROUNDTRIP(TAG, MAX, MIX)                              \
+        static BENCH_NOINLINE void ping_##TAG(struct bench_side *s) \
+        {                                                           \
+                void *const r = s->a, *const q = s->b;              \
+                const uint64_t n = s->n;                            \
+                unsigned char *const m = s->buf;                    \
+                (void)m;                                            \
+                for (uint64_t i = 1; i <= n; i++) {                 \
+                        BENCH_SEND(r, MAX, MIX, i, (void)0);        \
+                        BENCH_RECEIVE(q, MAX, MIX, i, (void)0);     \
+                }                                                   \
+        }                                                           \
+        static BENCH_NOINLINE void pong_##TAG(struct bench_side *s) \
+        {                                                           \
+                void *const r = s->a, *const q = s->b;              \
+                const uint64_t n = s->n;                            \
+                unsigned char *const m = s->buf;                    \
+                (void)m;                                            \
+                for (uint64_t i = 1; i <= n; i++) {                 \
+                        BENCH_RECEIVE(r, MAX, MIX, i, (void)0);     \
+                        BENCH_SEND(q, MAX, MIX, i, (void)0);        \
+                }                                                   \
+        }
+#define BENCH_PING(TAG) ping_##TAG
+#define BENCH_PONG(TAG) pong_##TAG
+#endif
+#endif
+
+#define BENCH_LOOP(TAG, MAX, MIX)                                  \
+        static BENCH_NOINLINE void put_##TAG(struct bench_side *s) \
+        {                                                          \
+                void *const r = s->a;                              \
+                const uint64_t n = s->n;                           \
+                unsigned char *const m = s->buf;                   \
+                (void)m;                                           \
+                BENCH_PUT_BODY(MAX, MIX)                           \
+        }                                                          \
+        static BENCH_NOINLINE void get_##TAG(struct bench_side *s) \
+        {                                                          \
+                void *const r = s->a;                              \
+                const uint64_t n = s->n;                           \
+                unsigned char *const m = s->buf;                   \
+                (void)m;                                           \
+                BENCH_GET_BODY(MAX, MIX)                           \
+        }                                                          \
+        BENCH_ROUNDTRIP(TAG, MAX, MIX)                             \
+        static void *open_##TAG(void)                              \
+        {                                                          \
+                void *const r = PEER_OPEN(MAX, MIX);               \
+                unsigned char *const m = bench_mine->buf;          \
+                *(bench_word *)(void *)m = (MAX)-8;                \
+                BENCH_LAP(MAX, MIX)                                \
+                return r;                                          \
+        }                                                          \
+        static void close_##TAG(void *r)                           \
+        {                                                          \
+                PEER_CLOSE(r, MAX, MIX);                           \
+        }
+
+#define BENCH_ENTRY(TAG, MAX, MIX)                                                        \
+        {                                                                                 \
+                MAX, MIX, open_##TAG, close_##TAG, put_##TAG, get_##TAG, BENCH_PING(TAG), \
+                        BENCH_PONG(TAG)                                                   \
+        }
+
+#define BENCH_SIZES(X)                                                                \
+        X(8, 8, 0)                                                                    \
+        X(16, 16, 0) X(24, 24, 0) X(32, 32, 0) X(48, 48, 0) X(56, 56, 0) X(64, 64, 0) \
+                X(120, 120, 0) X(248, 248, 0) X(504, 504, 0) X(1016, 1016, 0) X(4088, 4088, 0)
+
+BENCH_SIZES(BENCH_LOOP)
+#ifndef PEER_PUSH_N
+BENCH_LOOP(mix, 1024, 1)
+#endif
+
+#define BENCH_ENTRY_COMMA(TAG, MAX, MIX) BENCH_ENTRY(TAG, MAX, MIX),
+static const struct bench_loops loops[] = {BENCH_SIZES(BENCH_ENTRY_COMMA)
+#ifndef PEER_PUSH_N
+                                                   BENCH_ENTRY(mix, 1024, 1)
+#endif
+};
+
+const struct bench_peer BENCH_PASTE(bench_peer_, PEER) = {PEER_NAME, loops,
+                                                          sizeof loops / sizeof *loops};

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BENCH_RINGS_H
+#define BENCH_RINGS_H
+/* The contenders of the suites roundtrip and stream. */
+#include "harness.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BENCH_RING_BYTES ((size_t)256 * 1024)
+
+/* A contender at one size. Memory of open is prefaulted by a first lap. */
+struct bench_loops {
+        size_t max; /* bytes of a message; the mix: of a slot */
+        int mix;
+        void *(*open)(void);
+        void (*close)(void *);
+        bench_side_fn *put, *get;
+        bench_side_fn *ping, *pong; /* NULL: makes no sense */
+};
+
+struct bench_peer {
+        const char *name;
+        const struct bench_loops *loops;
+        size_t count; /* 0: its headers are not installed */
+};
+
+extern const struct bench_peer bench_peer_sluice, bench_peer_sluice_copy, bench_peer_sluice_batch;
+extern const struct bench_peer bench_peer_index, bench_peer_flag;
+extern const struct bench_peer bench_peer_boost, bench_peer_boost_batch;
+extern const struct bench_peer bench_peer_moodycamel;
+extern const struct bench_peer bench_peer_ck;
+extern const struct bench_peer bench_peer_dpdk, bench_peer_dpdk_zc, bench_peer_dpdk_batch;
+extern const struct bench_peer bench_peer_urcu;
+extern const struct bench_peer bench_peer_jack, bench_peer_spa;
+
+/* Most slots of `bytes` that a ring of BENCH_RING_BYTES has, as a power of 2. */
+static inline uint64_t bench_slots(size_t bytes)
+{
+        uint64_t n = 4;
+
+        while (2 * n * bytes <= BENCH_RING_BYTES)
+                n *= 2;
+        return n;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
