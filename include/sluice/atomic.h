@@ -130,10 +130,26 @@ static inline void sluice_priv_fence_compiler(void)
         sluice_priv_atomic(atomic_signal_fence)(sluice_priv_atomic(memory_order_seq_cst));
 }
 
+/* Short messages are copied in one or two moves: a length that is known
+ * only at run time costs a call, or a loop whose small stores the next
+ * reader of the copy has to wait for. */
+static inline void sluice_priv_copy(void *to, const void *from, size_t len)
+{
+        unsigned char *const t = (unsigned char *)to;
+        const unsigned char *const f = (const unsigned char *)from;
+
+        if (__builtin_constant_p(len) || len < 8 || len > 16) {
+                memcpy(t, f, len);
+                return;
+        }
+        memcpy(t, f, 8);
+        memcpy(t + len - 8, f + len - 8, 8);
+}
+
 /* Payload, private to shared: before PUBLISH, after RELEASE. */
 static inline void sluice_priv_copy_in(void *shared, const void *from, size_t len)
 {
-        memcpy(shared, from, len);
+        sluice_priv_copy(shared, from, len);
 }
 
 /* Payload, shared to private: after PUBLISH, before RELEASE. The bytes
@@ -141,7 +157,7 @@ static inline void sluice_priv_copy_in(void *shared, const void *from, size_t le
  * are looked at only in the copy. */
 static inline void sluice_priv_copy_out(void *to, const void *shared, size_t len)
 {
-        memcpy(to, shared, len);
+        sluice_priv_copy(to, shared, len);
 }
 
 /* A moment's pause in a spin loop. */
@@ -157,6 +173,18 @@ static inline void sluice_priv_relax(void)
 }
 
 #endif /* SLUICE_ATOMIC_HEADER */
+
+/* A hint: this line will be written soon. (As a builtin it would be one for
+ * reading, unless the compiler is told of a newer processor; an older one
+ * takes the instruction for a no-operation.) */
+static inline void sluice_priv_prefetch_write(const void *line)
+{
+#if defined __x86_64__
+        __asm__ __volatile__("prefetchw %0" : : "m"(*(const char *)line));
+#else
+        __builtin_prefetch(line, 1, 3);
+#endif
+}
 
 SLUICE_STATIC_ASSERT(sizeof(sluice_word) == 8, "a shared word is 64 bits on every machine");
 

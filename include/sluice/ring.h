@@ -74,6 +74,14 @@ struct sluice_message {
         uint64_t position; /* identity: the same again for a successor */
 };
 
+/* How a consumer that polls has lately found the producer: see
+ * sluice_priv_give_way. */
+struct sluice_priv_pace {
+        uint64_t passed;  /* messages, when the ring was last found empty behind one */
+        int64_t since_ns; /* when that was */
+        unsigned near;    /* how often in a row they have come close together */
+};
+
 /* Handles are the caller's memory and must stay where they are while
  * they are attached or open. All fields are private. The last field
  * keeps two handles that stand side by side off each other's lines. */
@@ -108,28 +116,32 @@ struct sluice_consumer {
         uint64_t mask;
         uint64_t unit_mask;
         uint64_t max_len;
-        uint64_t next;     /* where the next message begins */
-        uint64_t end;      /* where the current message ends */
+        uint64_t next;     /* where the current or next message begins */
+        uint64_t word;     /* header of the current message, checked; 0: none */
         uint64_t limit;    /* no message of an honest producer ends beyond */
         uint64_t position; /* released */
         uint64_t held;     /* messages passed by advance, not released */
         uint64_t messages; /* released, ever */
-        struct sluice_message current;
         struct sluice_priv_door door;
         struct sluice_layout_consumer *own;
         const struct sluice_layout_producer *peer;
         const struct sluice_priv_sleep *sleep;
         void *queue;
-        int have;       /* current is valid */
         uint32_t slot;
         unsigned polls;
-        unsigned streak; /* messages since the ring was last seen empty */
         int err;
+        struct sluice_priv_pace pace;
         sluice_word nothing; /* 0: what a poisoned handle polls */
         unsigned char unused[128];
 };
 
 /* ---- Internals ---------------------------------------------------- */
+
+enum {
+        SLUICE_PRIV_NEAR_NS = 40,  /* messages that come closer than this on average ... */
+        SLUICE_PRIV_NEAR = 4,      /* ... so often in a row: a stream, just caught up with */
+        SLUICE_PRIV_GIVE_WAY = 48 /* pauses */
+};
 
 static inline sluice_word *sluice_priv_word(unsigned char *ring, uint64_t off)
 {
@@ -164,7 +176,7 @@ static inline int sluice_priv_consumer_poison(struct sluice_consumer *c, int err
         c->err = err;
         c->ring = (const unsigned char *)&c->nothing;
         c->mask = 0;
-        c->have = 0;
+        c->word = 0;
         c->held = 0;
         c->door.open = 0;
         return err;
@@ -341,6 +353,10 @@ static inline int sluice_publish(struct sluice_producer *p)
         parked = sluice_priv_door_due(&p->door, p->position);
         if (sluice_priv_unlikely(parked != 0))
                 p->sleep->wake(p, parked);
+        /* The line behind the next header is written next: make it ours
+         * while there is time. The next header's own is being polled. */
+        sluice_priv_prefetch_write(
+                p->ring + ((p->position + SLUICE_RECORD_ALIGN_DEFAULT) & p->mask));
         return 0;
 }
 
@@ -352,6 +368,26 @@ static inline int sluice_commit(struct sluice_producer *p, size_t len)
         return sluice_priv_unlikely(r != 0) ? r : sluice_publish(p);
 }
 
+/*
+ * The line that bears the header is written last. The consumer polls it:
+ * as soon as anything is written there, the consumer fetches it, and it
+ * had to be fetched back for the header if other lines came in between.
+ */
+static inline void sluice_priv_fill(void *payload, const void *buf, size_t len)
+{
+        const size_t first = SLUICE_RECORD_ALIGN_DEFAULT - SLUICE_LAYOUT_HEADER_BYTES;
+        unsigned char *const to = (unsigned char *)payload;
+        const unsigned char *const from = (const unsigned char *)buf;
+
+        if (len > first) {
+                sluice_priv_copy_in(to + first, from + first, len - first);
+                sluice_priv_fence_compiler();
+                sluice_priv_copy_in(to, from, first);
+        } else if (len != 0) {
+                sluice_priv_copy_in(to, from, len);
+        }
+}
+
 /* reserve, copy, commit. Errors as of sluice_reserve. */
 static inline int sluice_send(struct sluice_producer *p, const void *buf, size_t len,
                               sluice_deadline until)
@@ -361,8 +397,7 @@ static inline int sluice_send(struct sluice_producer *p, const void *buf, size_t
 
         if (sluice_priv_unlikely(r != 0))
                 return r;
-        if (len != 0)
-                sluice_priv_copy_in(payload, buf, len);
+        sluice_priv_fill(payload, buf, len);
         return sluice_commit(p, len);
 }
 
@@ -414,24 +449,17 @@ static inline uint64_t sluice_producer_messages(const struct sluice_producer *p)
 
 /* ---- Consumer ----------------------------------------------------- */
 
-/* A data header at next, `word`: checks it and makes it current. All
- * that follows uses the checked copies. 0 or -EBADMSG. */
+/* A data header at next: checks it and makes it current. All that
+ * follows uses the checked copy. 0 or -EBADMSG. */
 static inline int sluice_priv_accept(struct sluice_consumer *c, uint64_t word)
 {
         const uint64_t len = sluice_priv_header_len(word);
         const uint64_t bytes = sluice_priv_record_bytes(len, c->unit_mask);
-        const uint64_t off = c->next & c->mask;
 
-        if (sluice_priv_unlikely(len > c->max_len || bytes > c->mask + 1 - off ||
+        if (sluice_priv_unlikely(len > c->max_len || bytes > c->mask + 1 - (c->next & c->mask) ||
                                  bytes > c->limit - c->next))
                 return sluice_priv_consumer_poison(c, -EBADMSG);
-        c->current.data = c->ring + off + SLUICE_LAYOUT_HEADER_BYTES;
-        c->current.len = (size_t)len;
-        c->current.tag = (uint32_t)(word >> 32);
-        c->current.position = c->next;
-        c->end = c->next + bytes;
-        c->have = 1;
-        c->streak++;
+        c->word = word;
         return 0;
 }
 
@@ -457,6 +485,35 @@ static inline int sluice_priv_accept_other(struct sluice_consumer *c, uint64_t w
         return sluice_priv_accept(c, word);
 }
 
+/*
+ * A consumer that polls right behind the producer takes away the line
+ * that the producer is about to write, again and again, and both crawl.
+ * It shows in messages that come close together although the ring is
+ * found empty between them: then the consumer gives way for a moment,
+ * and finds many. It stops when that was in vain. A reply, or a message
+ * at leisure, is not kept waiting. Reads the clock once for each time
+ * that the ring is found empty, not for each look. 1: has given way.
+ */
+static inline int sluice_priv_give_way(struct sluice_consumer *c)
+{
+        struct sluice_priv_pace *pace = &c->pace;
+        const uint64_t passed = c->messages + c->held, burst = passed - pace->passed;
+        int64_t now;
+
+        if (burst == 0)
+                return 0;
+        now = sluice_now_ns();
+        pace->near = (uint64_t)(now - pace->since_ns) < burst * SLUICE_PRIV_NEAR_NS ? pace->near + 1
+                                                                                     : 0;
+        pace->passed = passed;
+        pace->since_ns = now;
+        if (pace->near < SLUICE_PRIV_NEAR)
+                return 0;
+        for (int i = 0; i < SLUICE_PRIV_GIVE_WAY; i++)
+                sluice_priv_relax();
+        return 1;
+}
+
 static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_consumer *c,
                                                               sluice_deadline until)
 {
@@ -478,14 +535,11 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
                         return sluice_priv_accept_other(c, word);
                 if (given_up)
                         return given_up;
+                if (sluice_priv_give_way(c) && until != SLUICE_NOW)
+                        continue;
                 if (turn == 0 && until != SLUICE_NOW)
                         sluice_priv_count(&c->own->counters.stalls);
                 if (until <= SLUICE_NOW) {
-                        /* Caught up with a stream: do not fight for the line
-                         * that the producer is writing. */
-                        for (unsigned i = 0; c->streak > 1 && i < 16; i++)
-                                sluice_priv_relax();
-                        c->streak = 0;
                         given_up = -EAGAIN;
                         if (!c->sleep || ++c->polls % 64 != 0)
                                 return given_up;
@@ -515,7 +569,7 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
 static inline int sluice_peek(struct sluice_consumer *c, struct sluice_message *m,
                               sluice_deadline until)
 {
-        if (!c->have) {
+        if (c->word == 0) {
                 /* PUBLISH, consumer's side. UNTRUSTED: checked by accept. */
                 const uint64_t word = sluice_priv_load_acquire(
                         sluice_priv_peer_word(c->ring, c->next & c->mask));
@@ -526,7 +580,10 @@ static inline int sluice_peek(struct sluice_consumer *c, struct sluice_message *
                 if (sluice_priv_unlikely(r != 0))
                         return r;
         }
-        *m = c->current;
+        m->data = c->ring + (c->next & c->mask) + SLUICE_LAYOUT_HEADER_BYTES;
+        m->len = (size_t)sluice_priv_header_len(c->word);
+        m->tag = (uint32_t)(c->word >> 32);
+        m->position = c->next;
         return 0;
 }
 
@@ -534,11 +591,11 @@ static inline int sluice_peek(struct sluice_consumer *c, struct sluice_message *
  * is kept until release. -EINVAL: no message has been peeked. */
 static inline int sluice_advance(struct sluice_consumer *c)
 {
-        if (sluice_priv_unlikely(!c->have))
+        if (sluice_priv_unlikely(c->word == 0))
                 return c->err ? c->err : -EINVAL;
-        c->next = c->end;
+        c->next += sluice_priv_record_bytes(sluice_priv_header_len(c->word), c->unit_mask);
+        c->word = 0;
         c->held++;
-        c->have = 0;
         return 0;
 }
 
@@ -552,13 +609,10 @@ static inline int sluice_release(struct sluice_consumer *c)
 {
         uint64_t parked;
 
-        if (sluice_priv_unlikely(!c->have && c->held == 0))
+        if (c->word != 0)
+                sluice_advance(c);
+        if (sluice_priv_unlikely(c->held == 0))
                 return c->err ? c->err : -EINVAL;
-        if (c->have) {
-                c->next = c->end;
-                c->held++;
-                c->have = 0;
-        }
         c->messages += c->held;
         c->held = 0;
         c->position = c->next;

@@ -7,56 +7,62 @@
 
 #include "util.h"
 
+static uint64_t capacity(const struct numbered *q)
+{
+        return q->align == 8 ? 512 : 2048;
+}
+
 /* Positions pass 2^64 in the second lap. */
-#define CAPACITY 512
-#define ALIGN 8
-#define FIRST (UINT64_C(0) - 3 * CAPACITY / 2)
-
-size_t numbered_length(uint64_t i)
+static uint64_t first(const struct numbered *q)
 {
-        return (size_t)(20 + i * 13 % 37);
+        return 0 - capacity(q) * 3 / 2;
 }
 
-void numbered_fill(void *to, uint64_t i)
+size_t numbered_length(const struct numbered *q, uint64_t i)
 {
-        test_fill(to, numbered_length(i), i);
+        return (size_t)(20 + i * 13 % 37) * (q->align == 8 ? 1 : 4);
 }
 
-static uint64_t record(uint64_t i)
+void numbered_fill(const struct numbered *q, void *to, uint64_t i)
 {
-        return (numbered_length(i) + 8 + ALIGN - 1) / ALIGN * ALIGN;
+        test_fill(to, numbered_length(q, i), i);
 }
 
-static uint64_t padding(uint64_t position, uint64_t i)
+static uint64_t record(const struct numbered *q, uint64_t i)
 {
-        const uint64_t rest = CAPACITY - position % CAPACITY;
-
-        return record(i) > rest ? rest : 0;
+        return (numbered_length(q, i) + 8 + q->align - 1) / q->align * q->align;
 }
 
-uint64_t numbered_end(uint64_t n)
+static uint64_t padding(const struct numbered *q, uint64_t position, uint64_t i)
 {
-        uint64_t position = FIRST;
+        const uint64_t rest = capacity(q) - position % capacity(q);
+
+        return record(q, i) > rest ? rest : 0;
+}
+
+uint64_t numbered_end(const struct numbered *q, uint64_t n)
+{
+        uint64_t position = first(q);
 
         for (uint64_t i = 0; i < n; i++)
-                position += padding(position, i) + record(i);
+                position += padding(q, position, i) + record(q, i);
         return position;
 }
 
-bool numbered_wraps(uint64_t i)
+bool numbered_wraps(const struct numbered *q, uint64_t i)
 {
-        return padding(numbered_end(i), i) != 0;
+        return padding(q, numbered_end(q, i), i) != 0;
 }
 
 /* ---- The queue ---------------------------------------------------- */
 
-struct sluice_options numbered_options(int wake, int64_t slice_ns)
+struct sluice_options numbered_options(const struct numbered *q, int wake, int64_t slice_ns)
 {
         struct sluice_options o = SLUICE_OPTIONS_INIT;
 
-        o.capacity = CAPACITY;
-        o.record_align = ALIGN;
-        o.first_position = FIRST;
+        o.capacity = capacity(q);
+        o.record_align = q->align;
+        o.first_position = first(q);
         o.wake = wake;
         o.spin_ns = SLUICE_SPIN_NONE;
         o.slice_ns = slice_ns;
@@ -65,7 +71,7 @@ struct sluice_options numbered_options(int wake, int64_t slice_ns)
 
 int numbered_create(const struct numbered *q)
 {
-        const struct sluice_options o = numbered_options(0, 0);
+        const struct sluice_options o = numbered_options(q, 0, 0);
 
         return sluice_create(q->queue, &o);
 }
@@ -73,14 +79,14 @@ int numbered_create(const struct numbered *q)
 /* They look for a dead peer often. */
 int numbered_open_producer(struct numbered *q)
 {
-        const struct sluice_options o = numbered_options(q->wake, 1000000);
+        const struct sluice_options o = numbered_options(q, q->wake, 1000000);
 
         return sluice_producer_open(&q->p, q->queue, &o);
 }
 
 int numbered_open_consumer(struct numbered *q)
 {
-        const struct sluice_options o = numbered_options(q->wake, 1000000);
+        const struct sluice_options o = numbered_options(q, q->wake, 1000000);
 
         return sluice_consumer_open(&q->c, q->queue, &o);
 }
@@ -102,19 +108,19 @@ void numbered_close(struct numbered *q)
 
 int numbered_put(struct numbered *q, sluice_deadline until)
 {
-        const size_t len = numbered_length(q->sent);
+        const size_t len = numbered_length(q, q->sent);
         unsigned char bytes[NUMBERED_LONGEST];
         void *payload;
         int r;
 
         if (q->sent % 2 == 0) {
-                numbered_fill(bytes, q->sent);
+                numbered_fill(q, bytes, q->sent);
                 r = sluice_send(&q->p, bytes, len, until);
         } else {
                 r = sluice_reserve(&q->p, len, &payload, until);
                 if (r)
                         return r;
-                numbered_fill(payload, q->sent);
+                numbered_fill(q, payload, q->sent);
                 r = sluice_commit(&q->p, len);
         }
         q->sent += r == 0;
@@ -129,8 +135,8 @@ int numbered_take(struct numbered *q, sluice_deadline until)
 
         if (r)
                 return r;
-        NUMBERED_CHECK(m.len, numbered_length(i));
-        NUMBERED_CHECK(m.position, numbered_end(i + 1) - record(i));
+        NUMBERED_CHECK(m.len, numbered_length(q, i));
+        NUMBERED_CHECK(m.position, numbered_end(q, i + 1) - record(q, i));
         NUMBERED_CHECK(test_matches(m.data, m.len, i), 1);
         q->received++;
         return sluice_release(&q->c);
@@ -155,7 +161,7 @@ int numbered_go_on(struct numbered *q)
         }
         NUMBERED_CHECK(sluice_producer_messages(&q->p), q->sent);
         NUMBERED_CHECK(sluice_consumer_messages(&q->c), q->sent);
-        NUMBERED_CHECK(sluice_producer_position(&q->p), numbered_end(q->sent));
-        NUMBERED_CHECK(sluice_consumer_position(&q->c), numbered_end(q->sent));
+        NUMBERED_CHECK(sluice_producer_position(&q->p), numbered_end(q, q->sent));
+        NUMBERED_CHECK(sluice_consumer_position(&q->c), numbered_end(q, q->sent));
         return 0;
 }

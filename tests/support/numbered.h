@@ -14,10 +14,11 @@
 
 #define NUMBERED_SECOND INT64_C(1000000000)
 
-enum { NUMBERED_LONGEST = 56 }; /* bytes, of a message */
+enum { NUMBERED_LONGEST = 224 }; /* bytes, of a message */
 
 struct numbered {
         const char *queue;
+        uint32_t align; /* of records: 8, or 64 with longer messages in a larger ring */
         struct sluice_producer p;
         struct sluice_consumer c;
         int wake;                /* of both, SLUICE_WAKE_* */
@@ -25,15 +26,15 @@ struct numbered {
 };
 
 /* Message i. */
-size_t numbered_length(uint64_t i);
-void numbered_fill(void *to, uint64_t i);
+size_t numbered_length(const struct numbered *q, uint64_t i);
+void numbered_fill(const struct numbered *q, void *to, uint64_t i);
 /* Is it the one that does not fit before the end of the ring? */
-bool numbered_wraps(uint64_t i);
+bool numbered_wraps(const struct numbered *q, uint64_t i);
 /* The position behind the first n messages. */
-uint64_t numbered_end(uint64_t n);
+uint64_t numbered_end(const struct numbered *q, uint64_t n);
 
 /* Of every queue here. */
-struct sluice_options numbered_options(int wake, int64_t slice_ns);
+struct sluice_options numbered_options(const struct numbered *q, int wake, int64_t slice_ns);
 
 int numbered_create(const struct numbered *q);
 int numbered_open_producer(struct numbered *q);

@@ -4,9 +4,11 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,14 +17,36 @@
 #include <sys/ptrace.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "sluice/wait.h"
+
+/* A test that has failed so often is given up. */
+#define FAILURES 3
+
+enum { STEPS_MAX = 1 << 16, CALLS_MAX = 512 };
+
+/* What a call executes from its beginning to its end. */
+struct map {
+        unsigned steps; /* instructions */
+        unsigned calls; /* system calls among them */
+        struct {
+                unsigned at; /* instructions before it */
+                bool sleeps;
+        } call[CALLS_MAX];
+        uint64_t pc[STEPS_MAX]; /* of each instruction */
+};
 
 /* Seen by parent and child: a store to it is all that marks the first
  * and the last instruction. */
 static struct {
         volatile int begun, ended, result;
 } *marks;
+
+static bool alone; /* in our IPC namespace */
 
 /* Where a child stands when it is stopped. */
 enum { STOPPED = 0, ASLEEP = 1, LOST = -1 };
@@ -43,6 +67,7 @@ bool step_start(char **argv)
                 setenv("LD_BIND_NOW", "1", 1);
                 execv("/proc/self/exe", argv);
         }
+        alone = unshare(CLONE_NEWIPC) == 0;
         /* Parent and child hand each other the CPU at every step. */
         CPU_ZERO(&set);
         CPU_SET((size_t)sched_getcpu(), &set);
@@ -107,7 +132,7 @@ static _Noreturn void child(const struct step_script *s)
         marks->result = s->call();
         marks->ended = 1;
         for (;;)
-                pause();
+                kill(getpid(), SIGSTOP);
 }
 
 static int resume(pid_t pid, enum __ptrace_request how)
@@ -119,10 +144,15 @@ static int resume(pid_t pid, enum __ptrace_request how)
         return WIFSTOPPED(status) ? STOPPED : LOST;
 }
 
+/* A call that still sleeps this many milliseconds after its wake-up. */
+#define WAKE_MS 2000
+
 /* The same over a system call that may sleep. Without wake: ASLEEP, and
  * there it stays. */
 static int resume_sleeper(pid_t pid, enum __ptrace_request how, void (*wake)(void), bool *slept)
 {
+        const struct timespec moment = { 0, 1000000 };
+        unsigned woken = 0;
         int status;
         pid_t r;
 
@@ -136,9 +166,11 @@ static int resume_sleeper(pid_t pid, enum __ptrace_request how, void (*wake)(voi
                 *slept = true;
                 if (!wake)
                         return ASLEEP;
-                wake();
-                r = waitpid(pid, &status, 0);
-                break;
+                if (woken == 0)
+                        wake();
+                if (woken++ == WAKE_MS)
+                        return LOST; /* it is not to be woken */
+                nanosleep(&moment, NULL);
         }
         return r == pid && WIFSTOPPED(status) ? STOPPED : LOST;
 }
@@ -181,17 +213,19 @@ static pid_t start(const struct step_script *s)
 
 /* ---- The calls ---------------------------------------------------- */
 
-int step_count(struct step_map *map, const struct step_script *s)
+static int count(struct map *map, const struct step_script *s)
 {
         const pid_t pid = start(s);
         int r = pid < 0 ? LOST : STOPPED;
 
         memset(map, 0, sizeof *map);
         while (r == STOPPED && !marks->ended) {
-                if (!is_system_call(program_counter(pid))) {
-                        r = resume(pid, PTRACE_SINGLESTEP);
-                } else if (map->calls == STEP_CALLS_MAX) {
+                const uint64_t pc = program_counter(pid);
+
+                if (map->steps == STEPS_MAX || map->calls == CALLS_MAX) {
                         r = LOST;
+                } else if (!is_system_call(pc)) {
+                        r = resume(pid, PTRACE_SINGLESTEP);
                 } else {
                         map->call[map->calls].at = map->steps;
                         r = s->wake ? resume_sleeper(pid, PTRACE_SINGLESTEP, s->wake,
@@ -199,17 +233,63 @@ int step_count(struct step_map *map, const struct step_script *s)
                                     : resume(pid, PTRACE_SINGLESTEP);
                         map->calls++;
                 }
-                map->steps++;
+                if (r == STOPPED)
+                        map->pc[map->steps++] = pc;
         }
         return pid > 0 && reap(pid) == 0 && r == STOPPED ? 0 : -1;
 }
 
-/* From system call to system call as far as that leads, then step by
- * step. */
-static int go(pid_t pid, const struct step_script *s, const struct step_map *map, unsigned k)
+/* What became of running to an instruction. */
+enum { REACHED, MISSED, IMPOSSIBLE };
+
+/* Runs on to an instruction, by a breakpoint. Missed: the call went
+ * another way, as one that reads the clock may; it stands at its next
+ * system call. Impossible here: nothing has happened. */
+static int run_to(pid_t pid, uint64_t pc)
+{
+#if defined __x86_64__
+        const uint64_t breakpoint = 0xcc, mask = 0xff;
+        void *at = (void *)(uintptr_t)pc;
+        long text;
+
+        errno = 0;
+        text = ptrace(PTRACE_PEEKTEXT, pid, at, NULL);
+        if (errno || ptrace(PTRACE_POKETEXT, pid, at, ((uint64_t)text & ~mask) | breakpoint) != 0)
+                return IMPOSSIBLE;
+        if (resume(pid, PTRACE_SYSCALL) != STOPPED || marks->ended ||
+            program_counter(pid) != pc + 1)
+                return MISSED;
+        if (ptrace(PTRACE_POKETEXT, pid, at, text) != 0 ||
+            ptrace(PTRACE_POKEUSER, pid, offsetof(struct user_regs_struct, rip), pc) != 0)
+                return MISSED;
+        return REACHED;
+#else
+        (void)pid, (void)pc;
+        return IMPOSSIBLE;
+#endif
+}
+
+/* The last instruction from `done` to k that is not executed before,
+ * counted from `done`. */
+static unsigned last_fresh(const struct map *map, unsigned done, unsigned k)
+{
+        for (unsigned at = k < map->steps ? k : map->steps - 1; at > done; at--) {
+                unsigned i = done;
+
+                while (map->pc[i] != map->pc[at])
+                        i++;
+                if (i == at)
+                        return at;
+        }
+        return done;
+}
+
+/* From system call to system call as far as that leads, then to a
+ * breakpoint, then step by step. */
+static int go(pid_t pid, const struct step_script *s, const struct map *map, unsigned k)
 {
         int r = STOPPED;
-        unsigned done = 0;
+        unsigned done = 0, fresh;
         bool slept;
 
         for (unsigned i = 0; i < map->calls && map->call[i].at < k; i++) {
@@ -222,6 +302,15 @@ static int go(pid_t pid, const struct step_script *s, const struct step_map *map
                         return r;
                 done = map->call[i].at + 1;
         }
+        fresh = last_fresh(map, done, k);
+        if (fresh > done) {
+                const int end = run_to(pid, map->pc[fresh]);
+
+                if (end == MISSED)
+                        return STOPPED; /* a place to die as good as any */
+                if (end == REACHED)
+                        done = fresh;
+        }
         for (; r == STOPPED && !marks->ended && done < k; done++)
                 r = s->wake && is_system_call(program_counter(pid))
                             ? resume_sleeper(pid, PTRACE_SINGLESTEP, s->wake, &slept)
@@ -229,16 +318,25 @@ static int go(pid_t pid, const struct step_script *s, const struct step_map *map
         return r;
 }
 
-int step_kill(struct step_death *d, const struct step_script *s, const struct step_map *map,
-              unsigned k, bool asleep)
+/* Kills a fresh child after k instructions, or asleep in the system call
+ * that comes there. 0 or -1. */
+static int kill_at(struct step_death *d, const struct step_script *s, const struct map *map,
+                   unsigned k, bool asleep)
 {
         const pid_t pid = start(s);
-        int r = pid < 0 ? LOST : go(pid, s, map, k);
+        unsigned behind = 0; /* the system call before */
+        int r = LOST;
         bool slept;
 
+        for (unsigned i = 0; i < map->calls && map->call[i].at < k; i++)
+                behind = map->call[i].at + 1;
+        if (pid > 0)
+                r = go(pid, s, map, asleep ? behind : k);
+        if (r == STOPPED && asleep)
+                r = resume(pid, PTRACE_SYSCALL);
         if (r == STOPPED) {
                 d->pc = program_counter(pid);
-                if (asleep && resume_sleeper(pid, PTRACE_SINGLESTEP, NULL, &slept) != ASLEEP)
+                if (asleep && resume_sleeper(pid, PTRACE_SYSCALL, NULL, &slept) != ASLEEP)
                         r = LOST;
                 d->ended = marks->ended != 0;
                 d->result = marks->result;
@@ -246,9 +344,9 @@ int step_kill(struct step_death *d, const struct step_script *s, const struct st
         return pid > 0 && reap(pid) == 0 && r == STOPPED ? 0 : -1;
 }
 
-/* ---- For reports -------------------------------------------------- */
+/* ---- Tests -------------------------------------------------------- */
 
-const char *step_where(uint64_t pc)
+static const char *where(uint64_t pc)
 {
         static char text[128];
         const char *name;
@@ -261,6 +359,101 @@ const char *step_where(uint64_t pc)
                  (unsigned long long)(pc - (uintptr_t)info.dli_fbase));
         return text;
 }
+
+static int kill_and_check(const struct step_test *t, const struct step_frame *frame,
+                          const struct map *map, unsigned k, bool asleep, struct step_death *d)
+{
+        int failed = frame->prepare(t->what) != 0 || kill_at(d, &t->script, map, k, asleep) != 0;
+
+        if (failed)
+                fprintf(stderr, "  the call cannot be prepared, or does not come so far\n");
+        else if (d->ended && d->result != 0)
+                failed = fprintf(stderr, "  the call returned %d\n", d->result) > 0;
+        else
+                failed = frame->check(t->what, d) != 0;
+        d->turn++;
+        if (!failed)
+                return 0;
+        fprintf(stderr, "  %s: killed %s instruction %u of %u, at %s\n", t->name,
+                asleep ? "asleep in" : "behind", k, map->steps, where(d->pc));
+        frame->clean();
+        return 1;
+}
+
+/* At most `most` kills spread over the call, and one in each sleep. */
+static int run(const struct step_test *t, const struct step_frame *frame,
+               const struct map *map, unsigned most)
+{
+        const unsigned points = map->steps + 1, kills = points < most ? points : most;
+        const int64_t begin = sluice_now_ns();
+        unsigned done = 0, sleeps = 0;
+        struct step_death d = { 0 };
+        int failed = map->steps == 0 ? FAILURES : 0; /* it could not even be counted */
+
+        /* A call may take a little longer than the one that was counted. */
+        for (; failed < FAILURES && (done < kills || (kills == points && !d.ended)); done++) {
+                const uint64_t k = kills > 1 ? (uint64_t)done * map->steps / (kills - 1) : 0;
+
+                failed += kill_and_check(t, frame, map, (unsigned)k, false, &d);
+        }
+        for (unsigned n = 0; n < map->calls && failed < FAILURES; n++) {
+                if (!map->call[n].sleeps)
+                        continue;
+                failed += kill_and_check(t, frame, map, map->call[n].at, true, &d);
+                sleeps++;
+        }
+        printf("%-34s %6u instructions %6u kills %2u asleep %6.1f s  %s\n", t->name, map->steps,
+               done, sleeps, (double)(sluice_now_ns() - begin) / 1e9, failed ? "FAILED" : "ok");
+        fflush(stdout);
+        return failed != 0;
+}
+
+/* How many kills a test may have, so that all together have so many: the
+ * short ones are killed everywhere. */
+static unsigned share(const struct map *maps, unsigned n, uint64_t kills)
+{
+        unsigned most = 0;
+        uint64_t sum = 0;
+
+        while (sum < kills && most <= STEPS_MAX) {
+                most++;
+                sum = 0;
+                for (unsigned i = 0; i < n; i++)
+                        sum += maps[i].steps < most ? maps[i].steps + 1 : most;
+        }
+        return most;
+}
+
+unsigned step_run(const struct step_test *tests, unsigned n, const struct step_frame *frame,
+                  uint64_t kills, const char *only, unsigned *passed)
+{
+        struct map *maps = calloc(n, sizeof *maps);
+        unsigned failed = 0, most;
+
+        *passed = 0;
+        if (!maps)
+                return n;
+        for (unsigned i = 0; i < n; i++) {
+                if (!strstr(tests[i].name, only))
+                        continue;
+                if (frame->prepare(tests[i].what) != 0 || count(&maps[i], &tests[i].script) != 0)
+                        maps[i].steps = 0;
+                frame->clean();
+        }
+        most = share(maps, n, kills);
+        for (unsigned i = 0; i < n; i++) {
+                if (!strstr(tests[i].name, only))
+                        continue;
+                if (run(&tests[i], frame, &maps[i], most) == 0)
+                        ++*passed;
+                else
+                        failed++;
+        }
+        free(maps);
+        return failed;
+}
+
+/* ---- What is left ------------------------------------------------- */
 
 struct step_census step_census(void)
 {
@@ -283,4 +476,23 @@ struct step_census step_census(void)
         now.descriptor = dup(STDOUT_FILENO);
         close(now.descriptor);
         return now;
+}
+
+void step_wipe(void)
+{
+        struct shmid_ds shm;
+        struct semid_ds sem;
+        struct shm_info info;
+        union {
+                int val;
+                struct semid_ds *buf;
+        } arg = { .buf = &sem };
+        const int last = shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&info);
+        struct seminfo sets;
+        const int last_set = semctl(0, 0, SEM_INFO, &sets);
+
+        for (int i = 0; alone && i <= last; i++)
+                shmctl(shmctl(i, SHM_STAT, &shm), IPC_RMID, NULL);
+        for (int i = 0; alone && i <= last_set; i++)
+                semctl(semctl(i, 0, SEM_STAT, arg), 0, IPC_RMID);
 }

@@ -17,23 +17,25 @@ struct step_script {
         void (*wake)(void);  /* in the parent, when the call sleeps; NULL: it never does */
 };
 
-enum { STEP_CALLS_MAX = 512 };
-
-/* What a call executes from its beginning to its end. */
-struct step_map {
-        unsigned steps; /* instructions */
-        unsigned calls; /* system calls among them */
-        struct {
-                unsigned at; /* instructions before it */
-                bool sleeps;
-        } call[STEP_CALLS_MAX];
-};
-
 /* How far a child has come before it was killed. */
 struct step_death {
-        bool ended; /* the call had returned ... */
-        int result; /* ... this */
+        unsigned turn; /* which death of this script, from 0 */
+        bool ended;    /* the call had returned ... */
+        int result;    /* ... this */
         uint64_t pc;
+};
+
+struct step_test {
+        const char *name;
+        struct step_script script;
+        const void *what; /* for the frame */
+};
+
+/* What goes on around the child, in the parent. */
+struct step_frame {
+        int (*prepare)(const void *what); /* nonzero: failed */
+        int (*check)(const void *what, const struct step_death *d); /* nonzero: wrong */
+        void (*clean)(void); /* after a failure, and after the count */
 };
 
 /* First thing in main: may execute the program anew, in an environment
@@ -41,19 +43,17 @@ struct step_death {
  * do it. */
 bool step_start(char **argv);
 
-/* Lets the call run to its end, step by step. 0, or -1: no such child. */
-int step_count(struct step_map *map, const struct step_script *s);
-
-/* Kills a fresh child after k instructions, or, when it is asleep in the
- * system call that comes next, there. 0 or -1. */
-int step_kill(struct step_death *d, const struct step_script *s, const struct step_map *map,
-              unsigned k, bool asleep);
+/*
+ * Counts the instructions of each script whose name contains `only`,
+ * then kills it behind as many of them as make `kills` in all, spread
+ * evenly over the long ones, and once in each of its sleeps. One line to
+ * stdout for each. Returns how many failed; *passed: the others.
+ */
+unsigned step_run(const struct step_test *tests, unsigned n, const struct step_frame *frame,
+                  uint64_t kills, const char *only, unsigned *passed);
 
 /* Is this process, not a child under ptrace, asleep in the kernel? */
 bool step_asleep(pid_t pid);
-
-/* An address in the child's text, for people: object and offset. */
-const char *step_where(uint64_t pc);
 
 /* What a killed process can leave behind. */
 struct step_census {
@@ -63,5 +63,8 @@ struct step_census {
 };
 
 struct step_census step_census(void);
+
+/* Removes the System V objects, where the namespace is our own. */
+void step_wipe(void);
 
 #endif

@@ -326,7 +326,7 @@ static void compare_untouched(const struct state *before)
         test_eq(t.rig.p.staged, before->p.staged);
         test_eq(t.rig.c.next, before->c.next);
         test_eq(t.rig.c.held, before->c.held);
-        test_eq(t.rig.c.have, before->c.have);
+        test_eq(t.rig.c.word, before->c.word);
 }
 
 static void say_path(void)
@@ -355,7 +355,7 @@ static void descend(unsigned depth, unsigned deepest)
                         restore(here);
                         continue;
                 }
-                t.rig.c.streak = 0;
+                memset(&t.rig.c.pace, 0, sizeof t.rig.c.pace);
                 t.rig.p.polls = t.rig.c.polls = 0;
                 compare();
                 if (depth + 1 < deepest && enter(deepest - depth - 1))

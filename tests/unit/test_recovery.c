@@ -62,7 +62,6 @@ static struct sluice_consumer surviving_consumer(void)
         c.own = moved(c.own);
         c.peer = moved(c.peer);
         c.door.peer_parked = moved((const void *)c.door.peer_parked);
-        c.current.data = NULL;
         return c;
 }
 
@@ -135,9 +134,9 @@ static void producer_died(uint64_t published)
         take_copy();
         c = surviving_consumer();
         if (s.consumer_before.ring) {
-                if (c.have || c.held) {
+                if (c.word || c.held) {
                         c.next = c.position;
-                        c.have = 0;
+                        c.word = 0;
                         c.held = 0;
                 }
                 drains(&c, s.released, published);
