@@ -139,9 +139,8 @@ static int clear_key(const struct sluice_priv_place *place, key_t key, int alone
                 return r;
         if (r > 0)
                 return shmctl(shmid, IPC_RMID, NULL) == 0 ? 0 : -EAGAIN;
-        /* Whatever it says about its folder. */
-        if (place->dirfd >= 0 && shmctl(shmid, IPC_STAT, &s.ds) == 0 &&
-            s.ds.shm_perm.uid != place->st.st_uid)
+        /* Whatever a stranger's says about its folder. */
+        if (shmctl(shmid, IPC_STAT, &s.ds) == 0 && s.ds.shm_perm.uid != geteuid())
                 return -EADDRINUSE;
         r = sluice_priv_segment_map(&s, shmid, true);
         if (r == 0) {
@@ -266,8 +265,11 @@ static int create_key(const struct sluice_priv_place *place, key_t key,
         for (int tries = 0; tries < 100; tries++) {
                 const int before = shmget(key, 0, 0);
                 bool made;
-                int semid, r = roles_make(key, o->mode, &semid, &made);
+                int semid, r;
 
+                if (before < 0 && errno != ENOENT && errno != EACCES)
+                        return -errno;
+                r = roles_make(key, o->mode, &semid, &made);
                 if (r == -EAGAIN)
                         continue;
                 if (r)

@@ -16,22 +16,24 @@
 #include "inject.h"
 #include "sluice.h"
 
-#define PATH_ERRORS EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EPERM
+#define PATH_ERRORS  EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EPERM
 #define LIMIT_ERRORS EMFILE, ENFILE, ENOMEM
 
-static const short create_errors[] = { PATH_ERRORS, LIMIT_ERRORS, EEXIST, EINVAL, ERANGE,
-                                       EFBIG, EADDRINUSE, ENOSPC, EBUSY, 0 };
-static const short open_errors[] = { PATH_ERRORS, LIMIT_ERRORS, EBUSY, EPROTO, EPROTOTYPE,
-                                     EPROTONOSUPPORT, EBADMSG, EINPROGRESS, EINVAL, EOPNOTSUPP, 0 };
-static const short open_create_errors[] = { PATH_ERRORS, LIMIT_ERRORS, EBUSY, EPROTO, EPROTOTYPE,
-                                            EPROTONOSUPPORT, EBADMSG, EINPROGRESS, EINVAL,
-                                            EOPNOTSUPP, ERANGE, EFBIG, EADDRINUSE, ENOSPC, 0 };
-static const short remove_errors[] = { PATH_ERRORS, LIMIT_ERRORS, EBUSY, 0 };
-static const short look_errors[] = { PATH_ERRORS, LIMIT_ERRORS, EPROTO, EPROTOTYPE,
-                                     EPROTONOSUPPORT, EBADMSG, EINPROGRESS, 0 };
+static const short create_errors[] = {PATH_ERRORS, LIMIT_ERRORS, EEXIST, EINVAL, ERANGE,
+                                      EFBIG,       EADDRINUSE,   ENOSPC, EBUSY,  0};
+static const short open_errors[] = {PATH_ERRORS, LIMIT_ERRORS,    EBUSY,   EPROTO,
+                                    EPROTOTYPE,  EPROTONOSUPPORT, EBADMSG, EINPROGRESS,
+                                    EINVAL,      EOPNOTSUPP,      0};
+static const short open_create_errors[] = {PATH_ERRORS, LIMIT_ERRORS,    EBUSY,   EPROTO,
+                                           EPROTOTYPE,  EPROTONOSUPPORT, EBADMSG, EINPROGRESS,
+                                           EINVAL,      EOPNOTSUPP,      ERANGE,  EFBIG,
+                                           EADDRINUSE,  ENOSPC,          0};
+static const short remove_errors[] = {PATH_ERRORS, LIMIT_ERRORS, EBUSY, 0};
+static const short look_errors[] = {PATH_ERRORS,     LIMIT_ERRORS, EPROTO,      EPROTOTYPE,
+                                    EPROTONOSUPPORT, EBADMSG,      EINPROGRESS, 0};
 /* EACCES: the owner takes the permission back from the open handle. */
-static const short wait_errors[] = { ETIMEDOUT, EAGAIN, ESTALE, ECANCELED, EOWNERDEAD, EACCES, 0 };
-static const short no_errors[] = { 0 };
+static const short wait_errors[] = {ETIMEDOUT, EAGAIN, ESTALE, ECANCELED, EOWNERDEAD, EACCES, 0};
+static const short no_errors[] = {0};
 
 static struct sluice_producer p;
 static struct sluice_consumer c;
@@ -88,7 +90,7 @@ static void at_runtime_dir(void)
         reset("word");
         unsetenv("SLUICE_DIR");
         setenv("XDG_RUNTIME_DIR", given_dir, 1);
-        snprintf(folder, sizeof folder, "%s/sluice/word", given_dir);
+        snprintf(folder, sizeof folder, "%s/sluice", given_dir);
 }
 
 static void at_strange_umask(void)
@@ -124,6 +126,7 @@ static void make_key(void)
  * magic. */
 static void make_half(void)
 {
+        const struct sluice_geometry geometry = {4096, 64, 0};
         char pipe_name[700];
         key_t key;
         void *mem;
@@ -137,7 +140,7 @@ static void make_half(void)
         semget(key, 3, IPC_CREAT | IPC_EXCL | 0600);
         id = shmget(key, 12288 + 4096, IPC_CREAT | IPC_EXCL | 0600);
         mem = shmat(id, NULL, 0);
-        sluice_priv_format(mem, 12288 + 4096, NULL);
+        sluice_priv_format(mem, 12288 + 4096, &geometry);
         shmdt(mem);
 }
 
@@ -154,7 +157,7 @@ static void make_deserted(void)
         union {
                 int val;
                 void *pointer;
-        } arg = { .val = 1 };
+        } arg = {.val = 1};
 
         make_path();
         semctl(semget(ftok(name, 1), 0, 0), 1, SETVAL, arg);
@@ -218,9 +221,8 @@ static void pend(void)
 /* The words that a parked peer would have stored. */
 static void park_consumer(uint64_t how)
 {
-        sluice_priv_store_relaxed(&c.own->door.parked,
-                                  (c.next + SLUICE_LAYOUT_HEADER_BYTES) |
-                                          SLUICE_LAYOUT_PARKED | how);
+        sluice_priv_store_relaxed(&c.own->door.parked, (c.next + SLUICE_LAYOUT_HEADER_BYTES) |
+                                                               SLUICE_LAYOUT_PARKED | how);
 }
 
 static void consumer_parked(void)
@@ -388,7 +390,7 @@ static int interrupt_both(void)
 static int enable(void)
 {
         static _Alignas(128) unsigned char memory[12288 + 4096];
-        const struct sluice_geometry g = { 4096, 64, 0 };
+        const struct sluice_geometry g = {4096, 64, 0};
         int r = sluice_ring_format(memory, sizeof memory, &g);
 
         if (r == 0)
@@ -407,7 +409,7 @@ static void let_go(void)
 }
 
 /* What a refused removal has left is gone with the next queue. */
-static void clean(void)
+void fail_clean(void)
 {
         const int saved = errno;
 
@@ -420,87 +422,56 @@ static void clean(void)
         errno = saved;
 }
 
-
 const struct scenario fail_scenarios[] = {
-        { .name = "open and fork, the first", .prepare = make_path, .act = open_and_fork,
-          .undo = clean, .errors = open_errors, .atomic = true, .apart = true },
-        { .name = "create, path", .prepare = at_path_options, .act = create, .undo = clean,
-          .errors = create_errors, .atomic = true },
-        { .name = "create, NUMA node", .prepare = at_node, .act = create, .undo = clean,
-          .errors = create_errors, .atomic = true },
-        { .name = "create, word", .prepare = at_word, .act = create, .undo = clean,
-          .errors = create_errors, .atomic = true },
-        { .name = "create, word in a runtime directory", .prepare = at_runtime_dir, .act = create,
-          .undo = clean, .errors = create_errors, .atomic = true },
-        { .name = "create, umask 0777", .prepare = at_strange_umask, .act = create, .undo = clean,
-          .errors = create_errors, .atomic = true },
-        { .name = "create, key", .prepare = at_key, .act = create, .undo = clean,
-          .errors = create_errors, .atomic = true },
-        { .name = "create, half made before", .prepare = make_half, .act = create, .undo = clean,
-          .errors = create_errors },
-        { .name = "create, set gone before", .prepare = make_without_set, .act = create,
-          .undo = clean, .errors = create_errors },
-        { .name = "create, there is one", .prepare = make_path, .act = create, .undo = clean,
-          .errors = create_errors, .atomic = true, .want = -EEXIST },
-        { .name = "open, producer", .prepare = make_path, .act = open_producer, .undo = clean,
-          .errors = open_errors, .atomic = true },
-        { .name = "open, consumer, key", .prepare = make_key, .act = open_consumer, .undo = clean,
-          .errors = open_errors, .atomic = true },
-        { .name = "open, consumer, FIFO, locked", .prepare = make_path, .act = open_consumer_fifo,
-          .undo = clean, .errors = open_errors, .atomic = true },
-        { .name = "open, CREATE, FIFO, locked", .prepare = at_path, .act = open_consumer_create,
-          .undo = clean, .errors = open_create_errors },
-        { .name = "open, from one who has become another", .prepare = make_deserted,
-          .act = open_consumer, .undo = clean, .errors = open_errors, .atomic = true },
-        { .name = "receive, futex, until the deadline", .prepare = open_both, .act = receive,
-          .undo = clean, .errors = wait_errors, .want = -ETIMEDOUT, .waits = true },
-        { .name = "receive, FIFO, until the deadline", .prepare = open_both_fifo, .act = receive,
-          .undo = clean, .errors = wait_errors, .want = -ETIMEDOUT, .waits = true },
-        { .name = "receive, FIFO, alone", .prepare = open_alone_fifo, .act = receive,
-          .undo = clean, .errors = wait_errors, .want = -ETIMEDOUT, .waits = true },
-        { .name = "send, futex, full", .prepare = open_full, .act = send_long, .undo = clean,
-          .errors = wait_errors, .want = -ETIMEDOUT, .waits = true },
-        { .name = "send, FIFO, full", .prepare = open_full_fifo, .act = send_long, .undo = clean,
-          .errors = wait_errors, .want = -ETIMEDOUT, .waits = true },
-        { .name = "send, peer parked by futex", .prepare = consumer_parked, .act = send,
-          .undo = clean, .errors = wait_errors },
-        { .name = "send, peer parked by FIFO", .prepare = consumer_parked_fifo, .act = send,
-          .undo = clean, .errors = wait_errors },
-        { .name = "receive, peer parked", .prepare = producer_parked, .act = receive,
-          .undo = clean, .errors = wait_errors },
-        { .name = "arm, consumer", .prepare = open_both_fifo, .act = arm, .undo = clean,
-          .errors = no_errors },
-        { .name = "arm, consumer, alone", .prepare = open_alone_fifo, .act = arm, .undo = clean,
-          .errors = no_errors },
-        { .name = "arm, producer", .prepare = open_full_fifo, .act = arm_producer, .undo = clean,
-          .errors = no_errors },
-        { .name = "close, futex", .prepare = open_both, .act = close_both, .undo = clean,
-          .errors = no_errors },
-        { .name = "close, FIFO, both parked", .prepare = both_parked_fifo, .act = close_both,
-          .undo = clean, .errors = no_errors },
-        { .name = "remove, path", .prepare = make_path, .act = remove_it, .undo = clean,
-          .errors = remove_errors, .want_again = -ENOENT },
-        { .name = "remove, word in a runtime directory", .prepare = make_runtime_dir,
-          .act = remove_it, .undo = clean, .errors = remove_errors, .want_again = -ENOENT },
-        { .name = "remove, key", .prepare = make_key, .act = remove_it, .undo = clean,
-          .errors = remove_errors, .want_again = -ENOENT },
-        { .name = "remove, half made", .prepare = make_half, .act = remove_it, .undo = clean,
-          .errors = remove_errors, .want_again = -ENOENT },
-        { .name = "remove, set gone", .prepare = make_without_set, .act = remove_it,
-          .undo = clean, .errors = remove_errors, .want_again = -ENOENT },
-        { .name = "remove, both there and parked", .prepare = both_parked_fifo, .act = remove_it,
-          .undo = clean, .errors = remove_errors, .want_again = -ENOENT },
-        { .name = "stat", .prepare = pend, .act = look, .undo = clean, .errors = look_errors,
-          .atomic = true },
-        { .name = "list", .prepare = pend, .act = list, .undo = clean, .errors = open_errors,
-          .atomic = true },
-        { .name = "dump", .prepare = pend, .act = dump, .undo = clean, .errors = look_errors,
-          .atomic = true },
-        { .name = "await_peer", .prepare = open_alone, .act = await, .undo = clean,
-          .errors = wait_errors, .want = -ETIMEDOUT, .waits = true },
-        { .name = "interrupt", .prepare = open_both_fifo, .act = interrupt_both, .undo = clean,
-          .errors = no_errors },
-        { .name = "enable_sleep", .prepare = at_key, .act = enable, .undo = clean,
-          .errors = open_errors, .atomic = true },
-        { .name = NULL },
+        {"open and fork, the first", make_path, open_and_fork, open_errors, 0,
+         FAIL_ATOMIC | FAIL_APART},
+        {"create, path", at_path_options, create, create_errors, 0, FAIL_OWN | FAIL_ATOMIC},
+        {"create, NUMA node", at_node, create, create_errors, 0, FAIL_OWN | FAIL_ATOMIC},
+        {"create, word", at_word, create, create_errors, 0, FAIL_OWN | FAIL_ATOMIC},
+        {"create, word in a runtime directory", at_runtime_dir, create, create_errors, 0,
+         FAIL_OWN | FAIL_ATOMIC | FAIL_ONCE_MORE},
+        {"create, umask 0777", at_strange_umask, create, create_errors, 0,
+         FAIL_OWN | FAIL_ATOMIC | FAIL_ONCE_MORE},
+        {"create, key", at_key, create, create_errors, 0, FAIL_OWN | FAIL_ATOMIC},
+        {"create, half made before", make_half, create, create_errors, 0, FAIL_OWN},
+        {"create, set gone before", make_without_set, create, create_errors, 0, FAIL_OWN},
+        {"create, there is one", make_path, create, create_errors, -EEXIST, FAIL_OWN | FAIL_ATOMIC},
+        {"open, producer", make_path, open_producer, open_errors, 0, FAIL_ATOMIC},
+        {"open, consumer, key", make_key, open_consumer, open_errors, 0, FAIL_ATOMIC},
+        {"open, consumer, FIFO, locked", make_path, open_consumer_fifo, open_errors, 0,
+         FAIL_ATOMIC},
+        {"open, CREATE, FIFO, locked", at_path, open_consumer_create, open_create_errors, 0,
+         FAIL_OWN},
+        {"open, from one who has become another", make_deserted, open_consumer, open_errors, 0,
+         FAIL_ATOMIC},
+        {"receive, futex, until the deadline", open_both, receive, wait_errors, -ETIMEDOUT,
+         FAIL_WAITS},
+        {"receive, FIFO, until the deadline", open_both_fifo, receive, wait_errors, -ETIMEDOUT,
+         FAIL_WAITS},
+        {"receive, FIFO, alone", open_alone_fifo, receive, wait_errors, -ETIMEDOUT, FAIL_WAITS},
+        {"send, futex, full", open_full, send_long, wait_errors, -ETIMEDOUT, FAIL_WAITS},
+        {"send, FIFO, full", open_full_fifo, send_long, wait_errors, -ETIMEDOUT, FAIL_WAITS},
+        {"send, peer parked by futex", consumer_parked, send, wait_errors, 0, 0},
+        {"send, peer parked by FIFO", consumer_parked_fifo, send, wait_errors, 0, 0},
+        {"receive, peer parked", producer_parked, receive, wait_errors, 0, 0},
+        {"arm, consumer", open_both_fifo, arm, no_errors, 0, 0},
+        {"arm, consumer, alone", open_alone_fifo, arm, no_errors, 0, 0},
+        {"arm, producer", open_full_fifo, arm_producer, no_errors, 0, 0},
+        {"close, futex", open_both, close_both, no_errors, 0, 0},
+        {"close, FIFO, both parked", both_parked_fifo, close_both, no_errors, 0, 0},
+        {"remove, path", make_path, remove_it, remove_errors, 0, FAIL_OWN | FAIL_GONE},
+        {"remove, word in a runtime directory", make_runtime_dir, remove_it, remove_errors, 0,
+         FAIL_OWN | FAIL_GONE},
+        {"remove, key", make_key, remove_it, remove_errors, 0, FAIL_OWN | FAIL_GONE},
+        {"remove, half made", make_half, remove_it, remove_errors, 0, FAIL_OWN | FAIL_GONE},
+        {"remove, set gone", make_without_set, remove_it, remove_errors, 0, FAIL_OWN | FAIL_GONE},
+        {"remove, both there and parked", both_parked_fifo, remove_it, remove_errors, 0,
+         FAIL_OWN | FAIL_GONE},
+        {"stat", pend, look, look_errors, 0, FAIL_ATOMIC},
+        {"list", pend, list, open_errors, 0, FAIL_ATOMIC | FAIL_SKIPS},
+        {"dump", pend, dump, look_errors, 0, FAIL_ATOMIC},
+        {"await_peer", open_alone, await, wait_errors, -ETIMEDOUT, FAIL_WAITS},
+        {"interrupt", open_both_fifo, interrupt_both, no_errors, 0, 0},
+        {"enable_sleep", at_key, enable, open_errors, 0, FAIL_ATOMIC},
+        {NULL, NULL, NULL, NULL, 0, 0},
 };

@@ -2,23 +2,30 @@
 #ifndef FAIL_SCENARIOS_H
 #define FAIL_SCENARIOS_H
 /* What stress_fail makes fail. */
-#include <stdbool.h>
+
+enum {
+        FAIL_ATOMIC = 1,    /* a failure changes nothing */
+        FAIL_OWN = 2,       /* nobody else's objects are there */
+        FAIL_GONE = 4,      /* a second try may find nothing: -ENOENT */
+        FAIL_ONCE_MORE = 8, /* begins again when a folder is gone */
+        FAIL_SKIPS = 16,    /* leaves out what cannot be read */
+        FAIL_WAITS = 32,    /* the number of calls depends on time */
+        FAIL_APART = 64     /* in a process of its own each time */
+};
 
 struct scenario {
         const char *name;
         void (*prepare)(void);
-        int (*act)(void);   /* may be called again after a failure */
-        void (*undo)(void); /* whatever act has done */
+        int (*act)(void);    /* may be called again after a failure */
         const short *errors; /* that are documented */
         int want;            /* when nothing fails; 0 stands for anything not negative */
-        int want_again;      /* of the second try, beside want; 0: nothing */
-        short overcomes[8];  /* inject_kind + 1, whose failure this one overcomes */
-        bool atomic;         /* a failure changes nothing */
-        bool waits;          /* the number of calls depends on time */
-        bool apart;          /* in a process of its own each time */
+        unsigned flags;
 };
 
 /* Ends with one without a name. */
 extern const struct scenario fail_scenarios[];
+
+/* After each, whatever it has done. */
+void fail_clean(void);
 
 #endif

@@ -28,73 +28,77 @@
  * EPERM for the owner of a System V object.
  */
 const struct inject_info inject_info[K_KINDS] = {
-        [K_SHMGET_FIND] = { "shmget", { EACCES, ENOENT, ENFILE, ENOMEM }, 0 },
-        [K_SHMGET_MAKE] = { "shmget, make",
-                            { ENOSPC, EACCES, EEXIST, EINVAL, ENFILE, ENOMEM, EPERM }, 0 },
-        [K_SHMAT] = { "shmat", { ENOMEM, EACCES, EIDRM, EINVAL }, 0 },
-        [K_SHMCTL_STAT] = { "shmctl IPC_STAT", { EACCES, EIDRM, EINVAL }, 0 },
-        [K_SHMCTL_SLOT] = { "shmctl SHM_STAT", { EACCES, EINVAL }, 0 },
-        [K_SHMCTL_INFO] = { "shmctl SHM_INFO", { EINVAL }, 0 },
-        [K_SHMCTL_RMID] = { "shmctl IPC_RMID", { EIDRM, EINVAL }, 0 },
-        [K_SEMGET_FIND] = { "semget", { EACCES, ENOENT, ENOMEM }, 0 },
-        [K_SEMGET_MAKE] = { "semget, make", { ENOSPC, EACCES, EEXIST, ENOMEM }, 0 },
-        [K_SEMOP_TAKE] = { "semop, take", { ENOMEM, EACCES, EAGAIN, EIDRM, EINVAL }, 0 },
-        [K_SEMOP_GIVE] = { "semop, give", { ENOMEM, EACCES, EIDRM, EINVAL }, 0 },
-        [K_SEMCTL_STAT] = { "semctl IPC_STAT", { EACCES, EIDRM, EINVAL }, 0 },
-        [K_SEMCTL_GETVAL] = { "semctl GETVAL", { EACCES, EIDRM, EINVAL }, 0 },
-        [K_SEMCTL_SETVAL] = { "semctl SETVAL", { EACCES, EIDRM, EINVAL }, 0 },
-        [K_SEMCTL_INFO] = { "semctl SEM_INFO", { EINVAL }, 0 },
-        [K_SEMCTL_RMID] = { "semctl IPC_RMID", { EIDRM, EINVAL }, 0 },
-        [K_OPEN] = { "open",
-                     { EMFILE, EACCES, ELOOP, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR }, 0 },
-        [K_OPENAT_DIR] = { "openat .", { EMFILE, EACCES, ENFILE, ENOENT, ENOMEM }, 0 },
-        [K_OPENAT_FIFO] = { "openat pipe", { EMFILE, EACCES, ELOOP, ENFILE, ENOENT, ENOMEM }, 0 },
-        [K_MKDIR] = { "mkdir",
-                      { ENOSPC, EACCES, EDQUOT, EEXIST, ELOOP, EMLINK, ENAMETOOLONG, ENOENT, ENOMEM,
-                        ENOTDIR, EPERM, EROFS }, 0 },
-        [K_MKFIFOAT] = { "mkfifoat", { ENOSPC, EACCES, EDQUOT, EEXIST, ENOENT, EROFS }, 0 },
-        [K_CHMOD] = { "chmod",
-                      { EPERM, EACCES, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EROFS },
-                      0 },
-        [K_FCHMOD] = { "fchmod", { EIO, EPERM, EROFS }, 0 },
-        [K_FCHMODAT] = { "fchmodat", { EIO, EACCES, ELOOP, ENOENT, ENOMEM, EPERM, EROFS }, 0 },
-        [K_UNLINKAT] = { "unlinkat",
-                         { EIO, EACCES, EBUSY, EISDIR, ENOENT, ENOMEM, EPERM, EROFS }, 0 },
-        [K_RMDIR] = { "rmdir",
-                      { ENOTEMPTY, EACCES, EBUSY, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR,
-                        EPERM, EROFS }, 0 },
-        [K_FLOCK] = { "flock", { EWOULDBLOCK, EINTR, ENOLCK }, 0 },
-        [K_LSTAT] = { "lstat", { EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR }, 0 },
-        [K_FSTAT] = { "fstat", { ENOMEM }, 0 },
-        [K_FSTATAT] = { "fstatat", { ENOMEM, EACCES, ENOENT }, 0 },
-        [K_DUPFD] = { "fcntl F_DUPFD_CLOEXEC", { EMFILE }, 0 },
-        [K_SETLK] = { "fcntl F_OFD_SETLK", { EAGAIN, EACCES, EINTR, EINVAL, ENOLCK }, 0 },
-        [K_GETLK] = { "fcntl F_OFD_GETLK", { EINVAL, ENOLCK }, 0 },
-        [K_EVENTFD] = { "eventfd", { EMFILE, ENFILE, ENODEV, ENOMEM }, 0 },
-        [K_DONTFORK] = { "madvise MADV_DONTFORK", { ENOMEM, EAGAIN }, 0 },
-        [K_POPULATE] = { "madvise MADV_POPULATE_WRITE",
-                         { ENOMEM, EAGAIN, EFAULT, EHWPOISON, EINVAL }, 0 },
-        [K_MLOCK] = { "mlock", { ENOMEM, EAGAIN, EPERM }, 0 },
-        [K_CALLOC] = { "calloc", { ENOMEM }, 0 },
-        [K_MALLOC] = { "malloc", { ENOMEM }, 0 },
-        [K_REALPATH] = { "realpath",
-                         { ENOMEM, EACCES, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR }, 0 },
-        [K_FDOPENDIR] = { "fdopendir", { ENOMEM }, 0 },
-        [K_READDIR] = { "readdir", { EIO, ENOENT }, 0 },
-        [K_READ] = { "read", { EAGAIN, EINTR, EIO }, EINTR },
-        [K_WRITE] = { "write", { EAGAIN, EINTR, EIO }, EINTR },
-        [K_CLOSE] = { "close", { EIO, EINTR, ENOSPC, EDQUOT }, 0 },
-        [K_PPOLL] = { "ppoll", { EINTR, EINVAL, ENOMEM }, 0 },
-        [K_FUTEX_WAKE] = { "futex FUTEX_WAKE", { EINVAL, ENOSYS, EPERM }, 0 },
-        [K_FUTEX_WAIT] = { "futex FUTEX_WAIT_BITSET", { EAGAIN, EINTR, EINVAL, ETIMEDOUT }, 0 },
-        [K_FUTEX_WAITV] = { "futex_waitv",
-                            { ENOSYS, EAGAIN, EINTR, EINVAL, ENOMEM, EPERM, ETIMEDOUT }, 0 },
-        [K_MEMBARRIER_REGISTER] = { "membarrier, register", { ENOSYS, EINVAL, EPERM }, 0 },
-        [K_MEMBARRIER] = { "membarrier", { EPERM, EINVAL, ENOMEM, ENOSYS }, 0 },
-        [K_MBIND] = { "mbind", { EINVAL, EIO, ENOMEM, ENOSYS, EPERM }, 0 },
-        [K_AFFINITY] = { "sched_getaffinity", { EINVAL }, 0 },
-        [K_ATFORK] = { "pthread_atfork", { ENOMEM }, 0 },
-        [K_NANOSLEEP] = { "nanosleep", { EINTR }, 0 },
+        [K_SHMGET_FIND] = {"shmget", {ENOMEM, ENOENT, ENFILE, EACCES}, 0},
+        [K_SHMGET_MAKE] = {"shmget, make",
+                           {ENOSPC, EACCES, EEXIST, EINVAL, ENFILE, ENOMEM, EPERM},
+                           0},
+        [K_SHMAT] = {"shmat", {ENOMEM, EACCES, EIDRM, EINVAL}, 0},
+        [K_SHMCTL_STAT] = {"shmctl IPC_STAT", {EIDRM, EINVAL, EACCES}, 0},
+        [K_SHMCTL_SLOT] = {"shmctl SHM_STAT", {EACCES, EINVAL}, 0},
+        [K_SHMCTL_INFO] = {"shmctl SHM_INFO", {EINVAL}, 0},
+        [K_SHMCTL_RMID] = {"shmctl IPC_RMID", {EIDRM, EINVAL}, 0},
+        [K_SEMGET_FIND] = {"semget", {ENOMEM, ENOENT, EACCES}, 0},
+        [K_SEMGET_MAKE] = {"semget, make", {ENOSPC, EACCES, EEXIST, ENOMEM}, 0},
+        [K_SEMOP_TAKE] = {"semop, take", {ENOMEM, EACCES, EAGAIN, EIDRM, EINVAL}, 0},
+        [K_SEMOP_GIVE] = {"semop, give", {ENOMEM, EACCES, EIDRM, EINVAL}, 0},
+        [K_SEMCTL_STAT] = {"semctl IPC_STAT", {EIDRM, EINVAL, EACCES}, 0},
+        [K_SEMCTL_GETVAL] = {"semctl GETVAL", {EIDRM, EINVAL, EACCES}, 0},
+        [K_SEMCTL_SETVAL] = {"semctl SETVAL", {EIDRM, EINVAL, EACCES}, 0},
+        [K_SEMCTL_INFO] = {"semctl SEM_INFO", {EINVAL}, 0},
+        [K_SEMCTL_RMID] = {"semctl IPC_RMID", {EIDRM, EINVAL}, 0},
+        [K_OPEN] = {"open",
+                    {EMFILE, EACCES, ELOOP, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR},
+                    0},
+        [K_OPENAT_DIR] = {"openat .", {EMFILE, EACCES, ENFILE, ENOENT, ENOMEM}, 0},
+        [K_OPENAT_FIFO] = {"openat pipe", {EMFILE, EACCES, ELOOP, ENFILE, ENOENT, ENOMEM}, 0},
+        [K_MKDIR] = {"mkdir",
+                     {ENOSPC, EACCES, EDQUOT, EEXIST, ELOOP, EMLINK, ENAMETOOLONG, ENOENT, ENOMEM,
+                      ENOTDIR, EPERM, EROFS},
+                     0},
+        [K_MKFIFOAT] = {"mkfifoat", {ENOSPC, EACCES, EDQUOT, EEXIST, ENOENT, EROFS}, 0},
+        [K_CHMOD] = {"chmod",
+                     {EPERM, EACCES, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EROFS},
+                     0},
+        [K_FCHMOD] = {"fchmod", {EIO, EPERM, EROFS}, 0},
+        [K_FCHMODAT] = {"fchmodat", {EIO, EACCES, ELOOP, ENOENT, ENOMEM, EPERM, EROFS}, 0},
+        [K_UNLINKAT] = {"unlinkat", {EIO, EACCES, EBUSY, EISDIR, ENOENT, ENOMEM, EPERM, EROFS}, 0},
+        [K_RMDIR] = {"rmdir",
+                     {ENOTEMPTY, EACCES, EBUSY, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM,
+                      EROFS},
+                     0},
+        [K_FLOCK] = {"flock", {EWOULDBLOCK, EINTR, ENOLCK}, 0},
+        [K_LSTAT] = {"lstat", {EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR}, 0},
+        [K_FSTAT] = {"fstat", {ENOMEM}, 0},
+        [K_FSTATAT] = {"fstatat", {ENOMEM, EACCES, ENOENT}, 0},
+        [K_DUPFD] = {"fcntl F_DUPFD_CLOEXEC", {EMFILE}, 0},
+        [K_SETLK] = {"fcntl F_OFD_SETLK", {EAGAIN, EACCES, EINTR, EINVAL, ENOLCK}, 0},
+        [K_GETLK] = {"fcntl F_OFD_GETLK", {EINVAL, ENOLCK}, 0},
+        [K_EVENTFD] = {"eventfd", {EMFILE, ENFILE, ENODEV, ENOMEM}, 0},
+        [K_DONTFORK] = {"madvise MADV_DONTFORK", {ENOMEM, EAGAIN}, 0},
+        [K_POPULATE] = {"madvise MADV_POPULATE_WRITE",
+                        {ENOMEM, EAGAIN, EFAULT, EHWPOISON, EINVAL},
+                        0},
+        [K_MLOCK] = {"mlock", {ENOMEM, EAGAIN, EPERM}, 0},
+        [K_CALLOC] = {"calloc", {ENOMEM}, 0},
+        [K_MALLOC] = {"malloc", {ENOMEM}, 0},
+        [K_REALPATH] = {"realpath", {ENOMEM, EACCES, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR}, 0},
+        [K_FDOPENDIR] = {"fdopendir", {ENOMEM}, 0},
+        [K_READDIR] = {"readdir", {EIO, ENOENT}, 0},
+        [K_READ] = {"read", {EAGAIN, EINTR, EIO}, EINTR},
+        [K_WRITE] = {"write", {EAGAIN, EINTR, EIO}, EINTR},
+        [K_CLOSE] = {"close", {EIO, EINTR, ENOSPC, EDQUOT}, 0},
+        [K_PPOLL] = {"ppoll", {EINTR, EINVAL, ENOMEM}, 0},
+        [K_FUTEX_WAKE] = {"futex FUTEX_WAKE", {EINVAL, ENOSYS, EPERM}, 0},
+        [K_FUTEX_WAIT] = {"futex FUTEX_WAIT_BITSET", {EAGAIN, EINTR, EINVAL, ETIMEDOUT}, 0},
+        [K_FUTEX_WAITV] = {"futex_waitv",
+                           {ENOSYS, EAGAIN, EINTR, EINVAL, ENOMEM, EPERM, ETIMEDOUT},
+                           0},
+        [K_MEMBARRIER_REGISTER] = {"membarrier, register", {ENOSYS, EINVAL, EPERM}, 0},
+        [K_MEMBARRIER] = {"membarrier", {EPERM, EINVAL, ENOMEM, ENOSYS}, 0},
+        [K_MBIND] = {"mbind", {EINVAL, EIO, ENOMEM, ENOSYS, EPERM}, 0},
+        [K_AFFINITY] = {"sched_getaffinity", {EINVAL}, 0},
+        [K_ATFORK] = {"pthread_atfork", {ENOMEM}, 0},
+        [K_NANOSLEEP] = {"nanosleep", {EINTR}, 0},
 };
 
 struct inject_seen inject_seen;
@@ -143,13 +147,13 @@ static int due(enum inject_kind kind)
         return error;
 }
 
-#define FAIL(kind, failure) \
-        do { \
+#define FAIL(kind, failure)                      \
+        do {                                     \
                 const int error_due = due(kind); \
-                if (error_due) { \
-                        errno = error_due; \
-                        return failure; \
-                } \
+                if (error_due) {                 \
+                        errno = error_due;       \
+                        return failure;          \
+                }                                \
         } while (0)
 
 static bool is_gone(int error)
@@ -162,7 +166,7 @@ union semun {
         void *pointer;
 };
 
-#define REAL(type, name, ...) \
+#define REAL(type, name, ...)            \
         type __real_##name(__VA_ARGS__); \
         type __wrap_##name(__VA_ARGS__)
 
@@ -227,7 +231,7 @@ int __wrap_shmctl(int id, int cmd, struct shmid_ds *ds);
 int __wrap_shmctl(int id, int cmd, struct shmid_ds *ds)
 {
         const bool info = cmd == SHM_INFO || cmd == IPC_INFO;
-        const int error = due(info               ? K_SHMCTL_INFO
+        const int error = due(info              ? K_SHMCTL_INFO
                               : cmd == IPC_STAT ? K_SHMCTL_STAT
                               : cmd == IPC_RMID ? K_SHMCTL_RMID
                                                 : K_SHMCTL_SLOT);
@@ -259,12 +263,12 @@ int __wrap_semctl(int id, int num, int cmd, ...);
 int __wrap_semctl(int id, int num, int cmd, ...)
 {
         const bool info = cmd == SEM_INFO || cmd == IPC_INFO;
-        const int error = due(info               ? K_SEMCTL_INFO
+        const int error = due(info              ? K_SEMCTL_INFO
                               : cmd == IPC_STAT ? K_SEMCTL_STAT
                               : cmd == IPC_RMID ? K_SEMCTL_RMID
                               : cmd == SETVAL   ? K_SEMCTL_SETVAL
                                                 : K_SEMCTL_GETVAL);
-        union semun arg = { .pointer = NULL };
+        union semun arg = {.pointer = NULL};
         va_list arguments;
 
         if (error)
@@ -493,7 +497,7 @@ long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
 long __wrap_syscall(long number, ...)
 {
-        long a[6] = { 0 };
+        long a[6] = {0};
         int count = 6;
         va_list arguments;
         enum inject_kind kind = K_MBIND;

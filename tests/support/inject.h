@@ -73,10 +73,7 @@ enum inject_kind {
         K_KINDS
 };
 
-enum {
-        INJECT_ERRORS = 14,
-        INJECT_TRACE = 1 << 16
-};
+enum { INJECT_ERRORS = 14, INJECT_TRACE = 1 << 16 };
 
 struct inject_info {
         const char *name;
@@ -98,7 +95,7 @@ struct inject_plan {
 struct inject_seen {
         int calls;
         int injected;
-        bool vanished; /* a System V object was removed */
+        bool vanished;                     /* a System V object was removed */
         unsigned char trace[INJECT_TRACE]; /* the kind of each call */
 };
 

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * 2 to 64 processes race for each role while holders are killed, become
+ * another program, or leave a child behind: ten thousand acquisitions,
+ * and never two holders at once.
+ *
+ * Whoever gets the role writes its number into a word of its own memory
+ * and looks at it until it leaves. Two holders: the newcomer finds a
+ * number whose process was not doomed, or the old one finds another
+ * number than its own.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "traffic.h"
+
+#define NAME "stress-role"
+
+enum { PRODUCER, CONSUMER, WORKERS = 64, NUMBERS = 1 << 20, ACQUISITIONS = 10000 };
+
+static const unsigned sizes[] = {2, 3, 8, 16, 32, 64};
+
+struct arena {
+        atomic_uint holder; /* number of who is inside, 0: nobody */
+        atomic_ulong acquired, overlaps, execs, forks, refused, broken;
+        atomic_uchar doomed[NUMBERS]; /* about to be killed, or to become another */
+};
+
+static struct arena *arena;
+
+static void pause_ns(long ns)
+{
+        const struct timespec t = {0, ns};
+
+        nanosleep(&t, NULL);
+}
+
+/* ---- A worker ----------------------------------------------------- */
+
+struct endpoint {
+        int role;
+        struct sluice_producer p;
+        struct sluice_consumer c;
+};
+
+static int take(struct endpoint *e, const struct sluice_options *o)
+{
+        return e->role == PRODUCER ? sluice_producer_open(&e->p, NAME, o)
+                                   : sluice_consumer_open(&e->c, NAME, o);
+}
+
+static int give(struct endpoint *e)
+{
+        return e->role == PRODUCER ? sluice_producer_close(&e->p) : sluice_consumer_close(&e->c);
+}
+
+/* Uses the role, once. */
+static int use(struct endpoint *e)
+{
+        char buf[64];
+        const int r = e->role == PRODUCER ? sluice_send(&e->p, "message", 7, SLUICE_NOW)
+                                          : (int)sluice_recv(&e->c, buf, sizeof buf, SLUICE_NOW);
+
+        return r;
+}
+
+static void enter(unsigned number)
+{
+        const unsigned before = atomic_exchange(&arena->holder, number);
+
+        if (before != 0 && !atomic_load(&arena->doomed[before]))
+                atomic_fetch_add(&arena->overlaps, 1);
+        atomic_fetch_add(&arena->acquired, 1);
+}
+
+static void stay(struct endpoint *e, unsigned number, unsigned turns)
+{
+        for (unsigned i = 0; i < turns; i++) {
+                use(e);
+                if (atomic_load(&arena->holder) != number) {
+                        atomic_fetch_add(&arena->overlaps, 1);
+                        return;
+                }
+                if (i % 16 == 15)
+                        sched_yield();
+        }
+}
+
+static void leave(unsigned number)
+{
+        unsigned expected = number;
+
+        if (!atomic_compare_exchange_strong(&arena->holder, &expected, 0))
+                atomic_fetch_add(&arena->overlaps, 1);
+}
+
+/* The role is not served from here on, whatever the semaphore says. */
+static void become_another(unsigned number)
+{
+        atomic_store(&arena->doomed[number], 1);
+        atomic_fetch_add(&arena->execs, 1);
+        execlp("sleep", "sleep", "0.2", (char *)NULL);
+        _exit(1);
+}
+
+/* A child outlives the holder, and may not use what it has inherited. */
+static void leave_child(struct endpoint *e)
+{
+        const pid_t pid = fork();
+
+        if (pid == 0) {
+                if (use(e) == -EPERM)
+                        atomic_fetch_add(&arena->refused, 1);
+                pause_ns(20000000);
+                _exit(0);
+        }
+        if (pid > 0)
+                atomic_fetch_add(&arena->forks, 1);
+}
+
+static int work(int role, unsigned number, unsigned crowd, uint64_t random)
+{
+        struct endpoint e = {.role = role};
+
+        for (;;) {
+                struct sluice_options o = SLUICE_OPTIONS_INIT;
+                int r;
+
+                o.wake = (int)(traffic_random(&random) & 1);
+                r = take(&e, &o);
+                if (r == -EBUSY) {
+                        pause_ns((long)(traffic_random(&random) % (crowd * 20000)));
+                        continue;
+                }
+                if (r) {
+                        fprintf(stderr, "worker: %s\n", sluice_strerror(r));
+                        atomic_fetch_add(&arena->broken, 1);
+                        return 1;
+                }
+                enter(number);
+                if (traffic_random(&random) % 16 == 0)
+                        leave_child(&e);
+                stay(&e, number, (unsigned)(traffic_random(&random) % 256));
+                if (traffic_random(&random) % 128 == 0)
+                        become_another(number);
+                leave(number);
+                if (give(&e) != 0)
+                        atomic_fetch_add(&arena->broken, 1);
+        }
+}
+
+/* ---- The race ----------------------------------------------------- */
+
+struct race {
+        int role;
+        unsigned crowd, next; /* number of the next worker */
+        uint64_t random;
+        unsigned long kills, in_role;
+        pid_t pids[WORKERS];
+        unsigned numbers[WORKERS];
+};
+
+static void start(struct race *race, unsigned slot)
+{
+        const unsigned number = race->next++ % (NUMBERS - 1) + 1;
+        const uint64_t random = traffic_random(&race->random);
+        pid_t pid;
+
+        atomic_store(&arena->doomed[number], 0);
+        pid = fork();
+        if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                _exit(work(race->role, number, race->crowd, random));
+        }
+        race->pids[slot] = pid;
+        race->numbers[slot] = number;
+}
+
+/* Every other time the one who is inside, if it can be met there. */
+static unsigned victim(struct race *race)
+{
+        const unsigned holder = atomic_load(&arena->holder);
+
+        if (traffic_random(&race->random) & 1)
+                for (unsigned i = 0; i < race->crowd; i++)
+                        if (race->numbers[i] == holder)
+                                return i;
+        return (unsigned)(traffic_random(&race->random) % race->crowd);
+}
+
+static void kill_one(struct race *race)
+{
+        const unsigned slot = victim(race), number = race->numbers[slot];
+
+        atomic_store(&arena->doomed[number], 1);
+        kill(race->pids[slot], SIGKILL);
+        waitpid(race->pids[slot], NULL, 0);
+        race->in_role += atomic_load(&arena->holder) == number;
+        race->kills++;
+        start(race, slot);
+}
+
+/* Those who have become `sleep` and are through with it. */
+static void reap(struct race *race)
+{
+        pid_t pid;
+
+        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+                for (unsigned i = 0; i < race->crowd; i++)
+                        if (race->pids[i] == pid)
+                                start(race, i);
+}
+
+static int run(int role, unsigned crowd, uint64_t seed)
+{
+        static const char *const names[] = {"producer", "consumer"};
+        struct sluice_options o = SLUICE_OPTIONS_INIT;
+        struct race race = {.role = role, .crowd = crowd, .random = seed};
+        const unsigned long runs = 2 * sizeof sizes / sizeof *sizes;
+        const unsigned long target = (traffic_scale(ACQUISITIONS) + runs - 1) / runs;
+        const int64_t end = sluice_now_ns() + INT64_C(60000000000);
+        struct sluice_queue_stat st;
+        int failed = 0;
+
+        memset(arena, 0, sizeof *arena);
+        o.capacity = 4096;
+        if (sluice_create(NAME, &o) != 0)
+                return 1;
+        for (unsigned i = 0; i < crowd; i++)
+                start(&race, i);
+        while (atomic_load(&arena->acquired) < target && sluice_now_ns() < end) {
+                pause_ns((long)(traffic_random(&race.random) % 500000));
+                kill_one(&race);
+                reap(&race);
+        }
+        for (unsigned i = 0; i < crowd; i++)
+                atomic_store(&arena->doomed[race.numbers[i]], 1);
+        for (unsigned i = 0; i < crowd; i++)
+                kill(race.pids[i], SIGKILL);
+        for (unsigned i = 0; i < crowd; i++)
+                waitpid(race.pids[i], NULL, 0);
+        failed |= sluice_stat(NAME, &st) != 0 || st.producer.held || st.consumer.held;
+        failed |= sluice_remove(NAME) != 0;
+        failed |= atomic_load(&arena->acquired) < target || atomic_load(&arena->overlaps) != 0 ||
+                  atomic_load(&arena->broken) != 0;
+        printf("%s, %2u processes: %5lu acquisitions, %4lu kills (%4lu in the role), %3lu execs, "
+               "%3lu children (%3lu refused), %lu overlaps  %s\n",
+               names[role], crowd, atomic_load(&arena->acquired), race.kills, race.in_role,
+               atomic_load(&arena->execs), atomic_load(&arena->forks), atomic_load(&arena->refused),
+               atomic_load(&arena->overlaps), failed ? "FAILED" : "ok");
+        fflush(stdout);
+        return failed;
+}
+
+int main(int argc, char **argv)
+{
+        uint64_t seed = traffic_seed(argc, argv);
+        int failed = 0, n = 0;
+
+        arena = mmap(NULL, sizeof *arena, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                     0);
+        if (arena == MAP_FAILED)
+                return 1;
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+                for (int role = PRODUCER; role <= CONSUMER; role++, n++)
+                        failed += run(role, sizes[i], traffic_random(&seed));
+        printf("%d passed, %d failed\n", n - failed, failed);
+        return failed != 0;
+}
