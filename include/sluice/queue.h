@@ -101,6 +101,8 @@ struct sluice_options {
  * keys that ftok gives for the path are taken by others; for key: names,
  * another program has the key. -ENOSPC: kernel.shmmni, shmall or sem is
  * reached. -ENOMEM. -EBUSY: being created or removed by another process.
+ * -EMFILE, -ENFILE; of the file system: -EROFS, -EDQUOT, -EMLINK, -EIO,
+ * -ENOLCK.
  */
 SLUICE_API int sluice_create(const char *name, const struct sluice_options *options);
 
@@ -122,7 +124,9 @@ SLUICE_API int sluice_remove(const char *name);
  * -EPROTO, -EPROTOTYPE, -EPROTONOSUPPORT, -EBADMSG, -EINPROGRESS: see
  * sluice_producer_attach. -ENOTDIR, -ELOOP, -ENAMETOOLONG: the path.
  * -EINVAL: options. -EOPNOTSUPP: SLUICE_WAKE_FIFO on a key: queue.
- * -EMFILE, -ENFILE, -ENOMEM.
+ * -EMFILE, -ENFILE, -ENOMEM. A queue that SLUICE_CREATE has made stays when
+ * the opening fails. A call that waits can later give -EACCES, when the
+ * owner takes the permission back.
  */
 SLUICE_API int sluice_producer_open(struct sluice_producer *p, const char *name,
                                     const struct sluice_options *options);
@@ -230,7 +234,8 @@ SLUICE_API int sluice_stat(const char *name, struct sluice_queue_stat *st);
 typedef int sluice_list_fn(void *ctx, const struct sluice_queue_stat *st);
 
 /* All queues of this machine (this IPC namespace) that the caller may
- * read. Returns how many, or the function's nonzero value. */
+ * read. Returns how many, or the function's nonzero value; -ENOMEM,
+ * -EMFILE, -ENFILE when it cannot go on. */
 SLUICE_API int sluice_list(sluice_list_fn *fn, void *ctx);
 
 /*
