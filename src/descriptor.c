@@ -175,6 +175,7 @@ static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
 {
         for (;;) {
                 const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state);
+                struct sluice_priv_unchanged word = { &q->peer_door->state, 0 };
                 int64_t now, slice;
                 const uint64_t epoch = state / SLUICE_LAYOUT_EPOCH;
                 bool present;
@@ -197,8 +198,8 @@ static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
                 if (now >= until)
                         return -ETIMEDOUT;
                 slice = now + q->slice_ns;
-                sluice_priv_futex_sleep(q, &q->peer_door->state, (uint32_t)state, now,
-                                        slice < until ? slice : until);
+                word.value = (uint32_t)state;
+                sluice_priv_futex_sleep(q, &word, NULL, now, slice < until ? slice : until);
         }
 }
 

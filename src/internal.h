@@ -180,9 +180,16 @@ bool sluice_priv_membarrier_register(void);
 void sluice_priv_futex_wake(const sluice_word *word);
 /* Where a consumer sleeps that has parked with this word. */
 const sluice_word *sluice_priv_awaited_word(const struct sluice_producer *p, uint64_t parked);
-/* Sleeps while the low half of word is unchanged and no interrupt has
- * come; at most until. */
-void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const sluice_word *word,
-                             uint32_t unchanged, int64_t now, int64_t until);
+/* A word, and what its low half was when last looked at. */
+struct sluice_priv_unchanged {
+        const sluice_word *word;
+        uint32_t value;
+};
+
+/* Sleeps while both words (second may be NULL) are unchanged and no
+ * interrupt has come, at most until. Only the first is woken on. */
+void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_priv_unchanged *word,
+                             const struct sluice_priv_unchanged *second, int64_t now,
+                             int64_t until);
 
 #endif

@@ -174,23 +174,26 @@ bool sluice_priv_take_interrupt(struct sluice_priv_queue *q)
         return true;
 }
 
-/* Sleeps while the low half of word is unchanged, and no interrupt has
- * come; at most until. */
-void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const sluice_word *word, uint32_t unchanged,
-                        int64_t now, int64_t until)
+void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_priv_unchanged *word,
+                             const struct sluice_priv_unchanged *second, int64_t now, int64_t until)
 {
-        struct waitv v[2] = {
-                { unchanged, (uintptr_t)word, FUTEX_32, 0 },
+        struct waitv v[3] = {
+                { word->value, (uintptr_t)word->word, FUTEX_32, 0 },
                 { 0, (uintptr_t)&q->interrupt, FUTEX_32, 0 },
         };
         struct timespec t = timespec_of(until);
 
-        if (syscall(SYS_futex_waitv, v, 2, 0, &t, CLOCK_MONOTONIC) >= 0 ||
+        if (second) {
+                v[2].val = second->value;
+                v[2].uaddr = (uintptr_t)second->word;
+                v[2].flags = FUTEX_32;
+        }
+        if (syscall(SYS_futex_waitv, v, second ? 3 : 2, 0, &t, CLOCK_MONOTONIC) >= 0 ||
             (errno != ENOSYS && errno != EPERM)) /* EPERM: an old seccomp filter */
                 return; /* woken, changed already, timed out: look again */
         if (until > now + INTERRUPT_SLICE_NS)
                 t = timespec_of(now + INTERRUPT_SLICE_NS);
-        syscall(SYS_futex, word, FUTEX_WAIT_BITSET, unchanged, &t, NULL,
+        syscall(SYS_futex, word->word, FUTEX_WAIT_BITSET, word->value, &t, NULL,
                 FUTEX_BITSET_MATCH_ANY);
 }
 
@@ -332,7 +335,10 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
                 return 0;
         }
         for (;;) {
-                int64_t slice = now + (sluice_priv_must_slice_short(q) ? SLUICE_PRIV_SHORT_SLICE_NS : q->slice_ns);
+                const int64_t longest = sluice_priv_must_slice_short(q) ? SLUICE_PRIV_SHORT_SLICE_NS
+                                                                        : q->slice_ns;
+                const int64_t slice = until - now > longest ? now + longest : until;
+                struct sluice_priv_unchanged word = { a->word, 0 }, parked = { 0 };
                 uint64_t value;
 
                 if (q->check_due || now - q->checked_ns >= q->slice_ns || q->by_fifo) {
@@ -342,21 +348,25 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
                                 break;
                         sluice_priv_keep_pipe(q, present);
                 }
+                /* A consumer that parks after this look nudges us while we are not
+                 * yet asleep: the kernel compares this word as well, and what the
+                 * look below makes of it is not older. */
+                parked.word = &q->peer_door->parked;
+                parked.value = (uint32_t)sluice_priv_load_acquire(parked.word);
                 if (is_ready(q, a, &value) || (r = sluice_priv_take_interrupt(q) ? -ECANCELED : 0))
                         break;
+                word.value = (uint32_t)value;
                 if (now >= until) {
                         r = -ETIMEDOUT;
                         break;
                 }
                 if (q->spin_ns == SLUICE_SPIN_FOREVER)
                         break; /* this was only the look at the peer */
-                if (slice > until)
-                        slice = until;
                 sluice_priv_count(&q->counters->parks);
                 if (q->by_fifo)
                         pipe_sleep(q, now, slice);
                 else
-                        sluice_priv_futex_sleep(q, a->word, (uint32_t)value, now, slice);
+                        sluice_priv_futex_sleep(q, &word, a->producer ? &parked : NULL, now, slice);
                 /* Woken, and nothing is there: the queue may be gone. */
                 if (!is_ready(q, a, &value))
                         q->check_due = true;
@@ -411,7 +421,7 @@ static int consumer_wait(void *handle, uint64_t need, sluice_deadline until)
 }
 
 /* For one who polls: asks no more often than once in a slice. */
-static int check(struct sluice_priv_queue *q)
+static int check(struct sluice_priv_queue *q, bool keeps_messages)
 {
         const int saved = errno;
         struct timespec t;
@@ -426,6 +436,8 @@ static int check(struct sluice_priv_queue *q)
         } else if (q->check_due || now - q->checked_ns >= q->slice_ns) {
                 q->checked_ns = now;
                 r = sluice_priv_peer_check(q, &present);
+                if (keeps_messages)
+                        nudge_producer(q); /* as if it had parked */
         }
         errno = saved;
         return r;
@@ -435,14 +447,14 @@ static int producer_check(void *handle)
 {
         struct sluice_producer *p = handle;
 
-        return check(p->queue);
+        return check(p->queue, false);
 }
 
 static int consumer_check(void *handle)
 {
         struct sluice_consumer *c = handle;
 
-        return check(c->queue);
+        return check(c->queue, c->held != 0);
 }
 
 /* ---- Waking ------------------------------------------------------- */

@@ -180,7 +180,9 @@ SLUICE_API int sluice_producer_fd(struct sluice_producer *p);
 /* Before waiting for the descriptor. 0: it will become readable when
  * there is something. 1: do not wait, there is something already, be it
  * a message, room for len bytes, or an error that the next call tells.
- * The death of a peer is told once: the next arming waits for a
+ * (A consumer that polls and keeps messages meanwhile lets a producer
+ * know of less room than it hoped for, but all that it needs, once in a
+ * slice.) The death of a peer is told once: the next arming waits for a
  * successor. Also 1, after a sleep of a millisecond: the peer cannot be relied upon
  * to wake anybody (it was attached through ring.h alone; or membarrier is
  * forbidden here, and it has no fence). Negative: an error. */

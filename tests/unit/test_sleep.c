@@ -431,3 +431,35 @@ QTest(parks, few_wakes_while_a_full_queue_drains)
         drains_slowly(SLUICE_WAKE_FUTEX);
         drains_slowly(SLUICE_WAKE_FIFO);
 }
+
+/* The producer has the room that it needs but hoped for more; the consumer
+ * keeps the rest while it waits for the next message. Neither's position
+ * moves any more. */
+static void keeps_and_waits(int wake, int peer_wake)
+{
+        struct wait w = { .number = 63, .until = soon() };
+        struct sluice_message m;
+        pthread_t t;
+
+        open_both(wake, peer_wake, SLUICE_SPIN_NONE, 64 * 64);
+        for (uint64_t i = 0; i < 63; i++)
+                eq(send_number(&p, i, SLUICE_NOW), 0);
+        t = thread_start(sender, &w);
+        until(look("q").producer.asleep);
+        eq(recv_number(&c, SLUICE_NOW), 0);
+        for (int i = 1; i < 63; i++) {
+                eq(sluice_peek(&c, &m, SLUICE_NOW), 0);
+                eq(sluice_advance(&c), 0);
+        }
+        eq(sluice_peek(&c, &m, soon()), 0);
+        thread_join(t);
+        eq(w.result, 0);
+        eq(sluice_release(&c), 0);
+        close_both();
+}
+
+QTest(parks, consumer_that_keeps_messages_lets_the_producer_go_on)
+{
+        for (int i = 0; i < 4; i++)
+                keeps_and_waits(i & 1, i >> 1);
+}
