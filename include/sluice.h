@@ -11,6 +11,7 @@
  *      sluice/layout.h  the shared memory, byte by byte
  *      sluice/wait.h    deadlines; "does the other side sleep?"
  *      sluice/ring.h    the ring over any memory: start reading here
+ *      sluice/producer.h, consumer.h  its calls, in parts of ring.h
  *      sluice/attach.h  making, joining and leaving a ring; recovery
  *      sluice/queue.h   named queues: create, open, sleep, poll, stat
  *
