@@ -528,3 +528,34 @@ QTest(waking, never_raises_sigpipe)
         call(sluice_consumer_close(&c), 0);
         event_free(&ready);
 }
+
+/* ---- A pipe that is not ours any more ----------------------------- */
+
+/* Nobody could ring there: it is told like a removed queue, after what is
+ * there has been drained. */
+static void pipe_is_taken_away(bool replaced)
+{
+        open_both(4096);
+        call(send_number(&p, 5, SLUICE_NOW), 0);
+        eq(unlink(in_queues("q/readable")), 0);
+        if (replaced)
+                eq(mkfifo(in_queues("q/readable"), 0600), 0);
+        call(sluice_consumer_arm(&c), 1);
+        call(sluice_consumer_disarm(&c), 0);
+        call(recv_number(&c, SLUICE_NOW), 5);
+        call(sluice_consumer_arm(&c), 1);
+        call(sluice_consumer_disarm(&c), 0);
+        call(recv_number(&c, SLUICE_NOW), -ESTALE);
+        call(recv_number(&c, soon()), -ESTALE);
+        close_both();
+}
+
+QTest(pipe, is_removed)
+{
+        pipe_is_taken_away(false);
+}
+
+QTest(pipe, is_replaced)
+{
+        pipe_is_taken_away(true);
+}
