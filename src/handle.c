@@ -122,8 +122,7 @@ static bool one_cpu_only(void)
         return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1;
 }
 
-struct sluice_priv_queue *sluice_priv_queue_new(void *handle, int role,
-                                                const struct sluice_options *o)
+static struct sluice_priv_queue *queue_new(void *handle, int role, const struct sluice_options *o)
 {
         struct sluice_priv_queue *q = calloc(1, sizeof *q);
 
@@ -142,7 +141,7 @@ struct sluice_priv_queue *sluice_priv_queue_new(void *handle, int role,
         return q;
 }
 
-void sluice_priv_queue_free(struct sluice_priv_queue *q)
+static void queue_free(struct sluice_priv_queue *q)
 {
         if (!q)
                 return;
@@ -314,7 +313,7 @@ static int open_endpoint(void *handle, int role, const char *name,
         r = sluice_priv_place_open(&place, &n);
         place.any_owner = (o.flags & SLUICE_ANY_OWNER) != 0;
         if (r == 0) {
-                q = sluice_priv_queue_new(handle, role, &o);
+                q = queue_new(handle, role, &o);
                 r = q ? open_role(q, &place, o.flags) : -ENOMEM;
         }
         if (r == 0) {
@@ -324,7 +323,7 @@ static int open_endpoint(void *handle, int role, const char *name,
         }
         sluice_priv_place_close(&place);
         if (r)
-                sluice_priv_queue_free(q);
+                queue_free(q);
         if (r == -EMFILE || r == -ENFILE)
                 sluice_priv_limit_note(SLUICE_PRIV_FD, -r, 0);
         return r;
@@ -362,7 +361,7 @@ static void leave(struct sluice_priv_queue *q)
         sluice_priv_futex_wake(&q->own_door->state);
         if (q->named)
                 sluice_priv_role_give(q->segment.semid, q->role, q->locked);
-        sluice_priv_queue_free(q);
+        queue_free(q);
 }
 
 int sluice_producer_close(struct sluice_producer *p)
@@ -407,7 +406,7 @@ static int enable(void *handle, int role, const struct sluice_options *options,
                 return r;
         if (o.wake != SLUICE_WAKE_FUTEX)
                 return -EOPNOTSUPP;
-        *q = sluice_priv_queue_new(handle, role, &o);
+        *q = queue_new(handle, role, &o);
         return *q ? 0 : -ENOMEM;
 }
 

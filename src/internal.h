@@ -32,7 +32,6 @@ struct sluice_priv_place {
 enum { SLUICE_PRIV_PROJECTS = 16 };
 
 int sluice_priv_name_parse(struct sluice_priv_name *n, const char *name);
-int sluice_priv_user_dir_make(void);
 void sluice_priv_user_dir_unmake(void);
 int sluice_priv_place_open(struct sluice_priv_place *place, const struct sluice_priv_name *n);
 int sluice_priv_place_make(struct sluice_priv_place *place, const struct sluice_priv_name *n);
@@ -145,10 +144,6 @@ struct sluice_priv_queue {
         bool rang;          /* a byte may be in the peer's pipe for the parking that it is in */
         bool membarrier;    /* DOOR: this process can call it */
 };
-
-struct sluice_priv_queue *sluice_priv_queue_new(void *handle, int role,
-                                                const struct sluice_options *o);
-void sluice_priv_queue_free(struct sluice_priv_queue *q);
 
 /* ---- park.c ------------------------------------------------------- */
 

@@ -114,7 +114,7 @@ static int make_folder(const char *path)
         return 1;
 }
 
-int sluice_priv_user_dir_make(void)
+static int user_dir_make(void)
 {
         char path[SLUICE_NAME_MAX + 1];
         bool own;
@@ -189,7 +189,7 @@ int sluice_priv_place_make(struct sluice_priv_place *place, const struct sluice_
         if (n->is_key)
                 return 0;
         if (n->in_user_dir) {
-                r = sluice_priv_user_dir_make();
+                r = user_dir_make();
                 if (r)
                         return r;
         }
