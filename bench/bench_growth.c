@@ -8,6 +8,7 @@
  *   queues           1 to 1,024 served in turn by one thread each side
  *   long (--long)    10^9 messages; the cost of each 10^8
  *
+ * The sides are threads: rings of a gigabyte stay mapped between trials.
  * Bases: 256 KiB, 56 B, one queue. The steps are those of the caches: what
  * is used in turn is the whole ring, and 1,024 rings of 4 KiB are 4 MiB and
  * as many pages.

@@ -58,14 +58,12 @@ static void start_there(struct bench_side *s, const struct channel *c)
 static void put(struct bench_side *s)
 {
         const struct channel *c = s->a;
-        double from;
-
         start_here(s, c);
-        from = bench_now();
+        bench_timed_begin(s);
         for (uint64_t i = 1; i <= s->n; i++)
                 put_one(s, c, 0, i);
         get_one(s, c, 1, s->n + 1); /* all has arrived */
-        s->took = bench_now() - from;
+        bench_timed_end(s);
         end(s, c);
 }
 
@@ -74,24 +72,24 @@ static void get(struct bench_side *s)
         const struct channel *c = s->a;
 
         start_there(s, c);
+        bench_timed_begin(s);
         for (uint64_t i = 1; i <= s->n; i++)
                 get_one(s, c, 0, i);
         put_one(s, c, 1, s->n + 1);
+        bench_timed_end(s);
         end(s, c);
 }
 
 static void ping(struct bench_side *s)
 {
         const struct channel *c = s->a;
-        double from;
-
         start_here(s, c);
-        from = bench_now();
+        bench_timed_begin(s);
         for (uint64_t i = 1; i <= s->n; i++) {
                 put_one(s, c, 0, i);
                 get_one(s, c, 1, i);
         }
-        s->took = bench_now() - from;
+        bench_timed_end(s);
         end(s, c);
 }
 
@@ -100,10 +98,12 @@ static void pong(struct bench_side *s)
         const struct channel *c = s->a;
 
         start_there(s, c);
+        bench_timed_begin(s);
         for (uint64_t i = 1; i <= s->n; i++) {
                 get_one(s, c, 0, i);
                 put_one(s, c, 1, i);
         }
+        bench_timed_end(s);
         end(s, c);
 }
 
@@ -111,18 +111,16 @@ static double trial(const struct bench_case *c, uint64_t n)
 {
         const struct bench_ipc *ipc = c->ctx;
         struct channel channel = {ipc, NULL, (size_t)c->arg};
+        double ns;
 
         if (!ipc->open || (ipc->most && channel.len > ipc->most))
                 return -1;
         channel.ctx = ipc->open(channel.len);
         if (!channel.ctx)
                 return -1;
-        if (c->arg2)
-                bench_processes(put, get, &channel, NULL, n);
-        else
-                bench_processes(ping, pong, &channel, NULL, n);
+        ns = bench_children(c->arg2 ? put : ping, c->arg2 ? get : pong, &channel, NULL, n);
         ipc->close(channel.ctx);
-        return bench_mine->took / (double)n;
+        return ns;
 }
 
 int main(int argc, char **argv)

@@ -4,7 +4,8 @@
  * never has to. The same loops over the ring of ring.h alone (the base), over
  * a named queue that sleeps by futex, and over one that sleeps on its FIFO;
  * all poll. "waiting" calls with SLUICE_FOREVER instead, so it may sleep when
- * it catches up. A last table says how many sleeps and wake-ups there were.
+ * it catches up. The sides are threads: a queue's two handles are opened by one
+ * process, in turn. A last table says how many sleeps and wake-ups there were.
  */
 #define _GNU_SOURCE
 #include <math.h>

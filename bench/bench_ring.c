@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Suites roundtrip and stream: rings between two threads, all of 256 KiB or
+ * Suites roundtrip and stream: rings between two processes, all of 256 KiB or
  * the nearest that they can have, every payload written and compared in full.
  *
  *   roundtrip  one message there and one back; a multiple of the yardstick
@@ -24,9 +24,14 @@ static const struct bench_peer *const peers[] = {
 static double roundtrip(const struct bench_case *c, uint64_t n)
 {
         const struct bench_loops *l = c->ctx;
-        void *a = l->open(), *b = l->open();
-        const double ns = bench_threads(l->ping, l->pong, a, b, n);
+        void *a, *b;
+        double ns;
 
+        bench_trial_memory(true);
+        a = l->open();
+        b = l->open();
+        bench_trial_memory(false);
+        ns = bench_processes(l->ping, l->pong, a, b, n);
         l->close(a);
         l->close(b);
         return ns;
@@ -35,9 +40,13 @@ static double roundtrip(const struct bench_case *c, uint64_t n)
 static double stream(const struct bench_case *c, uint64_t n)
 {
         const struct bench_loops *l = c->ctx;
-        void *a = l->open();
-        const double ns = bench_threads(l->put, l->get, a, NULL, n);
+        void *a;
+        double ns;
 
+        bench_trial_memory(true);
+        a = l->open();
+        bench_trial_memory(false);
+        ns = bench_processes(l->put, l->get, a, NULL, n);
         l->close(a);
         return ns;
 }

@@ -90,22 +90,19 @@ static void take_in(struct bench_side *s)
 {
         const struct pace *p = s->a;
         const bench_word *w = (void *)s->buf;
-        double cpu, switches;
 
         if (p->ipc->begin)
                 p->ipc->begin(p->ctx, 1);
         bench_fill(s->buf, 0, LEN);
         p->ipc->send(p->ctx, 1, s->buf, LEN);
-        cpu = bench_cpu_ns();
-        switches = bench_switches();
+        bench_timed_begin(s);
         for (uint64_t i = 1; i <= s->n; i++) {
                 p->ipc->recv(p->ctx, 0, s->buf, LEN);
                 p->latency[i - 1] = bench_now() - ((double *)(void *)s->buf)[1];
                 if (w[0] != i || !bench_good(w + 2, i + 2, LEN - 16))
                         bench_corrupt(p->ipc->name, i);
         }
-        s->busy = bench_cpu_ns() - cpu;
-        s->slept = bench_switches() - switches;
+        bench_timed_end(s);
         p->ipc->send(p->ctx, 1, s->buf, LEN);
         if (p->ipc->end)
                 p->ipc->end(p->ctx, 1);
@@ -125,7 +122,7 @@ static double run_slice(void *arg)
         const struct bench_ipc *ipc = q->pool->ipc;
         struct pace p = {ipc, ipc->open(LEN), q->gap, q->latency};
 
-        bench_processes(pace_out, take_in, &p, NULL, q->n);
+        bench_children(pace_out, take_in, &p, NULL, q->n);
         q->calls = ipc->calls ? ipc->calls(p.ctx) : NAN;
         q->busy = bench_theirs->busy; /* the yardstick will run on these sides */
         q->slept = bench_theirs->slept;
@@ -297,12 +294,11 @@ static void sweep(double seconds)
 static void park_ping(struct bench_side *s)
 {
         const struct pace *p = s->a;
-        double from;
 
         if (p->ipc->begin)
                 p->ipc->begin(p->ctx, 0);
         p->ipc->recv(p->ctx, 1, s->buf, LEN);
-        from = bench_now();
+        bench_timed_begin(s);
         for (uint64_t i = 1; i <= s->n; i++) {
                 bench_fill(s->buf, i, LEN);
                 p->ipc->send(p->ctx, 0, s->buf, LEN);
@@ -310,7 +306,7 @@ static void park_ping(struct bench_side *s)
                 if (!bench_good(s->buf, i, LEN))
                         bench_corrupt(p->ipc->name, i);
         }
-        s->took = bench_now() - from;
+        bench_timed_end(s);
         if (p->ipc->end)
                 p->ipc->end(p->ctx, 0);
 }
@@ -323,6 +319,7 @@ static void park_pong(struct bench_side *s)
                 p->ipc->begin(p->ctx, 1);
         bench_fill(s->buf, 0, LEN);
         p->ipc->send(p->ctx, 1, s->buf, LEN);
+        bench_timed_begin(s);
         for (uint64_t i = 1; i <= s->n; i++) {
                 p->ipc->recv(p->ctx, 0, s->buf, LEN);
                 if (!bench_good(s->buf, i, LEN))
@@ -330,6 +327,7 @@ static void park_pong(struct bench_side *s)
                 bench_fill(s->buf, i, LEN);
                 p->ipc->send(p->ctx, 1, s->buf, LEN);
         }
+        bench_timed_end(s);
         if (p->ipc->end)
                 p->ipc->end(p->ctx, 1);
 }
@@ -337,11 +335,12 @@ static void park_pong(struct bench_side *s)
 static double parked(const struct bench_case *c, uint64_t n)
 {
         struct pace p = {.ipc = c->ctx};
+        double ns;
 
         p.ctx = p.ipc->open(LEN);
-        bench_processes(park_ping, park_pong, &p, NULL, n);
+        ns = bench_children(park_ping, park_pong, &p, NULL, n);
         p.ipc->close(p.ctx);
-        return bench_mine->took / (double)n;
+        return ns;
 }
 
 static const struct bench_ipc *find(const struct bench_ipc *list, const char *name)
@@ -389,11 +388,9 @@ static void idle_sleeper(struct bench_side *s)
 
         p->ipc->begin(p->ctx, 1);
         p->ipc->send(p->ctx, 1, s->buf, LEN);
-        s->busy = bench_cpu_ns();
-        s->took = bench_now();
+        bench_timed_begin(s);
         p->ipc->recv(p->ctx, 0, s->buf, LEN);
-        s->took = bench_now() - s->took;
-        s->busy = bench_cpu_ns() - s->busy;
+        bench_timed_end(s);
         p->ipc->end(p->ctx, 1);
 }
 
@@ -422,9 +419,10 @@ static void idle(const char *name, double seconds)
                               .trials = 1};
 
         p.ctx = p.ipc->open(LEN);
-        bench_processes(idle_waker, idle_sleeper, &p, NULL, 1);
+        bench_children(idle_waker, idle_sleeper, &p, NULL, 1);
         p.ipc->close(p.ctx);
-        r.value.low = r.value.median = r.value.high = 100 * bench_theirs->busy / bench_theirs->took;
+        r.value.low = r.value.median = r.value.high =
+                100 * bench_theirs->busy / (bench_theirs->end - bench_theirs->begin);
         bench_add_row(&r);
 }
 

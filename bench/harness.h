@@ -8,11 +8,10 @@
  * The yardstick is a bare ping-pong of two cache lines between the two
  * processors. Every trial stands between two of them. A trial whose
  * neighbours disagree by more than BENCH_DISAGREE is dropped: something
- * moved a processor, or took one away, meanwhile. So is a trial of two
- * threads one of which was preempted: other programs' work is not what
- * is being measured. A latency is reported as a multiple of its own yardsticks, a rate as a multiple of the rate
- * of a named base that ran in the same round; absolute figures stand
- * beside both.
+ * moved a processor, or took one away, meanwhile. So is a trial that was
+ * disturbed (below). A latency is reported as a multiple of its own
+ * yardsticks, a rate as a multiple of the rate of a named base that ran
+ * in the same round; absolute figures stand beside both.
  *
  * Two virtual processors may be two hardware threads of one core, and
  * may become so at any time. The yardstick shows which: results of the
@@ -47,51 +46,85 @@ struct bench_options {
         double seconds;
         uint64_t seed;
         int cpu[2];
-        bool long_run;
+        bool long_run, threads;
 };
 
 extern struct bench_options bench_options;
 
 /* Reads the command line, pins the caller, starts the clock. Exits with 2 on
- * bad usage, with 77 when there are no two processors. */
+ * bad usage, with 77 when there are no two processors. Forks the partner: memory
+ * made later is not the partner's, but for bench_trial_memory. */
 void bench_begin(int argc, char **argv, const char *suite, double seconds);
 
-/* ---- Two sides ---------------------------------------------------- */
+/* ---- Two sides ----------------------------------------------------
+ *
+ * bench_processes: the caller, on the first processor, and its partner, a
+ * child on the other that lives as long as the program and sleeps between
+ * runs. A fork for each trial would cost as much time as the trial, and
+ * leave the child to fault in every page; this pair has all pages mapped
+ * before the first trial. What both use must come from bench_trial_memory,
+ * or be older than bench_begin.
+ *
+ * bench_children: two children of this trial alone, for contenders that open
+ * descriptors or start threads of their own.
+ *
+ * bench_threads: two threads of the caller, where memory is kept between
+ * trials or too large for an arena; --threads makes bench_processes do so,
+ * too.
+ *
+ * A run is disturbed, and its trial dropped, when on either side
+ *   - the scheduler took the processor away from a side that never sleeps:
+ *     involuntary switches, and more than 3 % of the time not on it;
+ *   - a side that sleeps (bench_children) was ready to run but did not for
+ *     more than 3 % of the time, by /proc/thread-self/schedstat. Time of the
+ *     process's own other threads does not count: they are part of the
+ *     contender, and hide what others do to it. Involuntary switches would
+ *     not do here: a fifth of all trials of sleepers have one that costs
+ *     nothing, and a wake-up may be late without any. The share of such
+ *     waiting is 0.1 % in the median, 1 % in the ninetieth percentile, then
+ *     20 to 70 %;
+ *   - of bench_processes: more than BENCH_FAULTS pages had to be mapped.
+ */
+enum { BENCH_FAULTS = 4 };
 
-/* What one side of a trial is given. */
+/* What one side of a run is given, and leaves. */
 struct bench_side {
         void *a, *b; /* the trial's own */
         uint64_t n;
+        uint64_t batch;     /* messages of a batch, for contenders that have them */
         unsigned char *buf; /* BENCH_BUFFER bytes, prefaulted, this side's alone */
-        double begin;       /* stored by the harness when a process begins */
-        double end;         /* ... and when a side is done */
-        double took;        /* ns, by the side itself, where a start is not to be counted */
-        double busy, slept; /* likewise by itself: bench_cpu_ns, bench_switches of its loop */
+        double begin, end;  /* of the timed part, on bench_now */
+        double busy;        /* CPU ns in it; of bench_children: of the whole process */
+        double slept;       /* voluntary switches in it, likewise */
+        double waited;      /* ns in it: ready, but another program ran; of a side that
+                               spins: with the time until both were there, and busy */
+        long preempted, faults;
 } BENCH_APART;
 
 typedef void bench_side_fn(struct bench_side *);
 
-/* Runs `mine` on the first processor and `theirs` on the other: as threads, of
- * which this is one, or as two child processes. Returns ns per operation: from the moment that both are
- * there to the end of the slower. */
-double bench_threads(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n);
+/* Run `mine` on the first processor and `theirs` on the other. Return ns per
+ * operation: from the moment that both are there to the end of the slower; of
+ * children, the timed part of `mine`. */
 double bench_processes(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n);
+double bench_threads(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n);
+double bench_children(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n);
 
-/* Did the scheduler take a processor away from a side of the latest run of two
- * threads, for more than a moment? */
-extern bool bench_disturbed;
-extern const char *bench_running; /* the contender, for messages */
+/* A child says so itself, since joining is not to be counted. */
+void bench_timed_begin(struct bench_side *side);
+void bench_timed_end(struct bench_side *side);
+
+enum bench_fate { BENCH_FINE, BENCH_PREEMPTED, BENCH_FAULTED, BENCH_DISAGREED, BENCH_FATES };
+
+extern enum bench_fate bench_fate; /* of the latest run */
+extern const char *bench_running;  /* the contender, for messages */
 
 /* The two sides of the latest run, as they left them. */
 extern struct bench_side *bench_mine, *bench_theirs;
 
-double bench_now(void);      /* ns on CLOCK_MONOTONIC */
-double bench_cpu_ns(void);   /* of the calling process */
-double bench_switches(void); /* voluntary, of the calling process */
+double bench_now(void); /* ns on CLOCK_MONOTONIC */
 void bench_pin(int cpu);
 uint64_t bench_random(void);
-void *bench_shared(size_t bytes); /* prefaulted, shared with children; never NULL */
-void bench_unshare(void *mem, size_t bytes);
 double bench_yardstick(void); /* ns per round trip */
 __attribute__((noreturn, format(printf, 1, 2))) void bench_die(const char *format, ...);
 
@@ -105,6 +138,30 @@ static inline void bench_relax(void)
         __asm__ __volatile__("" ::: "memory");
 #endif
 }
+
+/* ---- Memory -------------------------------------------------------
+ *
+ * Between bench_trial_memory(true) and (false), bench_shared takes from an
+ * arena that both processes have at the same address, with all pages mapped;
+ * so do malloc and operator new in programs linked with shared_heap.c, for
+ * contenders that allocate by themselves. The arena starts afresh with the
+ * next trial, at another page: lines near one processor, or far from both,
+ * are not one contender's for a whole run. What is freed is not used again.
+ */
+void bench_trial_memory(bool on);
+void *bench_shared(size_t bytes); /* zeroed, page-aligned, shared; never NULL */
+void bench_unshare(void *mem, size_t bytes);
+
+/* For shared_heap.c. Each allocation is BENCH_APART from its neighbours. */
+extern bool bench_in_trial_memory;
+bool bench_is_trial_memory(const void *mem);
+void *bench_trial_alloc(size_t align, size_t bytes);
+size_t bench_trial_size(const void *mem);
+
+/* For bench_begin and the partner. */
+void bench_memory_begin(void);
+void bench_memory_map(void); /* in this process, too */
+void bench_sides_begin(void);
 
 /* ---- Payload ------------------------------------------------------ */
 
@@ -183,7 +240,8 @@ struct bench_case *bench_add(const struct bench_case *c);
  * as a row. target_ns: how long a trial should last. */
 void bench_run(double seconds, double target_ns);
 
-/* Runs fn between two yardsticks; the mean of both, negative: they disagree. */
+/* Runs fn between two yardsticks; the mean of both, negative: they disagree,
+ * or fn was disturbed. */
 double bench_bracket(double (*fn)(void *), void *ctx, double *result);
 
 /* ---- Results ------------------------------------------------------ */

@@ -6,7 +6,8 @@
  * writer and the reader of a message in place do. The payload is a block that
  * is made in advance; its first and last words carry the number and are
  * compared always, the rest of one message in eight. The ring is the default
- * of 256 KiB up to 64 KiB, and four messages long beyond.
+ * of 256 KiB up to 64 KiB, and four messages long beyond. Both sides of a ring
+ * are processes.
  */
 #define _GNU_SOURCE
 #include "large.h"
@@ -222,9 +223,11 @@ static double ring_trial(const struct bench_case *c, uint64_t n)
         };
         const size_t len = (size_t)c->arg;
         struct sluice_geometry g = {.capacity = SLUICE_CAPACITY_DEFAULT};
-        struct rig *r = bench_shared(sizeof *r);
+        struct rig *r;
         double ns;
 
+        bench_trial_memory(true);
+        r = bench_shared(sizeof *r);
         while (g.capacity < 4 * len)
                 g.capacity *= 2;
         r->len = len;
@@ -241,7 +244,8 @@ static double ring_trial(const struct bench_case *c, uint64_t n)
                                  sluice_producer_attach(&r->p, r->mem, r->bytes) != 0 ||
                                  sluice_consumer_attach(&r->c, r->mem, r->bytes) != 0))
                 bench_die("sluice: cannot make a ring");
-        ns = bench_threads(put[c->arg2], get[c->arg2], r, NULL, n);
+        bench_trial_memory(false);
+        ns = bench_processes(put[c->arg2], get[c->arg2], r, NULL, n);
 #ifdef HAVE_JACK
         if (r->jack)
                 jack_ringbuffer_free(r->jack);

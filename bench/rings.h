@@ -10,7 +10,8 @@ extern "C" {
 
 #define BENCH_RING_BYTES ((size_t)256 * 1024)
 
-/* A contender at one size. Memory of open is prefaulted by a first lap. */
+/* A contender at one size. Memory of open, called in bench_trial_memory, has
+ * had a first lap. put and ping run in one process, get and pong in another. */
 struct bench_loops {
         size_t max; /* bytes of a message; the mix: of a slot */
         int mix;

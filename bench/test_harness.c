@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Does the benchmark measure what it says? A contender against itself gives
- * 1.00, a line that both sides write is visible, a damaged payload is seen,
- * the statistics and the two placements come out right.
+ * 1.00, in processes and against threads; a line that both sides write is
+ * visible, a damaged payload is seen, another program on a side's processor
+ * is noticed; both processes have the same memory, malloc's included, and no
+ * page of it is missing when the clock starts; the statistics and the two
+ * placements come out right.
  */
+#define _GNU_SOURCE
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "rings.h"
 
@@ -62,14 +71,142 @@ static void payload(void)
         check(seen == sizeof message, "a damaged byte is seen, whichever", seen);
 }
 
+/* ---- Two processes ------------------------------------------------ */
+
+enum { BLOCKS = 6, BLOCK = 70000 };
+
+struct blocks {
+        unsigned char *at[BLOCKS];
+        pid_t theirs;
+};
+
+static void nothing(struct bench_side *s)
+{
+        (void)s;
+}
+
+static void fill_blocks(struct bench_side *s)
+{
+        struct blocks *b = s->a;
+
+        for (int i = 0; i < BLOCKS; i++)
+                memset(b->at[i], i + 1, BLOCK);
+        b->theirs = getpid();
+}
+
+static bool all(const unsigned char *mem, int value, size_t bytes)
+{
+        for (size_t i = 0; i < bytes; i++)
+                if (mem[i] != value)
+                        return false;
+        return true;
+}
+
+static void memory(void)
+{
+        struct blocks *b;
+        unsigned char *own = malloc(16);
+        void *aligned = NULL;
+        bool apart = true, seen = true;
+
+        bench_trial_memory(true);
+        b = bench_shared(sizeof *b);
+        b->at[0] = malloc(BLOCK);
+        b->at[1] = calloc(BLOCK / 10, 10);
+        b->at[2] = realloc(memset(malloc(100), 9, 100), BLOCK);
+        b->at[3] = aligned_alloc(4096, BLOCK);
+        seen = posix_memalign(&aligned, 256, BLOCK) == 0;
+        b->at[4] = aligned;
+        b->at[5] = bench_shared(BLOCK);
+        own = realloc(own, 1000); /* of before: stays where such memory is */
+        bench_trial_memory(false);
+        check(all(b->at[1], 0, BLOCK) && all(b->at[5], 0, BLOCK), "calloc and shared are zeroed",
+              0);
+        check(all(b->at[2], 9, 100), "realloc keeps what was there", 9);
+        check((uintptr_t)b->at[3] % 4096 == 0 && (uintptr_t)b->at[4] % 256 == 0,
+              "alignment is as asked for", 4096);
+        for (int i = 0; i < BLOCKS; i++)
+                for (int j = 0; j < BLOCKS; j++)
+                        apart &= i == j || b->at[i] >= b->at[j] + BLOCK + 64 ||
+                                 b->at[j] >= b->at[i] + BLOCK;
+        check(apart && !bench_is_trial_memory(own), "blocks are apart", BLOCKS);
+        free(own);
+        (void)bench_processes(nothing, fill_blocks, b, NULL, 1);
+        for (int i = 0; i < BLOCKS; i++)
+                seen &= all(b->at[i], i + 1, BLOCK);
+        check(seen && b->theirs != getpid(), "the other process has the same memory", BLOCKS);
+        for (int i = 0; i < BLOCKS - 1; i++)
+                free(b->at[i]);
+        (void)bench_processes(nothing, fill_blocks, b, NULL, 1);
+        check(bench_theirs->faults <= BENCH_FAULTS, "and no page of it is missing",
+              (double)bench_theirs->faults);
+}
+
+static void turn(struct bench_side *s)
+{
+        const double until = bench_now() + 1e6 * (double)s->n;
+
+        while (bench_now() < until)
+                ;
+}
+
+static void nap(struct bench_side *s)
+{
+        const struct timespec t = {.tv_nsec = (long)(1000000 * s->n)};
+
+        bench_timed_begin(s);
+        nanosleep(&t, NULL);
+        turn(s);
+        bench_timed_end(s);
+}
+
+/* Is another program on the second processor noticed? */
+static bool noticed(double run(bench_side_fn *, bench_side_fn *, void *, void *, uint64_t),
+                    bench_side_fn *fn)
+{
+        bool seen = false;
+        const pid_t other = fork();
+
+        if (other == 0) {
+                bench_pin(bench_options.cpu[1]);
+                for (;;)
+                        ;
+        }
+        for (int i = 0; i < 3 && !seen; i++) {
+                (void)run(fn, fn, NULL, NULL, 50);
+                seen = bench_fate == BENCH_PREEMPTED;
+        }
+        kill(other, SIGKILL);
+        waitpid(other, NULL, 0);
+        return seen;
+}
+
+static void company(void)
+{
+        bool alone = false;
+
+        check(noticed(bench_processes, turn), "company of the partner is noticed", 1);
+        check(noticed(bench_threads, turn), "company of a thread is noticed", 1);
+        check(noticed(bench_children, nap), "company of a child is noticed", 1);
+        for (int i = 0; i < 100 && !alone; i++) { /* the machine may be busy */
+                (void)bench_children(nap, nap, NULL, NULL, 2);
+                alone = bench_fate == BENCH_FINE;
+        }
+        check(alone, "a child that sleeps is not disturbed by that", 1);
+}
+
 /* ---- A contender against itself ----------------------------------- */
 
 static double stream(const struct bench_case *c, uint64_t n)
 {
         const struct bench_loops *l = c->ctx;
-        void *ring = l->open();
-        const double ns = bench_threads(l->put, l->get, ring, NULL, n);
+        void *ring;
+        double ns;
 
+        bench_trial_memory(true);
+        ring = l->open();
+        bench_trial_memory(false);
+        ns = (c->arg ? bench_threads : bench_processes)(l->put, l->get, ring, NULL, n);
         l->close(ring);
         return ns;
 }
@@ -108,12 +245,12 @@ static BENCH_NOINLINE void count_far(struct bench_side *s)
 
 static double counting(const struct bench_case *c, uint64_t n)
 {
-        struct counters *words = bench_shared(sizeof *words);
-        const double ns =
-                bench_threads(count_mine, c->arg ? count_near : count_far, words, NULL, n);
+        struct counters *words;
 
-        bench_unshare(words, sizeof *words);
-        return ns;
+        bench_trial_memory(true);
+        words = bench_shared(sizeof *words);
+        bench_trial_memory(false);
+        return bench_processes(count_mine, c->arg ? count_near : count_far, words, NULL, n);
 }
 
 static void measure(void)
@@ -131,6 +268,9 @@ static void measure(void)
         c.contender = "index again";
         c.base = false;
         (void)bench_add(&c);
+        c.contender = "index in threads";
+        c.arg = 1;
+        (void)bench_add(&c);
         c = (struct bench_case){.contender = "apart",
                                 .metric = "sharing",
                                 .label = "a line",
@@ -147,19 +287,23 @@ static void measure(void)
 
 int main(int argc, char **argv)
 {
-        double itself = -1, shared = -1;
+        double itself = -1, threads = -1, shared = -1;
 
         bench_begin(argc, argv, "self-test", 5);
         statistics();
         payload();
+        memory();
+        company();
         /* On a busy machine all trials may have to be dropped: again, then. */
-        for (int i = 0; i < 5 && !(itself > 0 && shared > 0); i++) {
+        for (int i = 0; i < 5 && !(itself > 0 && threads > 0 && shared > 0); i++) {
                 measure();
                 itself = bench_ratio("itself", "index again", "56");
+                threads = bench_ratio("itself", "index in threads", "56");
                 shared = bench_ratio("sharing", "one line", "a line");
         }
-        if (itself > 0 && shared > 0) {
+        if (itself > 0 && threads > 0 && shared > 0) {
                 check(itself > 0.93 && itself < 1.07, "a contender against itself", itself);
+                check(threads > 0.93 && threads < 1.07, "... against threads", threads);
                 check(shared < 0.67, "two writers of one line are visible", shared);
         } else {
                 printf("skip: the machine is too busy to measure anything\n");

@@ -34,11 +34,14 @@ static double yard_behind(void)
 double bench_bracket(double (*fn)(void *), void *ctx, double *result)
 {
         const double y0 = yard_before();
+        enum bench_fate fate;
         double y1;
 
+        bench_fate = BENCH_FINE;
         *result = fn(ctx);
+        fate = bench_fate;
         y1 = yard_behind();
-        return agree(y0, y1) ? (y0 + y1) / 2 : -1;
+        return fate == BENCH_FINE && agree(y0, y1) ? (y0 + y1) / 2 : -1;
 }
 
 /* ---- Cases -------------------------------------------------------- */
@@ -46,7 +49,7 @@ double bench_bracket(double (*fn)(void *), void *ctx, double *result)
 static struct bench_case *cases;
 static size_t case_count, case_room;
 static int group_count;
-static unsigned trials, dropped;
+static unsigned trials, dropped, fates[BENCH_FATES];
 
 struct bench_case *bench_add(const struct bench_case *c)
 {
@@ -110,16 +113,19 @@ static bool try_once(struct bench_case *c, uint32_t round)
 {
         struct bench_sample s = {.round = round};
         const double y0 = yard_before();
+        enum bench_fate fate;
         double y1;
-        bool disturbed;
 
-        bench_disturbed = false;
+        bench_fate = BENCH_FINE;
         s.ns = c->trial(c, c->n);
-        disturbed = bench_disturbed;
+        fate = bench_fate;
         y1 = yard_behind();
         s.yard = (y0 + y1) / 2;
-        s.kept = s.ns > 0 && !disturbed && agree(y0, y1);
+        if (fate == BENCH_FINE && !agree(y0, y1))
+                fate = BENCH_DISAGREED;
+        s.kept = s.ns > 0 && fate == BENCH_FINE;
         keep(c, s);
+        fates[fate]++;
         return s.kept;
 }
 
@@ -182,6 +188,8 @@ void bench_run(double seconds, double target_ns)
         }
         bench_progress("done", 1, trials, dropped);
         free(order);
+        bench_note("%u trials; dropped: %u preempted, %u by page faults, %u by their yardsticks\n",
+                   trials, fates[BENCH_PREEMPTED], fates[BENCH_FAULTED], fates[BENCH_DISAGREED]);
         bench_report_cases(cases, case_count);
         for (size_t i = 0; i < case_count; i++)
                 free(cases[i].samples);
@@ -190,4 +198,5 @@ void bench_run(double seconds, double target_ns)
         case_count = case_room = 0;
         group_count = 0;
         trials = dropped = 0;
+        memset(fates, 0, sizeof fates);
 }

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/* The two sides of a trial, and the yardstick between them. */
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { YARD_TURNS = 4000, HANG_SECONDS = 120 };
+
+enum bench_fate bench_fate;
+struct bench_side *bench_mine, *bench_theirs;
+
+/* Words that both sides use, each on lines of its own. */
+static struct meeting {
+        BENCH_APART _Atomic int here, go;
+        BENCH_APART _Atomic uint32_t calls; /* of the partner; it sleeps on this */
+        bench_side_fn *theirs;
+        BENCH_APART _Atomic uint32_t answers;
+        BENCH_APART _Atomic uint64_t ping;
+        BENCH_APART _Atomic uint64_t pong;
+        BENCH_APART char end;
+} * meeting;
+
+static pid_t partner;
+
+/* ---- What happened to a side in its timed part -------------------- */
+
+static double clock_ns(clockid_t which)
+{
+        struct timespec t;
+
+        clock_gettime(which, &t);
+        return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* Ready to run, but not running: ns of this thread so far. */
+static double ready_ns(void)
+{
+        char text[96];
+        unsigned long long ran = 0, ready = 0;
+        const int fd = open("/proc/thread-self/schedstat", O_RDONLY);
+        const ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+        if (fd >= 0)
+                close(fd);
+        text[n < 0 ? 0 : n] = 0;
+        return sscanf(text, "%llu %llu", &ran, &ready) == 2 ? (double)ready : 0;
+}
+
+/* Of one thread that never sleeps. */
+static void spin_count(struct bench_side *s, double sign)
+{
+        struct rusage u;
+
+        getrusage(RUSAGE_THREAD, &u);
+        s->preempted += (long)sign * u.ru_nivcsw;
+        s->faults += (long)sign * u.ru_minflt;
+        s->busy += sign * clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        s->waited += sign * bench_now();
+}
+
+static bool spin_broken(const struct bench_side *s)
+{
+        return s->preempted != 0 && s->waited - s->busy > 0.03 * (s->end - s->begin);
+}
+
+/* Of a process that may sleep, and have threads. */
+static double child_waits(void)
+{
+        const double others =
+                clock_ns(CLOCK_PROCESS_CPUTIME_ID) - clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+        return ready_ns() - others;
+}
+
+static void child_count(struct bench_side *s, double sign)
+{
+        struct rusage u;
+
+        getrusage(RUSAGE_SELF, &u);
+        s->slept += sign * (double)u.ru_nvcsw;
+        s->preempted += (long)sign * u.ru_nivcsw;
+        s->busy += sign * clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+static bool child_broken(const struct bench_side *s)
+{
+        return s->waited > 0.03 * (s->end - s->begin);
+}
+
+void bench_timed_begin(struct bench_side *s)
+{
+        s->waited = -child_waits(); /* takes long: outside of what is timed */
+        child_count(s, -1);
+        s->begin = bench_now();
+}
+
+void bench_timed_end(struct bench_side *s)
+{
+        s->end = bench_now();
+        child_count(s, 1);
+        s->waited += child_waits();
+}
+
+static enum bench_fate preempted(bool broken(const struct bench_side *))
+{
+        return broken(bench_mine) || broken(bench_theirs) ? BENCH_PREEMPTED : BENCH_FINE;
+}
+
+/* ---- Both ways to run two sides that spin ------------------------- */
+
+static void set_out(void *a, void *b, uint64_t n)
+{
+        struct bench_side *const sides[] = {bench_mine, bench_theirs};
+
+        for (int i = 0; i < 2; i++) {
+                struct bench_side *s = sides[i];
+
+                s->a = a;
+                s->b = b;
+                s->n = n;
+                s->begin = s->end = s->busy = s->slept = s->waited = 0;
+                s->preempted = s->faults = 0;
+        }
+        atomic_store(&meeting->here, 0);
+        atomic_store(&meeting->go, 0);
+        alarm(HANG_SECONDS);
+}
+
+static void come(void)
+{
+        atomic_store(&meeting->here, 1);
+        while (!atomic_load(&meeting->go))
+                bench_relax();
+}
+
+static void await(void)
+{
+        while (!atomic_load(&meeting->here))
+                bench_relax();
+        atomic_store(&meeting->go, 1);
+}
+
+static void spin(bench_side_fn *fn, struct bench_side *side)
+{
+        void (*const meet)(void) = side == bench_mine ? await : come;
+
+        spin_count(side, -1);
+        meet();
+        side->begin = bench_now();
+        fn(side);
+        side->end = bench_now();
+        spin_count(side, 1);
+}
+
+static double duration(uint64_t n)
+{
+        const double end =
+                bench_mine->end > bench_theirs->end ? bench_mine->end : bench_theirs->end;
+
+        alarm(0);
+        return (end - bench_mine->begin) / (double)n;
+}
+
+static void *other_thread(void *theirs)
+{
+        bench_pin(bench_options.cpu[1]);
+        spin(*(bench_side_fn **)theirs, bench_theirs);
+        return NULL;
+}
+
+double bench_threads(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n)
+{
+        pthread_t thread;
+
+        set_out(a, b, n);
+        if (pthread_create(&thread, NULL, other_thread, &theirs) != 0)
+                bench_die("no thread");
+        spin(mine, bench_mine);
+        pthread_join(thread, NULL);
+        bench_fate = preempted(spin_broken);
+        return duration(n);
+}
+
+/* ---- The partner -------------------------------------------------- */
+
+static __attribute__((noreturn)) void be_partner(void)
+{
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        bench_pin(bench_options.cpu[1]);
+        bench_memory_map();
+        for (size_t i = 0; i < BENCH_BUFFER; i += 4096)
+                (void)((volatile unsigned char *)bench_theirs->buf)[i];
+        for (uint32_t answered = 0;; answered++) {
+                while (atomic_load(&meeting->calls) == answered)
+                        syscall(SYS_futex, &meeting->calls, FUTEX_WAIT, answered, NULL, NULL, 0);
+                spin(meeting->theirs, bench_theirs);
+                atomic_store(&meeting->answers, answered + 1);
+        }
+}
+
+static void partner_gone(int sig)
+{
+        static const char text[] = "bench: the second process has ended\n";
+
+        (void)sig;
+        if (waitpid(partner, NULL, WNOHANG) != partner)
+                return;
+        (void)!write(2, text, sizeof text - 1);
+        _exit(1);
+}
+
+void bench_sides_begin(void)
+{
+        struct sigaction act = {.sa_handler = partner_gone, .sa_flags = SA_RESTART};
+
+        meeting = bench_shared(sizeof *meeting);
+        bench_mine = bench_shared(sizeof *bench_mine);
+        bench_theirs = bench_shared(sizeof *bench_theirs);
+        bench_mine->buf = bench_shared(BENCH_BUFFER);
+        bench_theirs->buf = bench_shared(BENCH_BUFFER);
+        fflush(NULL);
+        partner = fork();
+        if (partner < 0)
+                bench_die("fork: %s", strerror(errno));
+        if (partner == 0)
+                be_partner();
+        sigaction(SIGCHLD, &act, NULL);
+}
+
+double bench_processes(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n)
+{
+        uint32_t call;
+
+        if (bench_options.threads)
+                return bench_threads(mine, theirs, a, b, n);
+        set_out(a, b, n);
+        meeting->theirs = theirs;
+        call = atomic_fetch_add(&meeting->calls, 1) + 1;
+        syscall(SYS_futex, &meeting->calls, FUTEX_WAKE, 1, NULL, NULL, 0);
+        spin(mine, bench_mine);
+        while (atomic_load(&meeting->answers) != call)
+                bench_relax();
+        bench_fate = preempted(spin_broken);
+        if (bench_mine->faults > BENCH_FAULTS || bench_theirs->faults > BENCH_FAULTS)
+                bench_fate = BENCH_FAULTED;
+        return duration(n);
+}
+
+/* ---- Two children ------------------------------------------------- */
+
+static __attribute__((noreturn)) void be_child(bench_side_fn *fn, struct bench_side *side)
+{
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGCHLD, SIG_DFL);
+        alarm(HANG_SECONDS);
+        bench_pin(bench_options.cpu[side == bench_theirs]);
+        if (side == bench_mine)
+                await();
+        else
+                come();
+        fn(side);
+        _exit(0);
+}
+
+/* Both sides are children: libraries with threads of their own live for one
+ * trial, and none of them meets a fork. */
+double bench_children(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n)
+{
+        bench_side_fn *const fn[] = {mine, theirs};
+        pid_t pid[2];
+
+        set_out(a, b, n);
+        fflush(NULL);
+        for (int i = 0; i < 2; i++) {
+                pid[i] = fork();
+                if (pid[i] < 0)
+                        bench_die("fork: %s", strerror(errno));
+                if (pid[i] == 0)
+                        be_child(fn[i], i ? bench_theirs : bench_mine);
+        }
+        for (int left = 2; left > 0;) {
+                int status;
+                const pid_t gone = wait(&status);
+
+                if (gone == partner)
+                        bench_die("the partner has gone");
+                if (gone != pid[0] && gone != pid[1])
+                        continue;
+                if (status != 0) { /* the other dies with us: PR_SET_PDEATHSIG */
+                        kill(gone == pid[0] ? pid[1] : pid[0], SIGKILL);
+                        bench_die("%s: a side ended with status %#x", bench_running,
+                                  (unsigned)status);
+                }
+                left--;
+        }
+        alarm(0);
+        bench_fate = preempted(child_broken);
+        return (bench_mine->end - bench_mine->begin) / (double)n;
+}
+
+/* ---- The yardstick ------------------------------------------------ */
+
+static BENCH_NOINLINE void yard_ping(struct bench_side *s)
+{
+        const uint64_t n = s->n;
+        struct meeting *m = meeting;
+
+        for (uint64_t i = 1; i <= n; i++) {
+                atomic_store_explicit(&m->ping, i, memory_order_release);
+                while (atomic_load_explicit(&m->pong, memory_order_acquire) != i)
+                        ;
+        }
+}
+
+static BENCH_NOINLINE void yard_pong(struct bench_side *s)
+{
+        const uint64_t n = s->n;
+        struct meeting *m = meeting;
+
+        for (uint64_t i = 1; i <= n; i++) {
+                while (atomic_load_explicit(&m->ping, memory_order_acquire) != i)
+                        ;
+                atomic_store_explicit(&m->pong, i, memory_order_release);
+        }
+}
+
+double bench_yardstick(void)
+{
+        double ns = 0;
+
+        bench_fate = BENCH_PREEMPTED;
+        for (int i = 0; i < 4 && bench_fate != BENCH_FINE; i++) {
+                atomic_store(&meeting->ping, 0);
+                atomic_store(&meeting->pong, 0);
+                ns = bench_processes(yard_ping, yard_pong, NULL, NULL, YARD_TURNS);
+        }
+        bench_note_yard(ns);
+        return ns;
+}
