@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -177,18 +178,25 @@ static double duration(uint64_t n)
 
 static void *other_thread(void *theirs)
 {
-        bench_pin(bench_options.cpu[1]);
         spin(*(bench_side_fn **)theirs, bench_theirs);
         return NULL;
 }
 
 double bench_threads(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n)
 {
+        pthread_attr_t attributes;
         pthread_t thread;
+        cpu_set_t set;
 
+        CPU_ZERO(&set);
+        CPU_SET((size_t)bench_options.cpu[1], &set);
         set_out(a, b, n);
-        if (pthread_create(&thread, NULL, other_thread, &theirs) != 0)
+        /* From its start: on this processor it would wait for the next tick. */
+        if (pthread_attr_init(&attributes) != 0 ||
+            pthread_attr_setaffinity_np(&attributes, sizeof set, &set) != 0 ||
+            pthread_create(&thread, &attributes, other_thread, &theirs) != 0)
                 bench_die("no thread");
+        pthread_attr_destroy(&attributes);
         spin(mine, bench_mine);
         pthread_join(thread, NULL);
         bench_fate = preempted(spin_broken);
@@ -267,7 +275,6 @@ static __attribute__((noreturn)) void be_child(bench_side_fn *fn, struct bench_s
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         signal(SIGCHLD, SIG_DFL);
         alarm(HANG_SECONDS);
-        bench_pin(bench_options.cpu[side == bench_theirs]);
         if (side == bench_mine)
                 await();
         else
@@ -285,7 +292,8 @@ double bench_children(bench_side_fn *mine, bench_side_fn *theirs, void *a, void 
 
         set_out(a, b, n);
         fflush(NULL);
-        for (int i = 0; i < 2; i++) {
+        for (int i = 1; i >= 0; i--) {
+                bench_pin(bench_options.cpu[i]); /* each starts where it stays */
                 pid[i] = fork();
                 if (pid[i] < 0)
                         bench_die("fork: %s", strerror(errno));
