@@ -19,10 +19,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { YARD_TURNS = 4000, HANG_SECONDS = 120 };
+enum { YARD_TURNS = 4000, YARD_BYTES = 8 << 20, YARD_LINE = 128, HANG_SECONDS = 120 };
+
+_Static_assert(YARD_TURNS % BENCH_YARD_PAIRS == 0, "each pair has as many turns");
 
 enum bench_fate bench_fate;
 struct bench_side *bench_mine, *bench_theirs;
+
+struct pair {
+        _Atomic uint64_t *ping, *pong;
+};
 
 /* Words that both sides use, each on lines of its own. */
 static struct meeting {
@@ -30,11 +36,12 @@ static struct meeting {
         BENCH_APART _Atomic uint32_t calls; /* of the partner; it sleeps on this */
         bench_side_fn *theirs;
         BENCH_APART _Atomic uint32_t answers;
-        BENCH_APART _Atomic uint64_t ping;
-        BENCH_APART _Atomic uint64_t pong;
+        BENCH_APART struct pair pair[BENCH_YARD_PAIRS];
+        uint64_t turns; /* of all yardsticks before */
         BENCH_APART char end;
 } * meeting;
 
+static unsigned char *yard_lines;
 static pid_t partner;
 
 /* ---- What happened to a side in its timed part -------------------- */
@@ -210,6 +217,8 @@ static __attribute__((noreturn)) void be_partner(void)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         bench_pin(bench_options.cpu[1]);
         bench_memory_map();
+        for (size_t i = 0; i < YARD_BYTES; i += 4096)
+                (void)((volatile unsigned char *)yard_lines)[i];
         for (size_t i = 0; i < BENCH_BUFFER; i += 4096)
                 (void)((volatile unsigned char *)bench_theirs->buf)[i];
         for (uint32_t answered = 0;; answered++) {
@@ -240,6 +249,7 @@ void bench_sides_begin(void)
         bench_theirs = bench_shared(sizeof *bench_theirs);
         bench_mine->buf = bench_shared(BENCH_BUFFER);
         bench_theirs->buf = bench_shared(BENCH_BUFFER);
+        yard_lines = bench_shared(YARD_BYTES);
         fflush(NULL);
         partner = fork();
         if (partner < 0)
@@ -322,27 +332,55 @@ double bench_children(bench_side_fn *mine, bench_side_fn *theirs, void *a, void 
 
 /* ---- The yardstick ------------------------------------------------ */
 
+/* Numbers go on from one yardstick to the next: what a line holds from an
+ * earlier one is never the number that is waited for. */
 static BENCH_NOINLINE void yard_ping(struct bench_side *s)
 {
-        const uint64_t n = s->n;
-        struct meeting *m = meeting;
+        const uint64_t turns = s->n / BENCH_YARD_PAIRS;
+        uint64_t i = meeting->turns;
 
-        for (uint64_t i = 1; i <= n; i++) {
-                atomic_store_explicit(&m->ping, i, memory_order_release);
-                while (atomic_load_explicit(&m->pong, memory_order_acquire) != i)
-                        ;
+        for (int k = 0; k < BENCH_YARD_PAIRS; k++) {
+                const struct pair p = meeting->pair[k];
+
+                for (const uint64_t last = i + turns; i < last;) {
+                        atomic_store_explicit(p.ping, ++i, memory_order_release);
+                        while (atomic_load_explicit(p.pong, memory_order_acquire) != i)
+                                ;
+                }
         }
 }
 
 static BENCH_NOINLINE void yard_pong(struct bench_side *s)
 {
-        const uint64_t n = s->n;
-        struct meeting *m = meeting;
+        const uint64_t turns = s->n / BENCH_YARD_PAIRS;
+        uint64_t i = meeting->turns;
 
-        for (uint64_t i = 1; i <= n; i++) {
-                while (atomic_load_explicit(&m->ping, memory_order_acquire) != i)
-                        ;
-                atomic_store_explicit(&m->pong, i, memory_order_release);
+        for (int k = 0; k < BENCH_YARD_PAIRS; k++) {
+                const struct pair p = meeting->pair[k];
+
+                for (const uint64_t last = i + turns; i < last;) {
+                        ++i;
+                        while (atomic_load_explicit(p.ping, memory_order_acquire) != i)
+                                ;
+                        atomic_store_explicit(p.pong, i, memory_order_release);
+                }
+        }
+}
+
+static _Atomic uint64_t *yard_line(void)
+{
+        return (void *)(yard_lines + bench_random() % (YARD_BYTES / YARD_LINE) * YARD_LINE);
+}
+
+static void draw_pairs(void)
+{
+        for (int k = 0; k < BENCH_YARD_PAIRS; k++) {
+                struct pair *p = &meeting->pair[k];
+
+                p->ping = yard_line();
+                do {
+                        p->pong = yard_line();
+                } while (p->pong == p->ping);
         }
 }
 
@@ -352,9 +390,9 @@ double bench_yardstick(void)
 
         bench_fate = BENCH_PREEMPTED;
         for (int i = 0; i < 4 && bench_fate != BENCH_FINE; i++) {
-                atomic_store(&meeting->ping, 0);
-                atomic_store(&meeting->pong, 0);
+                draw_pairs();
                 ns = bench_processes(yard_ping, yard_pong, NULL, NULL, YARD_TURNS);
+                meeting->turns += YARD_TURNS;
         }
         bench_note_yard(ns);
         return ns;
