@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Suites roundtrip and stream: rings between two processes, all of 256 KiB or
+ * Suites roundtrip, stream and batch: rings between two processes, all of 256 KiB or
  * the nearest that they can have, every payload written and compared in full.
  *
  *   roundtrip  one message there and one back; a multiple of the yardstick
  *   stream     as many as pass; a multiple of the textbook ring ("index")
+ *   batch      a stream in batches of 1 to 64 messages; a multiple of batches
+ *              of one of sluice
  *   large      (with stream) 16 KiB to 1 MiB; a multiple of plain memcpy
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "large.h"
@@ -43,6 +46,7 @@ static double stream(const struct bench_case *c, uint64_t n)
         void *a;
         double ns;
 
+        bench_mine->batch = bench_theirs->batch = c->arg ? (uint64_t)c->arg : BENCH_BATCH;
         bench_trial_memory(true);
         a = l->open();
         bench_trial_memory(false);
@@ -77,14 +81,44 @@ static void add(const struct bench_peer *peer, const struct bench_loops *l, bool
         (void)bench_add(&c);
 }
 
-int main(int argc, char **argv)
+static void add_batches(void)
 {
-        bool is_stream;
+        static const struct {
+                const char *name;
+                const struct bench_peer *peer;
+        } lines[] = {{"sluice", &bench_peer_sluice_batch},
+                     {"rte_ring in place", &bench_peer_dpdk_zc_batch},
+                     {"rte_ring", &bench_peer_dpdk_batch},
+                     {"boost spsc_queue", &bench_peer_boost_batch}};
+        static const struct {
+                size_t len;
+                const char *metric;
+        } sizes[] = {{8, "batch, 8 B"}, {56, "batch, 56 B"}, {248, "batch, 248 B"}};
+        static const char *const labels[] = {"1", "4", "8", "16", "32", "64"};
 
-        bench_begin(argc, argv, "roundtrip", 60);
-        is_stream = strcmp(bench_options.suite, "stream") == 0;
-        if (!is_stream && strcmp(bench_options.suite, "roundtrip") != 0)
-                bench_die("suites here: roundtrip, stream");
+        for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+                for (size_t j = 0; j < lines[i].peer->count; j++)
+                        for (size_t k = 0; k < 18; k++) {
+                                const struct bench_loops *l = &lines[i].peer->loops[j];
+                                const struct bench_case c = {.contender = lines[i].name,
+                                                             .metric = sizes[k / 6].metric,
+                                                             .label = labels[k % 6],
+                                                             .x = atof(labels[k % 6]),
+                                                             .bytes = (double)l->max,
+                                                             .kind = BENCH_RATE,
+                                                             .base = i == 0 && k % 6 == 0,
+                                                             .across = true,
+                                                             .trial = stream,
+                                                             .ctx = l,
+                                                             .arg = atol(labels[k % 6])};
+
+                                if (l->max == sizes[k / 6].len)
+                                        (void)bench_add(&c);
+                        }
+}
+
+static void add_sizes(bool is_stream)
+{
         for (size_t i = 0; i < sizeof peers / sizeof *peers; i++) {
                 if (peers[i]->count == 0)
                         bench_note("not installed: %s\n", peers[i]->name);
@@ -93,7 +127,22 @@ int main(int argc, char **argv)
         }
         if (is_stream)
                 bench_large_add();
-        bench_run(bench_options.seconds, is_stream ? 3e6 : 2e6);
+}
+
+int main(int argc, char **argv)
+{
+        bool is_stream, is_batch;
+
+        bench_begin(argc, argv, "roundtrip", 60);
+        is_stream = strcmp(bench_options.suite, "stream") == 0;
+        is_batch = strcmp(bench_options.suite, "batch") == 0;
+        if (!is_stream && !is_batch && strcmp(bench_options.suite, "roundtrip") != 0)
+                bench_die("suites here: roundtrip, stream, batch");
+        if (is_batch)
+                add_batches();
+        else
+                add_sizes(is_stream);
+        bench_run(bench_options.seconds, is_stream || is_batch ? 3e6 : 2e6);
         bench_end();
         return 0;
 }

@@ -18,8 +18,11 @@
  *  in place; the pointer stays valid until commit, release
  *      PEER_RESERVE(r, MAX, MIX, len), PEER_COMMIT(r, len), PEER_FLUSH(r)
  *      PEER_PEEK(r, MAX, MIX, len), PEER_RELEASE(r)
- *  batches of PEER_BATCH messages that stand side by side
+ *  batches of messages that stand side by side
  *      PEER_PUSH_N(r, MAX, msgs, count), PEER_POP_N(r, MAX, msgs, count)
+ *
+ * A contender with batches finds the number of messages in `batch`, a variable
+ * for everybody. PEER_FIXED: no mix.
  *
  * The mix goes to peers that copy with its length as a word in front, which
  * is what a user of a ring of slots, or of bytes, has to do as well. A peer
@@ -35,37 +38,37 @@
 
 #if defined PEER_PUSH_N
 
-#define BENCH_LAP(MAX, MIX)                        \
-        while (PEER_PUSH_N(r, MAX, m, PEER_BATCH)) \
-                ;                                  \
-        while (PEER_POP_N(r, MAX, m, PEER_BATCH))  \
+#define BENCH_LAP(MAX, MIX)                   \
+        while (PEER_PUSH_N(r, MAX, m, batch)) \
+                ;                             \
+        while (PEER_POP_N(r, MAX, m, batch))  \
                 ;
 #define BENCH_ROUNDTRIP(TAG, MAX, MIX)
 #define BENCH_PING(TAG) NULL
 #define BENCH_PONG(TAG) NULL
-#define BENCH_PUT_BODY(MAX, MIX)                                                     \
-        for (uint64_t i = 1; i <= n;) {                                              \
-                const size_t want = n - i + 1 < PEER_BATCH ? n - i + 1 : PEER_BATCH; \
-                size_t done = 0;                                                     \
-                for (size_t k = 0; k < want; k++)                                    \
-                        bench_fill(m + k * MAX, i + k, MAX);                         \
-                for (;;) {                                                           \
-                        done += PEER_PUSH_N(r, MAX, m + done * MAX, want - done);    \
-                        if (done == want)                                            \
-                                break;                                               \
-                        bench_relax();                                               \
-                }                                                                    \
-                i += want;                                                           \
+#define BENCH_PUT_BODY(MAX, MIX)                                                  \
+        for (uint64_t i = 1; i <= n;) {                                           \
+                const size_t want = n - i + 1 < batch ? n - i + 1 : batch;        \
+                size_t done = 0;                                                  \
+                for (size_t k = 0; k < want; k++)                                 \
+                        bench_fill(m + k * MAX, i + k, MAX);                      \
+                for (;;) {                                                        \
+                        done += PEER_PUSH_N(r, MAX, m + done * MAX, want - done); \
+                        if (done == want)                                         \
+                                break;                                            \
+                        bench_relax();                                            \
+                }                                                                 \
+                i += want;                                                        \
         }
-#define BENCH_GET_BODY(MAX, MIX)                                      \
-        for (uint64_t i = 1; i <= n;) {                               \
-                const size_t got = PEER_POP_N(r, MAX, m, PEER_BATCH); \
-                for (size_t k = 0; k < got; k++)                      \
-                        if (!bench_good(m + k * MAX, i + k, MAX))     \
-                                bench_corrupt(PEER_NAME, i + k);      \
-                i += got;                                             \
-                if (got == 0)                                         \
-                        bench_relax();                                \
+#define BENCH_GET_BODY(MAX, MIX)                                  \
+        for (uint64_t i = 1; i <= n;) {                           \
+                const size_t got = PEER_POP_N(r, MAX, m, batch);  \
+                for (size_t k = 0; k < got; k++)                  \
+                        if (!bench_good(m + k * MAX, i + k, MAX)) \
+                                bench_corrupt(PEER_NAME, i + k);  \
+                i += got;                                         \
+                if (got == 0)                                     \
+                        bench_relax();                            \
         }
 
 #else
@@ -179,16 +182,18 @@
         {                                                          \
                 void *const r = s->a;                              \
                 const uint64_t n = s->n;                           \
+                const size_t batch = s->batch;                     \
                 unsigned char *const m = s->buf;                   \
-                (void)m;                                           \
+                (void)m, (void)batch;                              \
                 BENCH_PUT_BODY(MAX, MIX)                           \
         }                                                          \
         static BENCH_NOINLINE void get_##TAG(struct bench_side *s) \
         {                                                          \
                 void *const r = s->a;                              \
                 const uint64_t n = s->n;                           \
+                const size_t batch = s->batch;                     \
                 unsigned char *const m = s->buf;                   \
-                (void)m;                                           \
+                (void)m, (void)batch;                              \
                 BENCH_GET_BODY(MAX, MIX)                           \
         }                                                          \
         BENCH_ROUNDTRIP(TAG, MAX, MIX)                             \
@@ -196,6 +201,8 @@
         {                                                          \
                 void *const r = PEER_OPEN(MAX, MIX);               \
                 unsigned char *const m = bench_mine->buf;          \
+                const size_t batch = bench_mine->batch;            \
+                (void)batch;                                       \
                 *(bench_word *)(void *)m = (MAX)-8;                \
                 BENCH_LAP(MAX, MIX)                                \
                 return r;                                          \
@@ -211,19 +218,24 @@
                         BENCH_PONG(TAG)                                                   \
         }
 
-#define BENCH_SIZES(X)                                                                \
-        X(8, 8, 0)                                                                    \
-        X(16, 16, 0) X(24, 24, 0) X(32, 32, 0) X(48, 48, 0) X(56, 56, 0) X(64, 64, 0) \
-                X(120, 120, 0) X(248, 248, 0) X(504, 504, 0) X(1016, 1016, 0) X(4088, 4088, 0)
+#define BENCH_SIZES(X)                                                                  \
+        X(8, 8, 0)                                                                      \
+        X(16, 16, 0)                                                                    \
+        X(24, 24, 0) X(32, 32, 0) X(48, 48, 0) X(56, 56, 0) X(64, 64, 0) X(120, 120, 0) \
+                X(248, 248, 0) X(504, 504, 0) X(1016, 1016, 0) X(4088, 4088, 0)
+
+#ifdef PEER_PUSH_N
+#define PEER_FIXED 1
+#endif
 
 BENCH_SIZES(BENCH_LOOP)
-#ifndef PEER_PUSH_N
+#ifndef PEER_FIXED
 BENCH_LOOP(mix, 1024, 1)
 #endif
 
 #define BENCH_ENTRY_COMMA(TAG, MAX, MIX) BENCH_ENTRY(TAG, MAX, MIX),
 static const struct bench_loops loops[] = {BENCH_SIZES(BENCH_ENTRY_COMMA)
-#ifndef PEER_PUSH_N
+#ifndef PEER_FIXED
                                                    BENCH_ENTRY(mix, 1024, 1)
 #endif
 };

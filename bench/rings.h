@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef BENCH_RINGS_H
 #define BENCH_RINGS_H
-/* The contenders of the suites roundtrip and stream. */
+/* The contenders of the suites roundtrip, stream and batch. */
 #include "harness.h"
 
 #ifdef __cplusplus
@@ -9,6 +9,8 @@ extern "C" {
 #endif
 
 #define BENCH_RING_BYTES ((size_t)256 * 1024)
+
+enum { BENCH_BATCH = 16 }; /* of contenders "in batches of 16" */
 
 /* A contender at one size. Memory of open, called in bench_trial_memory, has
  * had a first lap. put and ping run in one process, get and pong in another. */
@@ -33,6 +35,7 @@ extern const struct bench_peer bench_peer_boost, bench_peer_boost_batch;
 extern const struct bench_peer bench_peer_moodycamel;
 extern const struct bench_peer bench_peer_ck;
 extern const struct bench_peer bench_peer_dpdk, bench_peer_dpdk_zc, bench_peer_dpdk_batch;
+extern const struct bench_peer bench_peer_dpdk_zc_batch;
 extern const struct bench_peer bench_peer_urcu;
 extern const struct bench_peer bench_peer_jack, bench_peer_spa;
 

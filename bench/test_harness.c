@@ -211,6 +211,27 @@ static double stream(const struct bench_case *c, uint64_t n)
         return ns;
 }
 
+/* Batches that fill no ring evenly, and a rest: all arrives, or bench_corrupt. */
+static void batches(void)
+{
+        const struct bench_peer *const peers[] = {&bench_peer_sluice_batch,
+                                                  &bench_peer_dpdk_zc_batch, &bench_peer_dpdk_batch,
+                                                  &bench_peer_boost_batch};
+        static const uint64_t sizes[] = {1, 7, 64};
+        unsigned runs = 0;
+
+        for (int i = 0; i < 4; i++)
+                for (size_t j = 0; j < peers[i]->count; j++)
+                        for (int k = 0; k < 3; k++, runs++) {
+                                struct bench_case c = {.ctx = &peers[i]->loops[j]};
+
+                                bench_running = peers[i]->name;
+                                bench_mine->batch = bench_theirs->batch = sizes[k];
+                                (void)stream(&c, 10001);
+                        }
+        check(true, "batches of 1, 7 and 64 arrive", runs);
+}
+
 /* ---- Two counters: on one line, or apart -------------------------- */
 
 struct counters {
@@ -294,6 +315,7 @@ int main(int argc, char **argv)
         payload();
         memory();
         company();
+        batches();
         /* On a busy machine all trials may have to be dropped: again, then. */
         for (int i = 0; i < 5 && !(itself > 0 && threads > 0 && shared > 0); i++) {
                 measure();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* boost::lockfree::spsc_queue, 16 messages in a call. */
+/* boost::lockfree::spsc_queue, several messages in a call. */
 #include "boost_common.h"
 
 #ifdef HAVE_BOOST
@@ -9,7 +9,6 @@ template <size_t MAX> using queue = boost::lockfree::spsc_queue<slot<MAX, 0>>;
 
 #define PEER                    boost_batch
 #define PEER_NAME               "boost, batches of 16"
-#define PEER_BATCH              16
 #define PEER_OPEN(MAX, MIX)     new queue<MAX>(bench_slots(MAX))
 #define PEER_CLOSE(r, MAX, MIX) delete QUEUE(r, MAX)
 #define PEER_PUSH_N(r, MAX, msgs, count) \

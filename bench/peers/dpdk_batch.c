@@ -4,7 +4,6 @@
 #ifdef HAVE_DPDK
 #define PEER                    dpdk_batch
 #define PEER_NAME               "rte_ring, batches of 16"
-#define PEER_BATCH              16
 #define PEER_OPEN(MAX, MIX)     dpdk_open(MAX)
 #define PEER_CLOSE(r, MAX, MIX) dpdk_close(r, MAX)
 #define PEER_PUSH_N(r, MAX, msgs, count) \

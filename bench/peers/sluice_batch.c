@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sluice in place, shown in staged batches of 16, released likewise. */
+/* sluice in place, shown in staged batches, released likewise. */
 #include "sluice_common.h"
-
-enum { BATCH = 16 };
 
 BENCH_INLINE void flush(void *ring)
 {
@@ -23,12 +21,12 @@ BENCH_INLINE void *place(void *ring, size_t len)
         return NULL;
 }
 
-BENCH_INLINE void done(void *ring, size_t len)
+BENCH_INLINE void done(void *ring, size_t len, size_t batch)
 {
         struct both *b = ring;
 
         (void)sluice_stage(&b->p, len);
-        if (++b->pending == BATCH)
+        if (++b->pending == batch)
                 flush(ring);
 }
 
@@ -55,11 +53,11 @@ BENCH_INLINE const void *look(void *ring, size_t len)
         return m.data;
 }
 
-BENCH_INLINE void seen(void *ring)
+BENCH_INLINE void seen(void *ring, size_t batch)
 {
         struct both *b = ring;
 
-        if (++b->passed == BATCH)
+        if (++b->passed == batch)
                 give_back(ring);
         else
                 (void)sluice_advance(&b->c);
@@ -71,8 +69,8 @@ BENCH_INLINE void seen(void *ring)
 #define PEER_OPEN(MAX, MIX)            both_open()
 #define PEER_CLOSE(r, MAX, MIX)        both_close(r)
 #define PEER_RESERVE(r, MAX, MIX, len) place(r, len)
-#define PEER_COMMIT(r, len)            done(r, len)
+#define PEER_COMMIT(r, len)            done(r, len, batch)
 #define PEER_FLUSH(r)                  flush(r)
 #define PEER_PEEK(r, MAX, MIX, len)    look(r, len)
-#define PEER_RELEASE(r)                seen(r)
+#define PEER_RELEASE(r)                seen(r, batch)
 #include "loops.h"
