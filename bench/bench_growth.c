@@ -6,20 +6,20 @@
  *                    that always has room: every page is used in turn
  *   message size     8 B to 64 KiB, in place
  *   queues           1 to 1,024 served in turn by one thread each side
- *   long (--long)    10^9 messages; the cost of each 10^8
+ *   drift (--long)   10^9 messages through one ring (drift.c)
  *
- * The sides are threads: rings of a gigabyte stay mapped between trials.
+ * The sides are threads, but for the drift: rings of a gigabyte stay mapped between trials.
  * Bases: 256 KiB, 56 B, one queue. The steps are those of the caches: what
  * is used in turn is the whole ring, and 1,024 rings of 4 KiB are 4 MiB and
  * as many pages.
  */
 #define _GNU_SOURCE
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "drift.h"
 #include "harness.h"
 #include "sluice/ring.h"
 
@@ -240,33 +240,6 @@ static void add(const char *metric, const char *contender, const char *label, do
         (void)bench_add(&c);
 }
 
-static void drift(void)
-{
-        struct rig r;
-
-        if (!rig_open(&r, SLUICE_CAPACITY_DEFAULT, 1, false))
-                bench_die("no memory");
-        for (int i = 1; i <= 10; i++) {
-                static char label[11][16];
-                const double ns = bench_threads(put_many, get_many, &r, NULL, 100000000);
-                struct bench_row row = {.metric = "drift",
-                                        .contender = "sluice",
-                                        .label = label[i],
-                                        .placement = "any",
-                                        .x = i,
-                                        .unit = "ns",
-                                        .value = {ns, ns, ns},
-                                        .ratio_of = "",
-                                        .ratio = {NAN, NAN, NAN},
-                                        .trials = 1};
-
-                snprintf(label[i], sizeof label[i], "%d e8", i);
-                bench_add_row(&row);
-                bench_progress("10^9 messages", i / 10.0, (unsigned)i, 0);
-        }
-        rig_close(&r);
-}
-
 int main(int argc, char **argv)
 {
         static char labels[64][16];
@@ -294,7 +267,7 @@ int main(int argc, char **argv)
         }
         bench_run(bench_options.seconds, 3e6);
         if (bench_options.long_run)
-                drift();
+                bench_drift();
         bench_end();
         return 0;
 }

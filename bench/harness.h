@@ -271,6 +271,7 @@ struct bench_row {
         const char *ratio_of; /* "" when there is no ratio */
         struct bench_spread ratio;
         unsigned trials, dropped;
+        bool series; /* too many for a table */
 };
 
 struct bench_spread bench_spread_of(double *values, size_t n);     /* sorts */

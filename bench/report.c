@@ -316,7 +316,7 @@ static void print_table(FILE *to, const struct bench_row *table, enum column wha
 static void print_tables(FILE *to)
 {
         for (size_t i = 0; i < row_count; i++) {
-                bool first = true;
+                bool first = !rows[i].series;
 
                 for (size_t j = 0; j < i && first; j++)
                         first = !same_table(&rows[i], &rows[j]);

@@ -188,8 +188,11 @@ void bench_run(double seconds, double target_ns)
         }
         bench_progress("done", 1, trials, dropped);
         free(order);
-        bench_note("%u trials; dropped: %u preempted, %u by page faults, %u by their yardsticks\n",
-                   trials, fates[BENCH_PREEMPTED], fates[BENCH_FAULTED], fates[BENCH_DISAGREED]);
+        if (trials > 0)
+                bench_note("%u trials; dropped: %u preempted, %u by page faults, %u by their "
+                           "yardsticks\n",
+                           trials, fates[BENCH_PREEMPTED], fates[BENCH_FAULTED],
+                           fates[BENCH_DISAGREED]);
         bench_report_cases(cases, case_count);
         for (size_t i = 0; i < case_count; i++)
                 free(cases[i].samples);
