@@ -137,9 +137,25 @@ static void memory(void)
         check(seen && b->theirs != getpid(), "the other process has the same memory", BLOCKS);
         for (int i = 0; i < BLOCKS - 1; i++)
                 free(b->at[i]);
-        (void)bench_processes(nothing, fill_blocks, b, NULL, 1);
-        check(bench_theirs->faults <= BENCH_FAULTS, "and no page of it is missing",
-              (double)bench_theirs->faults);
+}
+
+/* At other places of the arena than before. */
+static void pages(void)
+{
+        long faults = 0;
+
+        for (int k = 0; k < 10; k++) {
+                struct blocks *b;
+
+                bench_trial_memory(true);
+                b = bench_shared(sizeof *b);
+                for (int i = 0; i < BLOCKS; i++)
+                        b->at[i] = malloc(BLOCK);
+                bench_trial_memory(false);
+                (void)bench_processes(nothing, fill_blocks, b, NULL, 1);
+                faults += bench_theirs->faults;
+        }
+        check(faults <= BENCH_FAULTS, "and no page of it is missing", (double)faults);
 }
 
 static void turn(struct bench_side *s)
@@ -314,6 +330,7 @@ int main(int argc, char **argv)
         statistics();
         payload();
         memory();
+        pages();
         company();
         batches();
         /* On a busy machine all trials may have to be dropped: again, then. */
