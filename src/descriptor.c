@@ -92,7 +92,7 @@ int sluice_consumer_arm(struct sluice_consumer *c)
         if (fd < 0)
                 return fd;
         c->polls = POLLS_CHECK_NEXT;
-        if (c->word != 0 || c->err)
+        if (c->end != c->next || c->err)
                 return 1;
         sluice_priv_await_message(&a, c);
         return arm(c->queue, &a);

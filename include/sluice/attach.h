@@ -265,7 +265,7 @@ static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem
         p->mask = s.capacity - 1;
         p->unit_mask = s.unit - 1;
         p->max_len = s.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
-        p->position = p->tail = found.position;
+        p->position = p->tail = p->edge = found.position;
         p->messages = found.messages;
         p->slot = found.slot;
         p->seen = consumer.position;
@@ -310,12 +310,12 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
         c->mask = s.capacity - 1;
         c->unit_mask = s.unit - 1;
         c->max_len = s.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
-        c->position = c->next = found.position;
+        c->position = c->next = c->end = c->edge = found.position;
         c->messages = found.messages;
         c->slot = found.slot;
-        c->limit = c->position + c->mask - c->unit_mask;
         c->door.peer_parked = &c->peer->door.parked;
         sluice_priv_store_relaxed(&c->own->door.parked, 0);
+        sluice_priv_store_relaxed(&c->own->door.hint, 0);
         sluice_priv_store_release(&c->own->door.state,
                                   sluice_priv_next_state(&c->own->door, state));
         sluice_priv_store_release(&c->own->position, c->position); /* no longer closed */

@@ -8,22 +8,56 @@
 #include "ring.h"
 
 enum {
-        SLUICE_PRIV_NEAR_NS = 40,  /* messages that come closer than this on average ... */
-        SLUICE_PRIV_NEAR = 4,      /* ... so often in a row: a stream, just caught up with */
-        SLUICE_PRIV_GIVE_WAY = 48  /* pauses */
+        SLUICE_PRIV_PERIOD = 16,    /* times that the ring is found empty, between two judgements */
+        SLUICE_PRIV_NEAR_NS = 60,   /* messages closer than this on average: a stream */
+        SLUICE_PRIV_GIVE_WAY_NS = 2000,
+        SLUICE_PRIV_ALONE = 4,      /* messages each time at most, and ... */
+        SLUICE_PRIV_ALONE_NS = 200, /* ... this long for each at least: they come at leisure */
+        SLUICE_PRIV_TRIAL = 32      /* periods, of which one without advice */
 };
 
-/* A data header at next: checks it and makes it current. All that
- * follows uses the checked copy. 0 or -EBADMSG. */
+/* No message of an honest producer ends beyond. */
+static inline uint64_t sluice_priv_consumer_limit(const struct sluice_consumer *c)
+{
+        return c->position + c->mask - c->unit_mask;
+}
+
+/* Is a record that passes the edge all right? Then it moves the edge. */
+static __attribute__((noinline, unused)) int sluice_priv_accept_far(struct sluice_consumer *c,
+                                                                    uint64_t len, uint64_t bytes)
+{
+        const uint64_t rest = c->mask + 1 - (c->next & c->mask);
+        const uint64_t room = sluice_priv_consumer_limit(c) - c->next;
+
+        if (len > c->max_len || bytes > rest || bytes > room)
+                return sluice_priv_consumer_poison(c, -EBADMSG);
+        c->edge = c->next + (room < rest ? room : rest);
+        return 0;
+}
+
+/*
+ * A data header at next: checks it and makes it current. All that follows uses
+ * the checked copy. Nearly always a record is as long as the one before:
+ * guessing so, the processor fetches the next header without waiting for the
+ * length in this one. 0 or -EBADMSG.
+ */
 static inline int sluice_priv_accept(struct sluice_consumer *c, uint64_t word)
 {
         const uint64_t len = sluice_priv_header_len(word);
         const uint64_t bytes = sluice_priv_record_bytes(len, c->unit_mask);
+        const uint64_t next = c->next;
+        uint64_t step = sluice_priv_guess(c->stride);
 
-        if (sluice_priv_unlikely(len > c->max_len || bytes > c->mask + 1 - (c->next & c->mask) ||
-                                 bytes > c->limit - c->next))
-                return sluice_priv_consumer_poison(c, -EBADMSG);
+        if (sluice_priv_unlikely(len > c->max_len || bytes > c->edge - next)) {
+                const int r = sluice_priv_accept_far(c, len, bytes);
+
+                if (r)
+                        return r;
+        }
+        if (sluice_priv_unlikely(bytes != c->stride))
+                step = c->stride = bytes;
         c->word = word;
+        c->end = next + step;
         return 0;
 }
 
@@ -38,9 +72,10 @@ static inline int sluice_priv_accept_other(struct sluice_consumer *c, uint64_t w
          * the data record behind it. */
         if (word != sluice_priv_header_word(SLUICE_LAYOUT_PADDING,
                                             rest - SLUICE_LAYOUT_HEADER_BYTES, 0) ||
-            rest > c->limit - c->next)
+            rest > sluice_priv_consumer_limit(c) - c->next)
                 return sluice_priv_consumer_poison(c, -EBADMSG);
         c->next += rest;
+        c->end = c->edge = c->next;
         /* UNTRUSTED. Relaxed would do, PUBLISH was the padding's header;
          * a successor that begins here needs the acquire. */
         word = sluice_priv_load_acquire(sluice_priv_peer_word(c->ring, 0));
@@ -50,31 +85,69 @@ static inline int sluice_priv_accept_other(struct sluice_consumer *c, uint64_t w
 }
 
 /*
+ * How do messages come? By averages, for single ones come as they like.
+ *
+ * As a stream: then sluice_priv_give_way.
+ *
+ * At leisure: few at a time, and later behind one another than any stream
+ * would bring them, even one whose producer hands over each line. The producer
+ * is told (sluice_priv_at_leisure). That makes it slower, which might look
+ * like leisure; so the advice is withdrawn now and then, and stands again only
+ * when they still come at leisure without.
+ */
+static inline void sluice_priv_judge(struct sluice_consumer *c, uint64_t passed, int64_t now)
+{
+        struct sluice_priv_pace *pace = &c->pace;
+        const uint64_t n = passed - pace->from_passed, bytes = c->next - pace->from_position;
+        const uint64_t ns = (uint64_t)(now - pace->from_ns);
+        const int leisure = n <= SLUICE_PRIV_PERIOD * SLUICE_PRIV_ALONE &&
+                            ns >= n * SLUICE_PRIV_ALONE_NS + bytes / 8 * 3;
+        const int told = pace->leisure != 0;
+
+        pace->way_ns = 0;
+        if (ns < n * SLUICE_PRIV_NEAR_NS) {
+                /* No longer than until half the ring is full. */
+                const uint64_t half = (c->mask / 2) / (bytes / n) * (ns / n);
+
+                pace->way_ns = half < SLUICE_PRIV_GIVE_WAY_NS ? (int64_t)half
+                                                              : SLUICE_PRIV_GIVE_WAY_NS;
+        }
+        pace->leisure = leisure ? (pace->leisure + 1) % SLUICE_PRIV_TRIAL : 0;
+        pace->from_passed = passed;
+        pace->from_position = c->next;
+        pace->from_ns = now;
+        if (told != (pace->leisure != 0))
+                sluice_priv_store_relaxed(&c->own->door.hint, told ? 0 : SLUICE_LAYOUT_AT_LEISURE);
+}
+
+/*
  * A consumer that polls right behind the producer takes away the line
  * that the producer is about to write, again and again, and both crawl.
- * It shows in messages that come close together although the ring is
- * found empty between them: then the consumer gives way for a moment,
- * and finds many. It stops when that was in vain. A reply, or a message
- * at leisure, is not kept waiting. Reads the clock once for each time
- * that the ring is found empty, not for each look. 1: has given way.
+ * It shows in a ring that is found empty again and again although messages
+ * come close together: then the consumer gives way for a moment, and finds
+ * many. A reply, or a message at leisure, is not kept waiting. Reads the
+ * clock once for each time that the ring is found empty, not for each look.
+ * 1: has given way.
  */
 static inline int sluice_priv_give_way(struct sluice_consumer *c)
 {
         struct sluice_priv_pace *pace = &c->pace;
         const uint64_t passed = c->messages + c->held, burst = passed - pace->passed;
-        int64_t now;
+        int64_t now, took;
 
         if (burst == 0)
                 return 0;
         now = sluice_now_ns();
-        pace->near = (uint64_t)(now - pace->since_ns) < burst * SLUICE_PRIV_NEAR_NS ? pace->near + 1
-                                                                                     : 0;
+        took = now - pace->since_ns;
         pace->passed = passed;
         pace->since_ns = now;
-        if (pace->near < SLUICE_PRIV_NEAR)
+        if (++pace->times % SLUICE_PRIV_PERIOD == 0)
+                sluice_priv_judge(c, passed, now);
+        if (pace->way_ns == 0 || (uint64_t)took >= burst * SLUICE_PRIV_ALONE_NS)
                 return 0;
-        for (int i = 0; i < SLUICE_PRIV_GIVE_WAY; i++)
-                sluice_priv_relax();
+        while (sluice_now_ns() - now < pace->way_ns)
+                for (int i = 0; i < 8; i++)
+                        sluice_priv_relax();
         return 1;
 }
 
@@ -133,7 +206,7 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
 static inline int sluice_peek(struct sluice_consumer *c, struct sluice_message *m,
                               sluice_deadline until)
 {
-        if (c->word == 0) {
+        if (c->end == c->next) {
                 /* PUBLISH, consumer's side. UNTRUSTED: checked by accept. */
                 const uint64_t word = sluice_priv_load_acquire(
                         sluice_priv_peer_word(c->ring, c->next & c->mask));
@@ -155,10 +228,9 @@ static inline int sluice_peek(struct sluice_consumer *c, struct sluice_message *
  * is kept until release. -EINVAL: no message has been peeked. */
 static inline int sluice_advance(struct sluice_consumer *c)
 {
-        if (sluice_priv_unlikely(c->word == 0))
+        if (sluice_priv_unlikely(c->end == c->next))
                 return c->err ? c->err : -EINVAL;
-        c->next += sluice_priv_record_bytes(sluice_priv_header_len(c->word), c->unit_mask);
-        c->word = 0;
+        c->next = c->end;
         c->held++;
         return 0;
 }
@@ -171,23 +243,31 @@ static inline int sluice_advance(struct sluice_consumer *c)
  */
 static inline int sluice_release(struct sluice_consumer *c)
 {
-        uint64_t parked;
+        /* In locals: the stores below might change anything, for all that the
+         * compiler knows. */
+        struct sluice_layout_consumer *const own = c->own;
+        const uint64_t position = c->end;
+        const uint32_t slot = c->slot;
+        uint64_t passed = c->held, messages, parked;
 
-        if (c->word != 0)
-                sluice_advance(c);
-        if (sluice_priv_unlikely(c->held == 0))
+        if (position != c->next) {
+                c->next = position;
+                passed++;
+        }
+        if (sluice_priv_unlikely(passed == 0))
                 return c->err ? c->err : -EINVAL;
-        c->messages += c->held;
-        c->held = 0;
-        c->position = c->next;
-        c->limit = c->position + c->mask - c->unit_mask;
+        if (sluice_priv_unlikely(c->held != 0))
+                c->held = 0;
+        messages = c->messages + passed;
+        c->messages = messages;
+        c->position = position;
+        c->slot = slot ^ 1;
         /* PROGRESS: in force once the position below is stored. */
-        sluice_priv_store_relaxed(&c->own->progress.slot[c->slot].messages, c->messages);
-        sluice_priv_store_release(&c->own->progress.slot[c->slot].position, c->position);
-        c->slot ^= 1;
+        sluice_priv_store_relaxed(&own->progress.slot[slot].messages, messages);
+        sluice_priv_store_release(&own->progress.slot[slot].position, position);
         /* RELEASE, consumer's side. */
-        sluice_priv_store_release(&c->own->position, c->position);
-        parked = sluice_priv_door_due(&c->door, c->position);
+        sluice_priv_store_release(&own->position, position);
+        parked = sluice_priv_door_due(&c->door, position);
         if (sluice_priv_unlikely(parked != 0))
                 c->sleep->wake(c, parked);
         return 0;

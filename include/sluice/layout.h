@@ -81,7 +81,9 @@ struct sluice_layout_door {
         /* How often the role was taken, times 256, plus flags: it changes at
          * every attach and close, so whoever waits for a peer sleeps on it. */
         sluice_word state;
-        unsigned char unused[112];
+        /* Advice for the peer, 0 or more flags. It is free to ignore it. */
+        sluice_word hint;
+        unsigned char unused[104];
 };
 
 /* Flags of a parked word. */
@@ -96,6 +98,10 @@ struct sluice_layout_door {
 #define SLUICE_LAYOUT_FENCELESS UINT64_C(4) /* DOOR: the sleeper has to call membarrier */
 #define SLUICE_LAYOUT_MUTE UINT64_C(8)      /* never wakes anybody: the peer sleeps in short slices */
 #define SLUICE_LAYOUT_UNLOCKED UINT64_C(16) /* holds no lock on its pipe: exec is not noticed */
+
+/* Flag of a hint (the consumer's): messages come few at a time, so what counts
+ * is how soon a whole one is there. */
+#define SLUICE_LAYOUT_AT_LEISURE UINT64_C(1)
 
 /* Flag of the consumer's position: it has closed. */
 #define SLUICE_LAYOUT_POSITION_CLOSED UINT64_C(1)
@@ -187,6 +193,7 @@ SLUICE_PRIV_AT(sluice_layout_header, inode, 88);
 SLUICE_PRIV_AT(sluice_layout_header, name, 256);
 SLUICE_PRIV_AT(sluice_layout_door, parked, 0);
 SLUICE_PRIV_AT(sluice_layout_door, state, 8);
+SLUICE_PRIV_AT(sluice_layout_door, hint, 16);
 SLUICE_PRIV_AT(sluice_layout_progress, slot, 0);
 SLUICE_PRIV_AT(sluice_layout_counters, pid, 0);
 SLUICE_PRIV_AT(sluice_layout_counters, stalls, 8);

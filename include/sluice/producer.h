@@ -7,6 +7,20 @@
  */
 #include "ring.h"
 
+enum {
+        SLUICE_PRIV_LINE = 64,   /* bytes of a cache line; where it is not, a hint misses */
+        SLUICE_PRIV_EAGER = 1024 /* bytes of a record that are handed over line by line */
+};
+
+/* The reserved message: length + 1, does it begin a new lap, tag << 32. */
+#define SLUICE_PRIV_RESERVED (UINT64_C(0x7fffffff))
+#define SLUICE_PRIV_WRAPPED (UINT64_C(1) << 31)
+
+static inline uint64_t sluice_priv_data_word(uint64_t reserved, size_t len)
+{
+        return sluice_priv_header_word(SLUICE_LAYOUT_DATA, len, (uint32_t)(reserved >> 32));
+}
+
 /* Re-reads the consumer's position. 0, or -EPIPE when it has closed. */
 static inline int sluice_priv_producer_refresh(struct sluice_producer *p)
 {
@@ -70,6 +84,60 @@ sluice_priv_make_room(struct sluice_producer *p, uint64_t need, sluice_deadline 
         }
 }
 
+/* Room for a message that does not fit between tail and edge: in a new lap,
+ * or the consumer has to be asked. */
+static __attribute__((noinline, unused)) int
+sluice_priv_reserve_far(struct sluice_producer *p, size_t len, void **payload,
+                        sluice_deadline until)
+{
+        const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
+        const uint64_t rest = p->mask + 1 - (p->tail & p->mask);
+        /* A padding record fills the end of the ring. */
+        const uint64_t skip = bytes > rest ? rest : 0;
+
+        if (len > p->max_len)
+                return p->err ? p->err : -EMSGSIZE;
+        if (p->limit - p->tail < skip + bytes) {
+                const int r = sluice_priv_make_room(p, skip + bytes, until);
+
+                if (r)
+                        return r;
+        }
+        p->edge = p->tail + (p->limit - p->tail < rest ? p->limit - p->tail : rest);
+        p->reserved = (skip != 0 ? SLUICE_PRIV_WRAPPED : 0) | ((uint64_t)len + 1);
+        *payload = p->ring + ((p->tail + skip) & p->mask) + SLUICE_LAYOUT_HEADER_BYTES;
+        return 0;
+}
+
+/*
+ * A consumer at leisure waits for the whole message: the header's line comes
+ * to it once it looks, and then each other line costs it another transfer from
+ * this core's caches. So these are fetched for writing all at once before
+ * the payload is written (take), and sent half way behind it (hand over). In a
+ * stream that costs more than it brings. UNTRUSTED: only advice.
+ */
+static inline int sluice_priv_at_leisure(const struct sluice_producer *p, uint64_t bytes)
+{
+        return bytes > SLUICE_PRIV_LINE - SLUICE_LAYOUT_HEADER_BYTES &&
+               (sluice_priv_load_relaxed(&p->peer->door.hint) & SLUICE_LAYOUT_AT_LEISURE);
+}
+
+static __attribute__((noinline, unused)) void sluice_priv_take(const unsigned char *record,
+                                                               uint64_t bytes)
+{
+        for (uint64_t off = SLUICE_PRIV_LINE; off < bytes && off < SLUICE_PRIV_EAGER;
+             off += SLUICE_PRIV_LINE)
+                sluice_priv_prefetch_write(record + off);
+}
+
+static __attribute__((noinline, unused)) void sluice_priv_hand_over(const unsigned char *record,
+                                                                    uint64_t bytes)
+{
+        for (uint64_t off = SLUICE_PRIV_LINE; off < bytes && off < SLUICE_PRIV_EAGER;
+             off += SLUICE_PRIV_LINE)
+                sluice_priv_demote(record + off);
+}
+
 /*
  * Room for a message of up to len bytes; *payload is where to write it,
  * valid until commit, stage or abort, 8 bytes aligned. A second reserve
@@ -84,23 +152,15 @@ static inline int sluice_reserve(struct sluice_producer *p, size_t len, void **p
                                  sluice_deadline until)
 {
         const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
-        const uint64_t rest = p->mask + 1 - (p->tail & p->mask);
-        uint64_t skip = 0;
+        unsigned char *record;
 
-        if (sluice_priv_unlikely(len > p->max_len))
-                return p->err ? p->err : -EMSGSIZE;
-        if (sluice_priv_unlikely(bytes > rest))
-                skip = rest; /* a padding record fills the end of the ring */
-        if (sluice_priv_unlikely(p->limit - p->tail < skip + bytes)) {
-                const int r = sluice_priv_make_room(p, skip + bytes, until);
-
-                if (r)
-                        return r;
-        }
-        p->record = p->tail + skip;
+        if (sluice_priv_unlikely(len > p->max_len || p->edge - p->tail < bytes))
+                return sluice_priv_reserve_far(p, len, payload, until);
+        record = p->ring + (p->tail & p->mask);
+        if (sluice_priv_unlikely(sluice_priv_at_leisure(p, bytes)))
+                sluice_priv_take(record, bytes);
         p->reserved = (uint64_t)len + 1;
-        p->tag = 0;
-        *payload = p->ring + (p->record & p->mask) + SLUICE_LAYOUT_HEADER_BYTES;
+        *payload = record + SLUICE_LAYOUT_HEADER_BYTES;
         return 0;
 }
 
@@ -108,7 +168,7 @@ static inline int sluice_reserve(struct sluice_producer *p, size_t len, void **p
  * header, 0 by default. Between reserve and commit or stage. */
 static inline void sluice_set_tag(struct sluice_producer *p, uint32_t tag)
 {
-        p->tag = tag;
+        p->reserved = (p->reserved & UINT32_MAX) | (uint64_t)tag << 32;
 }
 
 /* Forgets the reserved message; staged ones stay staged. */
@@ -126,29 +186,64 @@ static inline void sluice_abort(struct sluice_producer *p)
  */
 static inline int sluice_stage(struct sluice_producer *p, size_t len)
 {
-        uint64_t word = sluice_priv_header_word(SLUICE_LAYOUT_DATA, len, p->tag);
-        const uint64_t next = p->record + sluice_priv_record_bytes(len, p->unit_mask);
+        const uint64_t reserved = p->reserved;
+        const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
+        uint64_t record = p->tail;
+        uint64_t word = sluice_priv_data_word(reserved, len);
 
-        if (sluice_priv_unlikely(len >= p->reserved))
+        if (sluice_priv_unlikely(len >= (reserved & SLUICE_PRIV_RESERVED)))
                 return p->err ? p->err : -EINVAL;
-        /* Close the next header before this one may open. Relaxed, like
-         * every store here: PUBLISH orders them. */
-        sluice_priv_store_relaxed(sluice_priv_word(p->ring, next & p->mask), 0);
-        if (sluice_priv_unlikely(p->record != p->tail)) {
-                const uint64_t skip = p->record - p->tail;
+        if (sluice_priv_unlikely((reserved & SLUICE_PRIV_WRAPPED) != 0)) {
+                const uint64_t rest = p->mask + 1 - (p->tail & p->mask);
 
-                sluice_priv_store_relaxed(sluice_priv_word(p->ring, p->record & p->mask), word);
+                record += rest;
+                sluice_priv_store_relaxed(sluice_priv_word(p->ring, record & p->mask), word);
                 word = sluice_priv_header_word(SLUICE_LAYOUT_PADDING,
-                                               skip - SLUICE_LAYOUT_HEADER_BYTES, 0);
+                                               rest - SLUICE_LAYOUT_HEADER_BYTES, 0);
+                p->edge = record + bytes;
         }
+        if (sluice_priv_unlikely(sluice_priv_at_leisure(p, bytes)))
+                sluice_priv_hand_over(p->ring + (record & p->mask), bytes);
+        /* Relaxed, like every store here: PUBLISH orders them. */
         if (p->staged == 0)
                 p->first = word;
         else
                 sluice_priv_store_relaxed(sluice_priv_word(p->ring, p->tail & p->mask), word);
-        p->tail = next;
+        p->tail = record + bytes;
         p->staged++;
         p->reserved = 0;
         return 0;
+}
+
+/* Shows what stands between position and tail: n messages, the first of
+ * them, or the padding before it, with this header. */
+static inline void sluice_priv_show(struct sluice_producer *p, uint64_t word, uint64_t n)
+{
+        /* In locals: the stores below might change anything, for all that the
+         * compiler knows. */
+        struct sluice_layout_producer *const own = p->own;
+        unsigned char *const ring = p->ring;
+        const uint64_t position = p->tail, messages = p->messages + n, mask = p->mask;
+        const uint32_t slot = p->slot;
+        uint64_t parked;
+
+        /* The next header is closed before this one opens: PUBLISH, producer's
+         * side. */
+        sluice_priv_store_relaxed(sluice_priv_word(ring, position & mask), 0);
+        sluice_priv_store_release(sluice_priv_word(ring, p->position & mask), word);
+        p->position = position;
+        p->messages = messages;
+        p->reserved = 0;
+        p->slot = slot ^ 1;
+        /* PROGRESS, writer's side. */
+        sluice_priv_store_relaxed(&own->progress.slot[slot].messages, messages);
+        sluice_priv_store_release(&own->progress.slot[slot].position, position);
+        parked = sluice_priv_door_due(&p->door, position);
+        if (sluice_priv_unlikely(parked != 0))
+                p->sleep->wake(p, parked);
+        /* The line behind the next header is written next: make it ours
+         * while there is time. The next header's own is being polled. */
+        sluice_priv_prefetch_write(ring + ((position + SLUICE_PRIV_LINE) & mask));
 }
 
 /*
@@ -158,57 +253,41 @@ static inline int sluice_stage(struct sluice_producer *p, size_t len)
  */
 static inline int sluice_publish(struct sluice_producer *p)
 {
-        const uint64_t begin = p->position;
-        uint64_t parked;
+        const uint64_t n = p->staged;
 
-        p->reserved = 0;
-        if (p->staged == 0)
+        if (n == 0) {
+                p->reserved = 0;
                 return p->err;
-        /* PUBLISH, producer's side. */
-        sluice_priv_store_release(sluice_priv_word(p->ring, begin & p->mask), p->first);
-        p->position = p->tail;
-        p->messages += p->staged;
+        }
         p->staged = 0;
-        /* PROGRESS, writer's side. */
-        sluice_priv_store_relaxed(&p->own->progress.slot[p->slot].messages, p->messages);
-        sluice_priv_store_release(&p->own->progress.slot[p->slot].position, p->position);
-        p->slot ^= 1;
-        parked = sluice_priv_door_due(&p->door, p->position);
-        if (sluice_priv_unlikely(parked != 0))
-                p->sleep->wake(p, parked);
-        /* The line behind the next header is written next: make it ours
-         * while there is time. The next header's own is being polled. */
-        sluice_priv_prefetch_write(
-                p->ring + ((p->position + SLUICE_RECORD_ALIGN_DEFAULT) & p->mask));
+        sluice_priv_show(p, p->first, n);
         return 0;
+}
+
+/* Beside staged messages, at the beginning of a lap, or without a right. */
+static __attribute__((noinline, unused)) int sluice_priv_commit_far(struct sluice_producer *p,
+                                                                    size_t len)
+{
+        const int r = sluice_stage(p, len);
+
+        return r ? r : sluice_publish(p);
 }
 
 /* stage, then publish: this message and all staged before it. */
 static inline int sluice_commit(struct sluice_producer *p, size_t len)
 {
-        const int r = sluice_stage(p, len);
+        const uint64_t reserved = p->reserved;
+        const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
 
-        return sluice_priv_unlikely(r != 0) ? r : sluice_publish(p);
-}
-
-/*
- * The line that bears the header is written last. The consumer polls it:
- * as soon as anything is written there, the consumer fetches it, and it
- * had to be fetched back for the header if other lines came in between.
- */
-static inline void sluice_priv_fill(void *payload, const void *buf, size_t len)
-{
-        const size_t first = SLUICE_RECORD_ALIGN_DEFAULT - SLUICE_LAYOUT_HEADER_BYTES;
-        unsigned char *const to = (unsigned char *)payload;
-        const unsigned char *const from = (const unsigned char *)buf;
-
-        if (len > first) {
-                sluice_priv_copy_in(to + first, from + first, len - first);
-                sluice_priv_fence_compiler();
-                sluice_priv_copy_in(to, from, first);
-        } else if (len != 0) {
-                sluice_priv_copy_in(to, from, len);
-        }
+        if (sluice_priv_unlikely(len >= (reserved & SLUICE_PRIV_RESERVED) || p->staged != 0 ||
+                                 (reserved & SLUICE_PRIV_WRAPPED) != 0))
+                return sluice_priv_commit_far(p, len);
+        /* The same for one message in its usual place, with fewer stores. */
+        if (sluice_priv_unlikely(sluice_priv_at_leisure(p, bytes)))
+                sluice_priv_hand_over(p->ring + (p->tail & p->mask), bytes);
+        p->tail += bytes;
+        sluice_priv_show(p, sluice_priv_data_word(reserved, len), 1);
+        return 0;
 }
 
 /* reserve, copy, commit. Errors as of sluice_reserve. */
@@ -220,7 +299,8 @@ static inline int sluice_send(struct sluice_producer *p, const void *buf, size_t
 
         if (sluice_priv_unlikely(r != 0))
                 return r;
-        sluice_priv_fill(payload, buf, len);
+        if (len != 0)
+                sluice_priv_copy_in(payload, buf, len);
         return sluice_commit(p, len);
 }
 

@@ -75,11 +75,15 @@ struct sluice_message {
 };
 
 /* How a consumer that polls has lately found the producer: see
- * sluice_priv_give_way. */
+ * sluice_priv_judge and sluice_priv_give_way. */
 struct sluice_priv_pace {
-        uint64_t passed;  /* messages, when the ring was last found empty behind one */
-        int64_t since_ns; /* when that was */
-        unsigned near;    /* how often in a row they have come close together */
+        uint64_t passed; /* messages, when the ring was last found empty behind one */
+        int64_t since_ns;
+        uint64_t from_passed, from_position; /* likewise, when this period began */
+        int64_t from_ns;
+        unsigned times;   /* that the ring was found empty */
+        unsigned leisure; /* periods in a row, modulo SLUICE_PRIV_TRIAL */
+        int64_t way_ns;   /* a stream: how long to give way to it; else 0 */
 };
 
 /* Handles are the caller's memory and must stay where they are while
@@ -91,10 +95,10 @@ struct sluice_producer {
         uint64_t unit_mask; /* record alignment - 1 */
         uint64_t max_len;   /* bytes */
         uint64_t tail;      /* end of the last staged record */
+        uint64_t edge;      /* how far a record at tail may reach without further ado */
         uint64_t limit;     /* tail must not pass this position */
         uint64_t position;  /* end of the last published record */
-        uint64_t record;    /* where the reserved record begins */
-        uint64_t reserved;  /* its length + 1, 0: nothing is reserved */
+        uint64_t reserved;  /* SLUICE_PRIV_RESERVED, 0: nothing is */
         uint64_t first;     /* header of the first staged record, stored last */
         uint64_t messages;  /* published, ever */
         uint64_t staged;    /* messages finished and not published */
@@ -104,7 +108,6 @@ struct sluice_producer {
         const struct sluice_priv_sleep *sleep;
         void *queue;        /* of a named queue, else NULL */
         uint64_t seen;      /* the consumer's position when last looked at */
-        uint32_t tag;       /* of the record being reserved */
         uint32_t slot;      /* PROGRESS: the one that is not in force */
         unsigned polls;     /* looks in vain */
         int err;            /* the handle is poisoned with this, or 0 */
@@ -117,8 +120,10 @@ struct sluice_consumer {
         uint64_t unit_mask;
         uint64_t max_len;
         uint64_t next;     /* where the current or next message begins */
-        uint64_t word;     /* header of the current message, checked; 0: none */
-        uint64_t limit;    /* no message of an honest producer ends beyond */
+        uint64_t end;      /* of the current message; next: there is none */
+        uint64_t word;     /* its header, checked */
+        uint64_t edge;     /* how far a record at next may reach without further ado */
+        uint64_t stride;   /* bytes of the latest record, as the next may have */
         uint64_t position; /* released */
         uint64_t held;     /* messages passed by advance, not released */
         uint64_t messages; /* released, ever */
@@ -158,7 +163,7 @@ static inline void sluice_priv_count(sluice_word *counter)
 static inline int sluice_priv_producer_poison(struct sluice_producer *p, int err)
 {
         p->err = err;
-        p->tail = p->limit = p->position;
+        p->tail = p->edge = p->limit = p->position;
         p->reserved = 0;
         p->staged = 0;
         p->door.open = 0;
@@ -170,7 +175,7 @@ static inline int sluice_priv_consumer_poison(struct sluice_consumer *c, int err
         c->err = err;
         c->ring = (const unsigned char *)&c->nothing;
         c->mask = 0;
-        c->word = 0;
+        c->end = c->next;
         c->held = 0;
         c->door.open = 0;
         return err;

@@ -248,6 +248,9 @@ Test(hostile_header, is_refused_when_too_long)
                         refuses((uint32_t)align, first, 0, data(longest + over), 0);
                 refuses((uint32_t)align, first, 0, data((1u << 30) - 1), 0);
                 refuses((uint32_t)align, first, 0, UINT64_MAX - 2, 0);
+                /* Where all of it would fit. */
+                for (size_t unit = 1; unit < 8; unit++)
+                        refuses((uint32_t)align, first, unit, data(longest + 1), 0);
         }
 }
 
@@ -296,6 +299,32 @@ Test(hostile_header, is_refused_when_padding_is_followed_by_anything_but_data)
                         refuses((uint32_t)align, first, unit, rest, data(8 * align - 7));
                 }
                 refuses((uint32_t)align, first, 0, padding(16 * align - 8), data(0));
+        }
+}
+
+/* A consumer's idea of how far a record may reach is of the lap in which it
+ * was formed. */
+Test(hostile_header, is_refused_when_it_runs_over_the_end_of_the_next_ring)
+{
+        EACH_PLACE(align, first)
+        {
+                struct sluice_message m;
+                struct test_rig r;
+                uint64_t at;
+
+                test_open(&r, 16, (uint32_t)align, first);
+                test_go_to(&r, 8);
+                at = sluice_consumer_position(&r.c);
+                test_poke(test_word(&r, at), padding(8 * align - 8));
+                test_poke(test_word(&r, at + 8 * align), data(0));
+                test_poke(test_word(&r, at + 9 * align), data(8 * align - 8));
+                test_poke(test_word(&r, at + 17 * align), data(8 * align - 8));
+                for (int i = 0; i < 2; i++) {
+                        test_eq(sluice_peek(&r.c, &m, SLUICE_NOW), 0);
+                        test_eq(sluice_release(&r.c), 0);
+                }
+                consumer_is_poisoned(&r);
+                test_rig_close(&r);
         }
 }
 

@@ -52,6 +52,7 @@ Test(layout, places_every_word_of_the_halves)
         test_eq(AT(consumer, position), 0);
         test_eq(AT(consumer, door.parked), 128);
         test_eq(AT(consumer, door.state), 136);
+        test_eq(AT(consumer, door.hint), 144);
         test_eq(AT(consumer, progress.slot[0].messages), 256);
         test_eq(AT(consumer, progress.slot[0].position), 264);
         test_eq(AT(consumer, progress.slot[1].messages), 272);
@@ -63,6 +64,7 @@ Test(layout, places_every_word_of_the_halves)
         test_eq(AT(consumer, counters.high_water), 416);
         test_eq(AT(producer, door.parked), 0);
         test_eq(AT(producer, door.state), 8);
+        test_eq(AT(producer, door.hint), 16);
         test_eq(AT(producer, progress.slot[0].messages), 128);
         test_eq(AT(producer, progress.slot[1].position), 152);
         test_eq(AT(producer, counters.pid), 256);

@@ -134,9 +134,8 @@ static void producer_died(uint64_t published)
         take_copy();
         c = surviving_consumer();
         if (s.consumer_before.ring) {
-                if (c.word || c.held) {
-                        c.next = c.position;
-                        c.word = 0;
+                if (c.end != c.next || c.held) {
+                        c.next = c.end = c.edge = c.position;
                         c.held = 0;
                 }
                 drains(&c, s.released, published);
