@@ -15,6 +15,11 @@ struct channel {
         size_t len;
 };
 
+static unsigned char *message(struct bench_side *s)
+{
+        return s->buf + BENCH_IPC_FRONT;
+}
+
 static void begin(struct bench_side *s, const struct channel *c)
 {
         if (c->ipc->begin)
@@ -29,15 +34,43 @@ static void end(struct bench_side *s, const struct channel *c)
 
 static void put_one(struct bench_side *s, const struct channel *c, int which, uint64_t i)
 {
-        bench_fill(s->buf, i, c->len);
-        c->ipc->send(c->ctx, which, s->buf, c->len);
+        bench_fill(message(s), i, c->len);
+        c->ipc->send(c->ctx, which, message(s), c->len);
 }
 
 static void get_one(struct bench_side *s, const struct channel *c, int which, uint64_t i)
 {
-        c->ipc->recv(c->ctx, which, s->buf, c->len);
-        if (!bench_good(s->buf, i, c->len))
+        c->ipc->recv(c->ctx, which, message(s), c->len);
+        if (!bench_good(message(s), i, c->len))
                 bench_corrupt(c->ipc->name, i);
+}
+
+/* The other side of a contender that calls back. */
+struct server {
+        struct bench_side *s;
+        const struct channel *c;
+        bool answers; /* each message, not only the first */
+        uint64_t next;
+};
+
+static bool serve_one(void *arg, const void *msg)
+{
+        struct server *v = arg;
+
+        if (!bench_good(msg, v->next, v->c->len))
+                bench_corrupt(v->c->ipc->name, v->next);
+        if (v->answers || v->next == 0)
+                put_one(v->s, v->c, 1, v->next);
+        if (v->next == 0)
+                bench_timed_begin(v->s);
+        return v->next++ < v->s->n;
+}
+
+static void serve(struct bench_side *s, bool answers)
+{
+        struct server v = {s, s->a, answers, 0};
+
+        v.c->ipc->serve(v.c->ctx, serve_one, &v);
 }
 
 /* The first message there and back is not timed: joining takes its time. */
@@ -71,10 +104,15 @@ static void get(struct bench_side *s)
 {
         const struct channel *c = s->a;
 
-        start_there(s, c);
-        bench_timed_begin(s);
-        for (uint64_t i = 1; i <= s->n; i++)
-                get_one(s, c, 0, i);
+        if (c->ipc->serve) {
+                begin(s, c);
+                serve(s, false);
+        } else {
+                start_there(s, c);
+                bench_timed_begin(s);
+                for (uint64_t i = 1; i <= s->n; i++)
+                        get_one(s, c, 0, i);
+        }
         put_one(s, c, 1, s->n + 1);
         bench_timed_end(s);
         end(s, c);
@@ -97,11 +135,16 @@ static void pong(struct bench_side *s)
 {
         const struct channel *c = s->a;
 
-        start_there(s, c);
-        bench_timed_begin(s);
-        for (uint64_t i = 1; i <= s->n; i++) {
-                get_one(s, c, 0, i);
-                put_one(s, c, 1, i);
+        if (c->ipc->serve) {
+                begin(s, c);
+                serve(s, true);
+        } else {
+                start_there(s, c);
+                bench_timed_begin(s);
+                for (uint64_t i = 1; i <= s->n; i++) {
+                        get_one(s, c, 0, i);
+                        put_one(s, c, 1, i);
+                }
         }
         bench_timed_end(s);
         end(s, c);

@@ -154,31 +154,16 @@ static void get_epoll(void *ctx, int which, void *msg, size_t len)
         }
 }
 
-static double calls(void *ctx)
-{
-        struct queues *q = ctx;
-        uint64_t sum = 0;
-
-        for (int i = 0; i < 2; i++) {
-                struct sluice_queue_stat st;
-
-                must(sluice_stat(q->name[i], &st), "stat");
-                sum += st.producer.parks + st.producer.wakes + st.consumer.parks +
-                       st.consumer.wakes;
-        }
-        return (double)sum;
-}
-
 const struct bench_ipc bench_ipc_sluice[] = {
-        {"sluice, futex", 0, open_futex, queues_free, begin, end, put, get, calls},
-        {"sluice, FIFO", 0, open_fifo, queues_free, begin, end, put, get, calls},
+        {"sluice, futex", 0, open_futex, queues_free, begin, end, put, get, NULL},
+        {"sluice, FIFO", 0, open_fifo, queues_free, begin, end, put, get, NULL},
         BENCH_IPC_END};
 
 const struct bench_ipc bench_ipc_sluice_wakes[] = {
-        {"sluice, spin", 0, open_spin, queues_free, begin, end, put, get, calls},
-        {"sluice, futex", 0, open_futex, queues_free, begin, end, put, get, calls},
-        {"sluice, futex, no spin", 0, open_futex_now, queues_free, begin, end, put, get, calls},
-        {"sluice, FIFO", 0, open_fifo, queues_free, begin, end, put, get, calls},
-        {"sluice, FIFO, no spin", 0, open_fifo_now, queues_free, begin, end, put, get, calls},
-        {"sluice, epoll", 0, open_epoll, queues_free, begin, end, put, get_epoll, calls},
+        {"sluice, spin", 0, open_spin, queues_free, begin, end, put, get, NULL},
+        {"sluice, futex", 0, open_futex, queues_free, begin, end, put, get, NULL},
+        {"sluice, futex, no spin", 0, open_futex_now, queues_free, begin, end, put, get, NULL},
+        {"sluice, FIFO", 0, open_fifo, queues_free, begin, end, put, get, NULL},
+        {"sluice, FIFO, no spin", 0, open_fifo_now, queues_free, begin, end, put, get, NULL},
+        {"sluice, epoll", 0, open_epoll, queues_free, begin, end, put, get_epoll, NULL},
         BENCH_IPC_END};
