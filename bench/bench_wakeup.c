@@ -4,9 +4,9 @@
  *
  *   wake ...   the gap between messages swept from 1 us to 100 ms: latency
  *              from just before the send to the return of the receive, in
- *              percentiles over all messages; the consumer's CPU time,
- *              context switches, and for sluice sleeps and wake-ups, each for
- *              one message
+ *              percentiles over all messages; the consumer's CPU time and
+ *              context switches, and the system calls of either side, each
+ *              for one message
  *   parked     round trip when nobody spins, as a multiple of the bare
  *              mechanism's
  *   idle       CPU time of an endpoint that waits for what never comes
@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "bench_ipc.h"
+#include "calls.h"
 
 enum { LEN = 56, GAPS = 11, CONTENDERS = 10, SPIN_BELOW = 200000 };
 
@@ -30,8 +31,8 @@ static const struct {
 
 /* Figures of one slice: some seconds of one contender at one gap. */
 struct slice {
-        double yard, cpu, switches, calls;
-        size_t first, count; /* in the list of latencies */
+        double yard, cpu, switches, calls[2]; /* of the producer, of the consumer */
+        size_t first, count;                  /* in the list of latencies */
 };
 
 struct pool {
@@ -50,7 +51,7 @@ struct pace {
         const struct bench_ipc *ipc;
         void *ctx;
         double gap;
-        double *latency; /* shared */
+        double *latency, *calls; /* shared */
 };
 
 static void wait_until(double when)
@@ -71,16 +72,19 @@ static void pace_out(struct bench_side *s)
 {
         const struct pace *p = s->a;
         bench_word *w = (void *)s->buf;
+        uint64_t calls;
 
         if (p->ipc->begin)
                 p->ipc->begin(p->ctx, 0);
         p->ipc->recv(p->ctx, 1, s->buf, LEN); /* the other side is there */
+        calls = bench_calls();
         for (uint64_t i = 1; i <= s->n; i++) {
                 wait_until(bench_now() + p->gap);
                 bench_fill(w, i, LEN);
                 ((double *)(void *)s->buf)[1] = bench_now();
                 p->ipc->send(p->ctx, 0, s->buf, LEN);
         }
+        p->calls[0] = (double)(bench_calls() - calls);
         p->ipc->recv(p->ctx, 1, s->buf, LEN);
         if (p->ipc->end)
                 p->ipc->end(p->ctx, 0);
@@ -90,18 +94,21 @@ static void take_in(struct bench_side *s)
 {
         const struct pace *p = s->a;
         const bench_word *w = (void *)s->buf;
+        uint64_t calls;
 
         if (p->ipc->begin)
                 p->ipc->begin(p->ctx, 1);
         bench_fill(s->buf, 0, LEN);
         p->ipc->send(p->ctx, 1, s->buf, LEN);
         bench_timed_begin(s);
+        calls = bench_calls(); /* not what the harness just made */
         for (uint64_t i = 1; i <= s->n; i++) {
                 p->ipc->recv(p->ctx, 0, s->buf, LEN);
                 p->latency[i - 1] = bench_now() - ((double *)(void *)s->buf)[1];
                 if (w[0] != i || !bench_good(w + 2, i + 2, LEN - 16))
                         bench_corrupt(p->ipc->name, i);
         }
+        p->calls[1] = (double)(bench_calls() - calls);
         bench_timed_end(s);
         p->ipc->send(p->ctx, 1, s->buf, LEN);
         if (p->ipc->end)
@@ -112,18 +119,17 @@ struct request {
         struct pool *pool;
         double gap;
         uint64_t n;
-        double *latency;
-        double calls, busy, slept;
+        double *latency, *calls;
+        double busy, slept;
 };
 
 static double run_slice(void *arg)
 {
         struct request *q = arg;
         const struct bench_ipc *ipc = q->pool->ipc;
-        struct pace p = {ipc, ipc->open(LEN), q->gap, q->latency};
+        struct pace p = {ipc, ipc->open(LEN), q->gap, q->latency, q->calls};
 
         bench_children(pace_out, take_in, &p, NULL, q->n);
-        q->calls = NAN;
         q->busy = bench_theirs->busy; /* the yardstick will run on these sides */
         q->slept = bench_theirs->slept;
         ipc->close(p.ctx);
@@ -132,7 +138,10 @@ static double run_slice(void *arg)
 
 static void slice(struct pool *pool, double gap, double seconds, double *latency)
 {
-        struct request q = {.pool = pool, .gap = gap, .latency = latency};
+        struct request q = {.pool = pool,
+                            .gap = gap,
+                            .latency = latency,
+                            .calls = latency + BENCH_BARE_MESSAGES};
         double unused, n = seconds * 1e9 / (gap + 2e3);
         struct slice s = {.first = pool->count};
 
@@ -146,7 +155,8 @@ static void slice(struct pool *pool, double gap, double seconds, double *latency
         s.count = q.n;
         s.cpu = q.busy / (double)q.n;
         s.switches = q.slept / (double)q.n;
-        s.calls = q.calls / (double)(q.n + 2); /* the greeting and the farewell */
+        for (int side = 0; side < 2; side++)
+                s.calls[side] = q.calls[side] / (double)q.n;
         pool->slices = realloc(pool->slices, (pool->slice_count + 1) * sizeof s);
         pool->latency = realloc(pool->latency, (pool->count + q.n) * sizeof *latency);
         if (!pool->slices || !pool->latency)
@@ -229,23 +239,25 @@ static void report_latency(const struct pool *p, int g, bool separate)
 
 static void report_slices(const struct pool *p, int g, bool separate)
 {
-        static const char *const metric[] = {"wake CPU", "wake switches", "wake calls"};
+        static const char *const metric[] = {"wake CPU", "wake switches", "producer calls",
+                                             "consumer calls"};
         static const char *const unit[] = {"ns of the consumer for a message",
                                            "context switches of the consumer for a message",
-                                           "sleeps and wake-ups for a message"};
+                                           "system calls of the producer for a message",
+                                           "system calls of the consumer for a message"};
         double *each = malloc((p->slice_count + 1) * sizeof *each);
 
         if (!each)
                 bench_die("no memory");
-        for (int k = 0; k < 3; k++) {
+        for (int k = 0; k < 4; k++) {
                 size_t n = 0;
 
                 for (unsigned i = 0; i < p->slice_count; i++) {
                         const struct slice *s = &p->slices[i];
-                        const double v = k == 0 ? s->cpu : k == 1 ? s->switches : s->calls;
+                        const double v[] = {s->cpu, s->switches, s->calls[0], s->calls[1]};
 
-                        if (of(s, separate) && !isnan(v))
-                                each[n++] = v;
+                        if (of(s, separate))
+                                each[n++] = v[k];
                 }
                 row(p, g, separate, metric[k], unit[k], bench_spread_of(each, n), (unsigned)n);
         }
@@ -255,7 +267,8 @@ static void report_slices(const struct pool *p, int g, bool separate)
 static void sweep(double seconds)
 {
         const double end = bench_now() + seconds * 1e9, begin = bench_now();
-        double *latency = bench_shared(BENCH_BARE_MESSAGES * sizeof *latency);
+        /* The counts of calls stand behind. */
+        double *latency = bench_shared((BENCH_BARE_MESSAGES + 2) * sizeof *latency);
         /* About four rounds; most of a round goes to gaps of 1 ms and more. */
         const double unit = seconds / 4 / CONTENDERS;
         unsigned done = 0;
@@ -279,7 +292,7 @@ static void sweep(double seconds)
                                        ++done, 0);
                 }
         }
-        bench_unshare(latency, BENCH_BARE_MESSAGES * sizeof *latency);
+        bench_unshare(latency, (BENCH_BARE_MESSAGES + 2) * sizeof *latency);
         for (int separate = 1; separate >= 0; separate--)
                 for (int k = 0; k < CONTENDERS; k++)
                         for (int g = 0; g < GAPS; g++)
