@@ -113,8 +113,8 @@ static void list_del(struct sluice_priv_queue *q)
         pthread_mutex_unlock(&list_lock);
 }
 
-/* Spinning for a peer that needs our CPU to come is a waste, unless
- * somebody knows better, who has pinned the two to different ones. */
+/* The peer may need that CPU: then who spins has to give way to it, unless
+ * somebody knows better and has said how long to spin. */
 static bool one_cpu_only(void)
 {
         cpu_set_t set;
@@ -133,8 +133,10 @@ static struct sluice_priv_queue *queue_new(void *handle, int role, const struct 
         q->by_fifo = o->wake == SLUICE_WAKE_FIFO;
         q->own_fd = q->peer_fd = q->keeper_fd = q->interrupt_fd = q->dirfd = -1;
         q->spin_ns = o->spin_ns == SLUICE_SPIN_DEFAULT ? SPIN_DEFAULT_NS : o->spin_ns;
-        if (q->spin_ns == SLUICE_SPIN_NONE || (o->spin_ns == SLUICE_SPIN_DEFAULT && one_cpu_only()))
+        if (q->spin_ns == SLUICE_SPIN_NONE)
                 q->spin_ns = 0;
+        q->gives_way = o->spin_ns == SLUICE_SPIN_DEFAULT && one_cpu_only();
+        q->crowd = SLUICE_PRIV_CROWDED_LEAST;
         q->spin_budget_ns = q->spin_ns;
         q->slice_ns = o->slice_ns;
         q->membarrier = sluice_priv_membarrier_register();

@@ -137,6 +137,8 @@ struct sluice_priv_queue {
         sluice_word interrupt; /* 1: the next wait is to return -ECANCELED; a futex */
 
         int64_t spin_ns, spin_budget_ns, slice_ns;
+        bool gives_way;     /* whoever spins here may be in the peer's way */
+        unsigned crowded, crowd; /* so many more waits do not spin; so many the next time */
         uint64_t peer_epoch; /* the last holder of the peer's role that was told of */
         int64_t checked_ns; /* when the peer was last looked for */
         uint64_t mourned;   /* the peer's state when arm told of its death */
@@ -147,6 +149,7 @@ struct sluice_priv_queue {
 
 /* ---- park.c ------------------------------------------------------- */
 
+#define SLUICE_PRIV_CROWDED_LEAST 128u
 extern const struct sluice_priv_sleep sluice_priv_producer_sleep;
 extern const struct sluice_priv_sleep sluice_priv_consumer_sleep;
 

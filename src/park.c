@@ -19,6 +19,7 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +35,13 @@
 
 /* So late, at most, is an interrupt on a kernel without futex_waitv(2). */
 #define INTERRUPT_SLICE_NS INT64_C(10000000)
+
+/* Who gives way, and gets the CPU back later than that, was in the way of
+ * somebody with much to do: then it is better to sleep, for the scheduler
+ * prefers who was asleep to who only waits for his turn. So many waits do,
+ * and twice as many each time, up to the most. */
+#define TURN_NS INT64_C(500000)
+enum { CROWDED_MOST = 65536 };
 
 /* As linux/futex.h has it since 5.16. */
 struct waitv {
@@ -283,6 +291,19 @@ int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
 
 /* ---- Waiting ------------------------------------------------------ */
 
+/* Between looks; for one who may share the only CPU that it has. */
+static void give_way(struct sluice_priv_queue *q)
+{
+        const int64_t before = sluice_now_ns();
+
+        sched_yield();
+        if (sluice_now_ns() - before < TURN_NS)
+                return;
+        q->crowded = q->crowd;
+        if (q->crowd < CROWDED_MOST)
+                q->crowd *= 2;
+}
+
 /* true: ready. Spins no longer than has lately been of use. */
 static bool spin(struct sluice_priv_queue *q, const struct sluice_priv_await *a, int64_t *now,
                  int64_t until)
@@ -290,16 +311,25 @@ static bool spin(struct sluice_priv_queue *q, const struct sluice_priv_await *a,
         const int64_t begin = *now;
         uint64_t value;
 
+        if (q->crowded > 0) {
+                q->crowded--;
+                return false;
+        }
         if (q->spin_budget_ns < until - begin)
                 until = begin + q->spin_budget_ns;
-        while (*now < until) {
+        while (*now < until && q->crowded == 0) {
                 for (int i = 0; i < 32; i++) {
-                        if (is_ready(q, a, &value))
+                        if (is_ready(q, a, &value)) {
+                                if (q->crowd > SLUICE_PRIV_CROWDED_LEAST)
+                                        q->crowd--;
                                 return true;
+                        }
                         sluice_priv_relax();
                 }
                 if (sluice_priv_load_relaxed(&q->interrupt) != 0)
                         return true;
+                if (q->gives_way)
+                        give_way(q);
                 *now = sluice_now_ns();
                 if (q->spin_ns == SLUICE_SPIN_FOREVER && *now - q->checked_ns >= q->slice_ns)
                         return false;

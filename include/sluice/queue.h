@@ -80,7 +80,7 @@ struct sluice_options {
         /* open */
         int wake;        /* how this endpoint sleeps: SLUICE_WAKE_FUTEX or _FIFO */
         int64_t spin_ns; /* spin so long before sleeping; SLUICE_SPIN_*; by default 50 us,
-                          * and not at all when the caller may run on one CPU only */
+                          * giving way to others when the caller may run on one CPU only */
         /* create */
         int numa_node; /* node + 1; 0: where it is first touched */
         /* open */

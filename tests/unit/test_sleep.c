@@ -275,6 +275,7 @@ QTest(spin, forever_hears_of_a_removal_and_an_interrupt)
 
 struct pong {
         int wake;
+        int64_t spin_ns;
 };
 
 static int pong(void *ctx)
@@ -285,7 +286,7 @@ static int pong(void *ctx)
         struct sluice_producer back;
         int64_t n;
 
-        o.spin_ns = SLUICE_SPIN_NONE;
+        o.spin_ns = g->spin_ns;
         o.slice_ns = MS(60000);
         call(sluice_consumer_open(&there, "there", &o), 0);
         call(sluice_producer_open(&back, "back", &o), 0);
@@ -297,22 +298,24 @@ static int pong(void *ctx)
         return 0;
 }
 
-static void ping(int wake, int peer_wake)
+/* Returns how often the consumer slept. */
+static uint64_t ping(int wake, int peer_wake, int64_t spin_ns, uint64_t rounds)
 {
         struct sluice_options o = opt_wake(wake);
-        struct pong g = {peer_wake};
+        struct pong g = {peer_wake, spin_ns};
+        uint64_t parks;
         pid_t child;
 
         make("there", 256);
         make("back", 256);
-        o.spin_ns = SLUICE_SPIN_NONE;
+        o.spin_ns = spin_ns;
         o.slice_ns = MS(60000);
         call(sluice_producer_open(&p, "there", &o), 0);
         call(sluice_consumer_open(&c, "back", &o), 0);
         child = spawn(pong, &g);
         call(sluice_producer_await_peer(&p, soon()), 0);
         call(sluice_consumer_await_peer(&c, soon()), 0);
-        for (uint64_t i = 0; i < PARKS; i++) {
+        for (uint64_t i = 0; i < rounds; i++) {
                 const int64_t begin = sluice_now_ns();
 
                 eq(send_number(&p, i, soon()), 0);
@@ -322,18 +325,40 @@ static void ping(int wake, int peer_wake)
         call(sluice_producer_close(&p), 0);
         eq(reap(child), 0);
         call(recv_number(&c, soon()), -EPIPE);
-        check(look("there").consumer.parks > 0);
+        parks = look("there").consumer.parks;
         call(sluice_consumer_close(&c), 0);
         call(sluice_remove("there"), 0);
         call(sluice_remove("back"), 0);
+        return parks;
 }
 
 QTest(parks, ping_pong_of_two_processes)
 {
-        ping(SLUICE_WAKE_FUTEX, SLUICE_WAKE_FUTEX);
-        ping(SLUICE_WAKE_FUTEX, SLUICE_WAKE_FIFO);
-        ping(SLUICE_WAKE_FIFO, SLUICE_WAKE_FUTEX);
-        ping(SLUICE_WAKE_FIFO, SLUICE_WAKE_FIFO);
+        for (int i = 0; i < 4; i++) {
+                const int wake = i & 2 ? SLUICE_WAKE_FIFO : SLUICE_WAKE_FUTEX;
+                const int peer_wake = i & 1 ? SLUICE_WAKE_FIFO : SLUICE_WAKE_FUTEX;
+
+                check(ping(wake, peer_wake, SLUICE_SPIN_NONE, PARKS) > 0);
+        }
+}
+
+/* They give way to each other, and nobody has to sleep. Anybody else's work
+ * there may make them, so this is tried again. */
+QTest(spin, gives_way_on_a_processor_that_is_shared)
+{
+        uint64_t parks = UINT64_MAX;
+        cpu_set_t cpus, one;
+
+        CPU_ZERO(&one);
+        eq(sched_getaffinity(0, sizeof cpus, &cpus), 0);
+        for (size_t i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++)
+                if (CPU_ISSET(i, &cpus))
+                        CPU_SET(i, &one);
+        eq(sched_setaffinity(0, sizeof one, &one), 0);
+        for (int i = 0; i < 50 && parks > 20; i++)
+                parks = ping(SLUICE_WAKE_FUTEX, SLUICE_WAKE_FUTEX, SLUICE_SPIN_DEFAULT, 100);
+        check(parks <= 20);
+        eq(sched_setaffinity(0, sizeof cpus, &cpus), 0);
 }
 
 static void *flood(void *ctx)
