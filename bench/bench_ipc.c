@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Suite ipc: two processes, everything that waits waits by sleeping. Stream
- * and round trip at 64 B, 1 KiB and 64 KiB, payload written and compared in
- * full. Base of the stream: the pipe.
+ * Suite ipc: two processes, everything that waits waits by sleeping: sluice
+ * after it has spun for a while, as is its default, or at once. Stream and
+ * round trip at 64 B, 1 KiB and 64 KiB, payload written and compared in full.
+ * Base of the stream: the pipe.
  */
 #include "bench_ipc.h"
 

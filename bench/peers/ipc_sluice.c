@@ -157,6 +157,7 @@ static void get_epoll(void *ctx, int which, void *msg, size_t len)
 const struct bench_ipc bench_ipc_sluice[] = {
         {"sluice, futex", 0, open_futex, queues_free, begin, end, put, get, NULL},
         {"sluice, FIFO", 0, open_fifo, queues_free, begin, end, put, get, NULL},
+        {"sluice, futex, no spin", 0, open_futex_now, queues_free, begin, end, put, get, NULL},
         BENCH_IPC_END};
 
 const struct bench_ipc bench_ipc_sluice_wakes[] = {
