@@ -309,6 +309,7 @@ static bool spin(struct sluice_priv_queue *q, const struct sluice_priv_await *a,
                  int64_t until)
 {
         const int64_t begin = *now;
+        unsigned turn = 0;
         uint64_t value;
 
         if (q->crowded > 0) {
@@ -328,8 +329,9 @@ static bool spin(struct sluice_priv_queue *q, const struct sluice_priv_await *a,
                 }
                 if (sluice_priv_load_relaxed(&q->interrupt) != 0)
                         return true;
-                if (q->gives_way)
+                if (q->gives_way && (turn & (turn + 1)) == 0) /* turn 0, 1, 3, 7 ... */
                         give_way(q);
+                turn++;
                 *now = sluice_now_ns();
                 if (q->spin_ns == SLUICE_SPIN_FOREVER && *now - q->checked_ns >= q->slice_ns)
                         return false;
