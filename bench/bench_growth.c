@@ -3,7 +3,13 @@
  * Suite growth: does a message cost the same when things get larger?
  *
  *   capacity         4 KiB to 1 GiB, normal and huge pages, 56 B, a stream
- *                    that always has room: every page is used in turn
+ *                    that always has room: every page is used in turn. Huge
+ *                    pages are used where the kernel grants them: reserved
+ *                    ones (as root: sysctl vm.nr_hugepages=800), or else
+ *                    transparent ones (echo advise
+ *                    >/sys/kernel/mm/transparent_hugepage/shmem_enabled).
+ *                    /proc/self/smaps tells; what is not granted is said to
+ *                    be so, and not measured
  *   message size     8 B to 64 KiB, in place
  *   queues           1 to 1,024 served in turn by one thread each side
  *   drift (--long)   10^9 messages through one ring (drift.c)
@@ -14,6 +20,7 @@
  * as many pages.
  */
 #define _GNU_SOURCE
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,6 +32,8 @@
 
 enum { LEN = 56, QUEUES_MOST = 1024, BATCH = 16 };
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
 struct ends {
         BENCH_APART struct sluice_producer p;
         BENCH_APART struct sluice_consumer c;
@@ -34,13 +43,17 @@ struct rig {
         struct ends *ends; /* of each queue */
         unsigned char *mem;
         size_t bytes, each, count, len;
-        bool huge;
 };
 
-/* Without reserved huge pages: transparent ones, where the kernel gives them
- * to shared memory that asks (shmem_enabled: advise). */
-static unsigned char *transparent(size_t bytes, size_t page)
+enum pages { NORMAL, RESERVED, TRANSPARENT };
+
+static const char *const pages_name[] = {"normal pages", "huge pages, reserved",
+                                         "huge pages, transparent"};
+
+/* Where the kernel gives them to shared memory that asks for them. */
+static unsigned char *transparent(size_t bytes)
 {
+        const size_t page = HUGE_PAGE;
         unsigned char *mem =
                 mmap(NULL, bytes + page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         size_t skip;
@@ -58,27 +71,60 @@ static unsigned char *transparent(size_t bytes, size_t page)
         return mem;
 }
 
-static bool rig_open(struct rig *r, size_t capacity, size_t count, bool huge)
+/* How many bytes of the mapping that begins at mem lie in huge pages. */
+static size_t huge_bytes(const void *mem)
+{
+        FILE *f = fopen("/proc/self/smaps", "r");
+        unsigned long from, to, at = 0, kib, size = 0, huge = 0;
+        char line[512];
+
+        if (!f)
+                bench_die("no /proc/self/smaps");
+        while (fgets(line, sizeof line, f)) {
+                if (sscanf(line, "%lx-%lx ", &from, &to) == 2) {
+                        at = from;
+                        size = to - from;
+                } else if (at == (uintptr_t)mem) {
+                        if (sscanf(line, "KernelPageSize: %lu kB", &kib) == 1 &&
+                            kib * 1024 >= HUGE_PAGE)
+                                huge = size;
+                        else if (sscanf(line, "ShmemPmdMapped: %lu kB", &kib) == 1)
+                                huge += kib * 1024;
+                }
+        }
+        fclose(f);
+        return huge;
+}
+
+static unsigned char *map(size_t bytes, enum pages pages)
+{
+        const int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE;
+
+        if (pages == TRANSPARENT)
+                return transparent(bytes);
+        return mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                    flags | (pages == RESERVED ? MAP_HUGETLB : 0), -1, 0);
+}
+
+static bool rig_open(struct rig *r, size_t capacity, size_t count, enum pages pages)
 {
         const struct sluice_geometry g = {.capacity = capacity};
-        const size_t page = (size_t)2 << 20;
 
         r->count = count;
-        r->huge = huge;
         r->each = (sluice_ring_bytes(&g) + 4095) & ~(size_t)4095;
         r->bytes = r->each * count;
-        if (huge) {
-                r->bytes = (r->bytes + page - 1) & ~(page - 1);
-                r->mem = mmap(NULL, r->bytes, PROT_READ | PROT_WRITE,
-                              MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
-                if (r->mem == MAP_FAILED)
-                        r->mem = transparent(r->bytes, page);
-        } else {
-                r->mem = mmap(NULL, r->bytes, PROT_READ | PROT_WRITE,
-                              MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-        }
-        if (r->mem == MAP_FAILED)
+        if (pages != NORMAL)
+                r->bytes = (r->bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+        r->mem = map(r->bytes, pages);
+        if (r->mem == MAP_FAILED) {
+                r->mem = NULL;
                 return false;
+        }
+        if (pages != NORMAL && huge_bytes(r->mem) < r->bytes) {
+                munmap(r->mem, r->bytes);
+                r->mem = NULL;
+                return false;
+        }
         r->ends = bench_shared(count * sizeof *r->ends);
         for (size_t i = 0; i < count; i++) {
                 void *mem = r->mem + i * r->each;
@@ -163,22 +209,28 @@ static BENCH_NOINLINE void get_sized(struct bench_side *s)
                 get_one(&r->ends[0].c, i, len);
 }
 
-/* arg: capacity, arg2: huge pages. Large rings are kept between trials: to
- * make them takes longer than to use them. */
+/* Large rings are kept between trials: to make them takes longer than to use
+ * them. NULL: the kernel does not grant that much in such pages. */
+static struct rig *kept_rig(size_t capacity, enum pages pages)
+{
+        static struct rig kept[3][20];
+        static bool failed[3][20];
+        const int k = __builtin_ctzl(capacity) - 12;
+        struct rig *r = &kept[pages][k];
+
+        if (!r->mem && !failed[pages][k])
+                failed[pages][k] = !rig_open(r, capacity, 1, pages);
+        return failed[pages][k] ? NULL : r;
+}
+
+/* arg: capacity, arg2: pages. */
 static double by_capacity(const struct bench_case *c, uint64_t n)
 {
-        static struct rig kept[2][24];
-        static bool failed[2][24];
-        const int huge = c->arg2 != 0, k = __builtin_ctzl((unsigned long)c->arg) - 12;
-        struct rig *r = &kept[huge][k];
+        struct rig *r = kept_rig((size_t)c->arg, (enum pages)c->arg2);
 
-        if (!r->mem && !failed[huge][k])
-                failed[huge][k] = !rig_open(r, (size_t)c->arg, 1, huge);
-        if (failed[huge][k])
-                return -1;
         /* The largest are not passed round in one trial: each goes on where
          * the one before has stopped. */
-        return bench_threads(put_many, get_many, r, NULL, n);
+        return r ? bench_threads(put_many, get_many, r, NULL, n) : -1;
 }
 
 static double by_count(const struct bench_case *c, uint64_t n)
@@ -186,7 +238,7 @@ static double by_count(const struct bench_case *c, uint64_t n)
         struct rig r;
         double ns;
 
-        if (!rig_open(&r, 4096, (size_t)c->arg, false))
+        if (!rig_open(&r, 4096, (size_t)c->arg, NORMAL))
                 return -1;
         if (n < (uint64_t)c->arg * BATCH * 4)
                 n = (uint64_t)c->arg * BATCH * 4;
@@ -200,7 +252,7 @@ static double by_size(const struct bench_case *c, uint64_t n)
         struct rig r;
         double ns;
 
-        if (!rig_open(&r, SLUICE_CAPACITY_DEFAULT, 1, false))
+        if (!rig_open(&r, SLUICE_CAPACITY_DEFAULT, 1, NORMAL))
                 return -1;
         r.len = (size_t)c->arg;
         ns = bench_threads(put_sized, get_sized, &r, NULL, n);
@@ -240,19 +292,50 @@ static void add(const char *metric, const char *contender, const char *label, do
         (void)bench_add(&c);
 }
 
+/* An empty row: "-" in the table, and not normal pages under that name. */
+static void not_granted(const char *label, double capacity)
+{
+        const struct bench_row row = {.metric = "capacity",
+                                      .contender = "huge pages: not granted",
+                                      .label = label,
+                                      .placement = "separate",
+                                      .x = capacity,
+                                      .bytes = LEN,
+                                      .unit = "ns",
+                                      .value = {NAN, NAN, NAN},
+                                      .ratio_of = "normal pages",
+                                      .ratio = {NAN, NAN, NAN}};
+
+        bench_add_row(&row);
+}
+
+static enum pages add_huge(const char *label, long capacity)
+{
+        enum pages pages = NORMAL;
+
+        if (kept_rig((size_t)capacity, RESERVED))
+                pages = RESERVED;
+        else if (kept_rig((size_t)capacity, TRANSPARENT))
+                pages = TRANSPARENT;
+        if (pages != NORMAL)
+                add("capacity", pages_name[pages], label, (double)capacity, false, by_capacity,
+                    capacity, pages);
+        return pages;
+}
+
 int main(int argc, char **argv)
 {
         static char labels[64][16];
         char(*label)[16] = labels;
+        int refused[16], refusals = 0;
 
         bench_begin(argc, argv, "growth", 60);
         for (int k = 12; k <= 30; k += 2, label++) {
                 bytes_label(*label, sizeof *label, (double)(1L << k));
-                add("capacity", "normal pages", *label, (double)(1L << k), k == 18, by_capacity,
-                    1L << k, 0);
-                if (k >= 20)
-                        add("capacity", "huge pages", *label, (double)(1L << k), false, by_capacity,
-                            1L << k, 1);
+                add("capacity", pages_name[NORMAL], *label, (double)(1L << k), k == 18, by_capacity,
+                    1L << k, NORMAL);
+                if (k >= 20 && add_huge(*label, 1L << k) == NORMAL)
+                        refused[refusals++] = k;
         }
         for (int k = 4; k <= 16; k++, label++) {
                 /* A power of two with its header; 64 KiB without. */
@@ -266,6 +349,11 @@ int main(int argc, char **argv)
                 add("queues", "sluice", *label, (double)(1L << k), k == 0, by_count, 1L << k, 0);
         }
         bench_run(bench_options.seconds, 3e6);
+        for (int i = 0; i < refusals; i++)
+                not_granted(labels[(refused[i] - 12) / 2], (double)(1L << refused[i]));
+        if (refusals > 0)
+                bench_note("huge pages were not granted for all capacities: "
+                           "vm.nr_hugepages=800, or shmem_enabled\n");
         if (bench_options.long_run)
                 bench_drift();
         bench_end();
