@@ -399,9 +399,10 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
                         pipe_sleep(q, now, slice);
                 else
                         sluice_priv_futex_sleep(q, &word, a->producer ? &parked : NULL, now, slice);
+                if (is_ready(q, a, &value))
+                        break; /* the peer is looked for before the next sleep */
                 /* Woken, and nothing is there: the queue may be gone. */
-                if (!is_ready(q, a, &value))
-                        q->check_due = true;
+                q->check_due = true;
                 now = sluice_now_ns();
                 /* Whoever is content with any room need not wait for more. */
                 if (a->producer && now >= slice)
