@@ -12,16 +12,6 @@
 
 #define PREVIEW_BYTES 60 /* of a message in dump */
 
-/* stdout is the result: it must have been written. */
-static int finish(const struct cli *c, int code)
-{
-        if (fflush(stdout) == 0 && !ferror(stdout))
-                return code;
-        if (errno == EPIPE)
-                return CLI_STDOUT;
-        return cli_fail_io(c, "write to stdout", errno);
-}
-
 static const char *role_state(const struct sluice_endpoint_stat *e)
 {
         if (e->held)
@@ -171,7 +161,7 @@ int cli_ls(struct cli *c)
         if (code == 0 && c->json)
                 puts("\n]");
         free(l.queue);
-        return finish(c, code);
+        return cli_finish(c, code);
 }
 
 /* ---- stat --------------------------------------------------------- */
@@ -235,7 +225,7 @@ int cli_stat(struct cli *c)
         }
         if (c->json && (many || shown))
                 puts(many ? "\n]" : "");
-        return finish(c, code);
+        return cli_finish(c, code);
 }
 
 /* ---- dump --------------------------------------------------------- */
@@ -311,7 +301,7 @@ int cli_dump(struct cli *c)
         r = sluice_dump(c->name, dump_one, &d);
         if (c->json)
                 puts("\n]");
-        return finish(c, r < 0 && !ferror(stdout) ? cli_fail(c, (int)r) : 0);
+        return cli_finish(c, r < 0 && !ferror(stdout) ? cli_fail(c, (int)r) : 0);
 }
 
 /* ---- rm ----------------------------------------------------------- */
@@ -376,7 +366,7 @@ static int remove_all_stale(struct cli *c)
         }
         c->name = NULL;
         free(l.queue);
-        return finish(c, code);
+        return cli_finish(c, code);
 }
 
 int cli_rm(struct cli *c)

@@ -3,7 +3,8 @@
 #define SLUICE_CLI_H
 /*
  * The command: main.c reads the command line, send.c and recv.c move
- * messages, admin.c looks and removes, common.c is what they share.
+ * messages, admin.c looks and removes, bench*.c measure, common.c is what
+ * they share.
  *
  * Functions that return int return an exit code, 0 to go on, unless
  * they say otherwise; they have told the user why. Results go to
@@ -46,6 +47,8 @@ struct cli {
         enum cli_framing framing;
         size_t block;       /* --raw SIZE, bytes */
         int64_t timeout_ns; /* of each wait; negative: for ever */
+        int64_t seconds_ns; /* of bench */
+        int cpu[2];         /* of bench; twice the same: it chooses */
 };
 
 int cli_send(struct cli *c);
@@ -54,6 +57,7 @@ int cli_ls(struct cli *c);
 int cli_stat(struct cli *c);
 int cli_dump(struct cli *c);
 int cli_rm(struct cli *c);
+int cli_bench(struct cli *c);
 
 /* ---- Talk ---- */
 
@@ -65,6 +69,8 @@ void cli_note(const struct cli *c, const char *format, ...) __attribute__((forma
 int cli_fail(const struct cli *c, int err);
 /* The same for errno and stdin or stdout. */
 int cli_fail_io(const struct cli *c, const char *what, int error);
+/* At the end of a result: stdout must have been written; code, if it is. */
+int cli_finish(const struct cli *c, int code);
 
 /* ---- Text that others wrote ---- */
 
@@ -82,6 +88,8 @@ const char *cli_amount(char text[16], double bytes);
 int cli_parse_size(const char *text, uint64_t *value);
 int cli_parse_seconds(const char *text, int64_t *ns);
 int cli_parse_mode(const char *text, mode_t *mode);
+/* 0,1: two different ones. */
+int cli_parse_cpus(const char *text, int cpu[2]);
 
 /* ---- Signals ---- */
 

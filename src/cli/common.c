@@ -87,6 +87,15 @@ int cli_fail_io(const struct cli *c, const char *what, int error)
         return CLI_ERROR;
 }
 
+int cli_finish(const struct cli *c, int code)
+{
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return code;
+        if (errno == EPIPE)
+                return CLI_STDOUT;
+        return cli_fail_io(c, "write to stdout", errno);
+}
+
 /* ---- Text that others wrote --------------------------------------- */
 
 /* Bytes of the well-formed UTF-8 sequence at s, 0 when there is none. */
@@ -257,6 +266,19 @@ int cli_parse_mode(const char *text, mode_t *mode)
                 return -1;
         *mode = (mode_t)value;
         return 0;
+}
+
+int cli_parse_cpus(const char *text, int cpu[2])
+{
+        const size_t first = strspn(text, "0123456789");
+        const size_t second = text[first] == ',' ? strspn(text + first + 1, "0123456789") : 0;
+
+        if (first == 0 || second == 0 || first > 6 || second > 6 ||
+            text[first + 1 + second] != '\0')
+                return -1;
+        cpu[0] = (int)strtol(text, NULL, 10);
+        cpu[1] = (int)strtol(text + first + 1, NULL, 10);
+        return cpu[0] == cpu[1] ? -1 : 0;
 }
 
 /* ---- Signals ------------------------------------------------------ */

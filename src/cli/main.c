@@ -33,8 +33,12 @@ struct option_text {
         const char *help;
 };
 
-#define RAW_BLOCKS 'B' /* --raw SIZE, of send */
-#define RAW_BYTES  'R' /* --raw, of recv and dump */
+#define BENCH_NS       INT64_C(20000000000)
+#define BENCH_LEAST_NS INT64_C(500000000)
+#define BENCH_MOST_NS  INT64_C(3600000000000)
+
+#define RAW_BLOCKS     'B' /* --raw SIZE, of send */
+#define RAW_BYTES      'R' /* --raw, of recv and dump */
 
 static const struct option_text options[] = {
         {'0', 1, "null", NULL, "messages end with a NUL, not a newline"},
@@ -57,6 +61,8 @@ static const struct option_text options[] = {
         {'s', 0, "stale", NULL,
          "only queues that nobody holds; without a NAME\n"
          "all of them"},
+        {'n', 1, "seconds", "SECONDS", "how long to measure, 0.5 to 3600 (20)"},
+        {'p', 0, "cpus", "A,B", "the processors of the two sides"},
         {'j', 0, "json", NULL, "JSON, for programs"},
         {'S', 0, "stats", NULL, "a summary on stderr at the end"},
         {'q', 1, "quiet", NULL, "no progress, no news, only errors"},
@@ -80,6 +86,10 @@ static const struct command commands[] = {
         {"rm", cli_rm, "sh", 0, INT32_MAX, "rm NAME... | rm --stale [NAME]...",
          "remove queues, also while they are in use",
          "Without --stale, users of the queue are woken and end with exit code 5.\n"},
+        {"bench", cli_bench, "npjqh", 0, 0, "bench [OPTION]...",
+         "measure what queues do on this machine",
+         "Two processes on two processors, and queues of its own, which it removes:\n"
+         "round trips, streams, sleeping and waking, beside bare cache lines and pipes.\n"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
 
@@ -216,9 +226,23 @@ static int take_wait(struct cli *c, const char *text)
         return 0;
 }
 
+static int take_seconds(struct cli *c, const char *text)
+{
+        if (cli_parse_seconds(text, &c->seconds_ns) != 0 || c->seconds_ns < BENCH_LEAST_NS ||
+            c->seconds_ns > BENCH_MOST_NS)
+                return usage_error(c, "--seconds: expected SECONDS from 0.5 to 3600, got", text);
+        return 0;
+}
+
 static int take_valued(struct cli *c, int code, const char *text)
 {
         switch (code) {
+        case 'n':
+                return take_seconds(c, text);
+        case 'p':
+                if (cli_parse_cpus(text, c->cpu) == 0)
+                        return 0;
+                return usage_error(c, "--cpus: expected two processors like 0,1, got", text);
         case RAW_BLOCKS:
                 return take_block(c, text);
         case 'C':
@@ -372,6 +396,7 @@ static int run(const struct command *k, int argc, char **argv)
         memset(&c, 0, sizeof c);
         c.command = k->name;
         c.timeout_ns = -1;
+        c.seconds_ns = BENCH_NS;
         c.queue.size = sizeof c.queue;
         r = read_options(&c, k, argc, argv);
         if (r >= 0)

@@ -4,13 +4,13 @@
 . "$(dirname "$0")/lib.sh"
 
 expect 0 'help' sluice --help
-shows 'help' '^usage: sluice COMMAND' '  send ' '  recv ' '  ls ' '  stat ' '  dump ' '  rm ' \
+shows 'help' '^usage: sluice COMMAND' '  send ' '  recv ' '  ls ' '  stat ' '  dump ' '  rm ' '  bench ' \
         'Exit codes:' 'SLUICE_DIR'
 verdict 'help is no talk' [ ! -s err ]
 expect 0 'help, short' sluice -h
 expect 0 'version' sluice --version
 shows 'version' '^sluice [0-9]*\.[0-9]*\.[0-9]*$'
-for command in send recv ls stat dump rm; do
+for command in send recv ls stat dump rm bench; do
         expect 0 "help of $command" sluice $command --help
         shows "help of $command" "^usage: sluice $command" '  -h, --help ' '^  141 '
         expect 2 "unknown option of $command" sluice $command --frobnicate
