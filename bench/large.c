@@ -6,8 +6,10 @@
  * writer and the reader of a message in place do. The payload is a block that
  * is made in advance; its first and last words carry the number and are
  * compared always, the rest of one message in eight. The ring is the default
- * of 256 KiB up to 64 KiB, and four messages long beyond. Both sides of a ring
- * are processes.
+ * of 256 KiB up to 64 KiB, and four messages long beyond; a wide one is
+ * sixteen long. Both sides of a ring are processes. The limit of what two
+ * cores can pass to each other is "index": no header, no state to survive a
+ * crash, and the message as it is.
  */
 #define _GNU_SOURCE
 #include "large.h"
@@ -52,7 +54,7 @@ static void compare(const unsigned char *block, size_t len, uint64_t number, con
 }
 
 /* Reads all of it: what a reader in place does at least. */
-static void sum(const unsigned char *block, size_t len, uint64_t number)
+static void sum(const unsigned char *block, size_t len, uint64_t number, const char *who)
 {
         const bench_word *w = (const void *)block;
         uint64_t all = 0, expected = 2 * number;
@@ -62,7 +64,7 @@ static void sum(const unsigned char *block, size_t len, uint64_t number)
         for (size_t i = 1; i < len / 8 - 1; i++)
                 expected += SEED + i;
         if (all != expected)
-                bench_corrupt("sluice in place", number);
+                bench_corrupt(who, number);
 }
 
 /* ---- One thread, no ring: the limits ------------------------------ */
@@ -140,7 +142,7 @@ static void get_place(struct bench_side *s)
         for (uint64_t i = 1; i <= s->n; i++) {
                 while (sluice_peek(&r->c, &m, SLUICE_NOW) != 0)
                         bench_relax();
-                sum(m.data, len, i);
+                sum(m.data, len, i, "sluice in place");
                 (void)sluice_release(&r->c);
         }
 }
@@ -176,6 +178,19 @@ static void get_index(struct bench_side *s)
         }
 }
 
+static void get_index_place(struct bench_side *s)
+{
+        struct rig *r = s->a;
+        const size_t len = r->len;
+
+        for (uint64_t i = 1; i <= s->n; i++) {
+                while (atomic_load_explicit(&r->tail, memory_order_acquire) < i)
+                        bench_relax();
+                sum(r->mem + (i - 1) % r->slots * len, len, i, "index in place");
+                atomic_store_explicit(&r->head, i, memory_order_release);
+        }
+}
+
 #ifdef HAVE_JACK
 static void put_jack(struct bench_side *s)
 {
@@ -207,18 +222,36 @@ static void get_jack(struct bench_side *s)
 
 /* ---- Cases -------------------------------------------------------- */
 
-enum which { COPY, PLACE, INDEX, JACK };
+enum which { COPY, PLACE, COPY_WIDE, PLACE_WIDE, INDEX, INDEX_PLACE, JACK };
+
+/* A ring for this many messages at least; 256 KiB at least. */
+static size_t room_for(enum which w)
+{
+        return w == COPY_WIDE || w == PLACE_WIDE ? 16 : 4;
+}
 
 static double ring_trial(const struct bench_case *c, uint64_t n)
 {
-        static bench_side_fn *const put[] = {put_copy, put_place, put_index,
+        static bench_side_fn *const put[] = {
+                [COPY] = put_copy,
+                [PLACE] = put_place,
+                [COPY_WIDE] = put_copy,
+                [PLACE_WIDE] = put_place,
+                [INDEX] = put_index,
+                [INDEX_PLACE] = put_index,
 #ifdef HAVE_JACK
-                                             put_jack
+                [JACK] = put_jack,
 #endif
         };
-        static bench_side_fn *const get[] = {get_copy, get_place, get_index,
+        static bench_side_fn *const get[] = {
+                [COPY] = get_copy,
+                [PLACE] = get_place,
+                [COPY_WIDE] = get_copy,
+                [PLACE_WIDE] = get_place,
+                [INDEX] = get_index,
+                [INDEX_PLACE] = get_index_place,
 #ifdef HAVE_JACK
-                                             get_jack
+                [JACK] = get_jack,
 #endif
         };
         const size_t len = (size_t)c->arg;
@@ -228,7 +261,7 @@ static double ring_trial(const struct bench_case *c, uint64_t n)
 
         bench_trial_memory(true);
         r = bench_shared(sizeof *r);
-        while (g.capacity < 4 * len)
+        while (g.capacity < room_for((enum which)c->arg2) * len)
                 g.capacity *= 2;
         r->len = len;
         r->slots = g.capacity / len;
@@ -240,7 +273,7 @@ static double ring_trial(const struct bench_case *c, uint64_t n)
                 memset(((jack_ringbuffer_t *)r->jack)->buf, 1, g.capacity);
         }
 #endif
-        if (c->arg2 <= PLACE && (sluice_ring_format(r->mem, r->bytes, &g) != 0 ||
+        if (c->arg2 <= PLACE_WIDE && (sluice_ring_format(r->mem, r->bytes, &g) != 0 ||
                                  sluice_producer_attach(&r->p, r->mem, r->bytes) != 0 ||
                                  sluice_consumer_attach(&r->c, r->mem, r->bytes) != 0))
                 bench_die("sluice: cannot make a ring");
@@ -264,12 +297,15 @@ void bench_large_add(void)
         } lines[] = {
                 {"large copied", "memcpy twice", 2, true},
                 {"large copied", "sluice copying", COPY, false},
+                {"large copied", "sluice copying, wide ring", COPY_WIDE, false},
                 {"large copied", "index", INDEX, false},
 #ifdef HAVE_JACK
                 {"large copied", "jack_ringbuffer", JACK, false},
 #endif
                 {"large in place", "memcpy once", 1, true},
                 {"large in place", "sluice", PLACE, false},
+                {"large in place", "sluice, wide ring", PLACE_WIDE, false},
+                {"large in place", "index", INDEX_PLACE, false},
         };
         static const char *const labels[] = {"16 KiB", "64 KiB", "256 KiB", "1 MiB"};
 

@@ -390,6 +390,7 @@ static const char *const never_fail[] = {
         "getpid",
         "getrlimit",
         "ioctl",
+        "sched_yield",
         "memcpy",
         "memset",
         "memmove",
