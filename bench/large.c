@@ -233,23 +233,15 @@ static size_t room_for(enum which w)
 static double ring_trial(const struct bench_case *c, uint64_t n)
 {
         static bench_side_fn *const put[] = {
-                [COPY] = put_copy,
-                [PLACE] = put_place,
-                [COPY_WIDE] = put_copy,
-                [PLACE_WIDE] = put_place,
-                [INDEX] = put_index,
-                [INDEX_PLACE] = put_index,
+                [COPY] = put_copy,        [PLACE] = put_place, [COPY_WIDE] = put_copy,
+                [PLACE_WIDE] = put_place, [INDEX] = put_index, [INDEX_PLACE] = put_index,
 #ifdef HAVE_JACK
                 [JACK] = put_jack,
 #endif
         };
         static bench_side_fn *const get[] = {
-                [COPY] = get_copy,
-                [PLACE] = get_place,
-                [COPY_WIDE] = get_copy,
-                [PLACE_WIDE] = get_place,
-                [INDEX] = get_index,
-                [INDEX_PLACE] = get_index_place,
+                [COPY] = get_copy,        [PLACE] = get_place, [COPY_WIDE] = get_copy,
+                [PLACE_WIDE] = get_place, [INDEX] = get_index, [INDEX_PLACE] = get_index_place,
 #ifdef HAVE_JACK
                 [JACK] = get_jack,
 #endif
@@ -274,8 +266,8 @@ static double ring_trial(const struct bench_case *c, uint64_t n)
         }
 #endif
         if (c->arg2 <= PLACE_WIDE && (sluice_ring_format(r->mem, r->bytes, &g) != 0 ||
-                                 sluice_producer_attach(&r->p, r->mem, r->bytes) != 0 ||
-                                 sluice_consumer_attach(&r->c, r->mem, r->bytes) != 0))
+                                      sluice_producer_attach(&r->p, r->mem, r->bytes) != 0 ||
+                                      sluice_consumer_attach(&r->c, r->mem, r->bytes) != 0))
                 bench_die("sluice: cannot make a ring");
         bench_trial_memory(false);
         ns = bench_processes(put[c->arg2], get[c->arg2], r, NULL, n);

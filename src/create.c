@@ -105,7 +105,8 @@ static int is_half_made(int shmid, const struct sluice_priv_place *place, bool a
         if (shmctl(shmid, IPC_STAT, &ds) != 0)
                 return errno == EIDRM || errno == EINVAL ? -EAGAIN : 0;
         if (ds.shm_perm.uid != geteuid() ||
-            shape_bytes(ds.shm_segsz) < (uint64_t)SLUICE_CAPACITY_MIN_UNITS * SLUICE_RECORD_ALIGN_MIN)
+            shape_bytes(ds.shm_segsz) <
+                    (uint64_t)SLUICE_CAPACITY_MIN_UNITS * SLUICE_RECORD_ALIGN_MIN)
                 return 0;
         h = shmat(shmid, NULL, SHM_RDONLY);
         if (h == (void *)-1)
@@ -114,12 +115,11 @@ static int is_half_made(int shmid, const struct sluice_priv_place *place, bool a
         if (magic == SLUICE_LAYOUT_MAGIC)
                 half = alone && sluice_priv_header_is_of(h, place);
         else
-                half = magic == 0 &&
-                       ((!alone && ds.shm_nattch == 0 &&
-                         all_zero((const unsigned char *)h, sizeof *h)) ||
-                        (h->version == SLUICE_LAYOUT_VERSION &&
-                         h->byte_order == SLUICE_LAYOUT_BYTE_ORDER &&
-                         (h->inode == 0 || sluice_priv_header_is_of(h, place))));
+                half = magic == 0 && ((!alone && ds.shm_nattch == 0 &&
+                                       all_zero((const unsigned char *)h, sizeof *h)) ||
+                                      (h->version == SLUICE_LAYOUT_VERSION &&
+                                       h->byte_order == SLUICE_LAYOUT_BYTE_ORDER &&
+                                       (h->inode == 0 || sluice_priv_header_is_of(h, place))));
         shmdt(h);
         return half;
 }
@@ -128,7 +128,7 @@ static int is_half_made(int shmid, const struct sluice_priv_place *place, bool a
  * that had no set. */
 static int clear_key(const struct sluice_priv_place *place, key_t key, int alone)
 {
-        struct sluice_priv_segment s = { .key = key };
+        struct sluice_priv_segment s = {.key = key};
         const int shmid = shmget(key, 0, 0);
         int r;
 
@@ -156,7 +156,7 @@ static int clear_key(const struct sluice_priv_place *place, key_t key, int alone
 
 static int bind_node(void *mem, size_t bytes, int node)
 {
-        unsigned long mask[16] = { 0 };
+        unsigned long mask[16] = {0};
         const unsigned bits = 8 * sizeof *mask;
 
         if ((unsigned)node >= 8 * sizeof mask)
@@ -393,7 +393,7 @@ static void wake_all(const struct sluice_priv_segment *s, const struct sluice_pr
         const struct sluice_layout_producer *p = (const void *)(base + s->shape.producer);
         const uint64_t at = sluice_priv_load_acquire(&c->position) & (s->shape.capacity - 1) &
                             ~SLUICE_LAYOUT_FLAGS;
-        const char *pipes[] = { SLUICE_PRIV_READABLE, SLUICE_PRIV_WRITABLE };
+        const char *pipes[] = {SLUICE_PRIV_READABLE, SLUICE_PRIV_WRITABLE};
 
         sluice_priv_futex_wake(sluice_priv_peer_word(base + s->shape.ring, at));
         sluice_priv_futex_wake(&c->position);
@@ -413,11 +413,11 @@ static void wake_all(const struct sluice_priv_segment *s, const struct sluice_pr
  * under its creator, unless that lives. 1: taken. */
 static int take_half_made(int semid)
 {
-        struct semid_ds ds = { .sem_nsems = 0 };
+        struct semid_ds ds = {.sem_nsems = 0};
         union {
                 int val;
                 struct semid_ds *buf;
-        } arg = { .buf = &ds };
+        } arg = {.buf = &ds};
         int r;
 
         if (semctl(semid, 0, IPC_STAT, arg) != 0)
@@ -494,7 +494,8 @@ static int remove_locked(const struct sluice_priv_place *place)
                 if (r || place->dirfd < 0)
                         return r;
         } else if (r != -ENOENT && r != -EINPROGRESS &&
-                   (is_other_version(r) || place->dirfd < 0 || r == -EACCES || !sluice_priv_segment_is_foreign(r))) {
+                   (is_other_version(r) || place->dirfd < 0 || r == -EACCES ||
+                    !sluice_priv_segment_is_foreign(r))) {
                 return r;
         }
         for (int project = 1; project <= sluice_priv_place_projects(place); project++) {

@@ -51,8 +51,8 @@ static bool is_news(struct sluice_priv_queue *q, int error)
  * the slice is here, and the application is told to look. */
 static void short_sleep(const struct sluice_priv_queue *q)
 {
-        const struct timespec slice = { 0, SLUICE_PRIV_SHORT_SLICE_NS };
-        struct pollfd fd = { q->own_fd, POLLIN, 0 };
+        const struct timespec slice = {0, SLUICE_PRIV_SHORT_SLICE_NS};
+        struct pollfd fd = {q->own_fd, POLLIN, 0};
 
         ppoll(&fd, 1, &slice, NULL);
 }
@@ -173,7 +173,7 @@ static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
 {
         for (;;) {
                 const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state);
-                struct sluice_priv_unchanged word = { &q->peer_door->state, 0 };
+                struct sluice_priv_unchanged word = {&q->peer_door->state, 0};
                 int64_t now, slice;
                 const uint64_t epoch = state / SLUICE_LAYOUT_EPOCH;
                 bool present;
@@ -182,8 +182,8 @@ static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
                 if (r && r != -EOWNERDEAD)
                         return r;
                 if (!q->named)
-                        present = (state & SLUICE_LAYOUT_ATTACHED) &&
-                                  !(state & SLUICE_LAYOUT_CLOSED);
+                        present =
+                                (state & SLUICE_LAYOUT_ATTACHED) && !(state & SLUICE_LAYOUT_CLOSED);
                 if (present || epoch != q->peer_epoch) {
                         q->peer_epoch = epoch;
                         return 0;
@@ -204,9 +204,7 @@ static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
 int sluice_producer_await_peer(struct sluice_producer *p, sluice_deadline until)
 {
         const int saved = errno;
-        const int r = p->err      ? p->err
-                      : !p->queue ? -EINVAL
-                                  : await_peer(p->queue, until);
+        const int r = p->err ? p->err : !p->queue ? -EINVAL : await_peer(p->queue, until);
 
         errno = saved;
         return r;
@@ -215,9 +213,7 @@ int sluice_producer_await_peer(struct sluice_producer *p, sluice_deadline until)
 int sluice_consumer_await_peer(struct sluice_consumer *c, sluice_deadline until)
 {
         const int saved = errno;
-        const int r = c->err      ? c->err
-                      : !c->queue ? -EINVAL
-                                  : await_peer(c->queue, until);
+        const int r = c->err ? c->err : !c->queue ? -EINVAL : await_peer(c->queue, until);
 
         errno = saved;
         return r;

@@ -82,7 +82,7 @@ int sluice_priv_fifos_make(const struct sluice_priv_place *place, mode_t mode)
 
 int sluice_priv_fifos_remove(int dirfd)
 {
-        static const char *const pipes[] = { SLUICE_PRIV_READABLE, SLUICE_PRIV_WRITABLE };
+        static const char *const pipes[] = {SLUICE_PRIV_READABLE, SLUICE_PRIV_WRITABLE};
         int r = 0;
 
         for (int i = 0; i < 2; i++)
@@ -149,7 +149,7 @@ void sluice_priv_fifo_drain(int fd)
 
 static struct flock whole_byte(void)
 {
-        const struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+        const struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
 
         return lock;
 }

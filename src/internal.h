@@ -13,7 +13,7 @@
 /* ---- name.c: from a name to a place ------------------------------- */
 
 struct sluice_priv_name {
-        bool is_key; /* key:0x..., no directory */
+        bool is_key;      /* key:0x..., no directory */
         bool in_user_dir; /* a bare word in a directory that we make and unmake */
         key_t key;
         char path[SLUICE_NAME_MAX + 1]; /* as it is opened, or key:0x... */
@@ -22,9 +22,9 @@ struct sluice_priv_name {
 /* The folder of a queue, opened; or just a key. */
 struct sluice_priv_place {
         const struct sluice_priv_name *name;
-        int dirfd; /* -1: a bare key */
+        int dirfd;      /* -1: a bare key */
         struct stat st; /* of the folder */
-        bool made; /* by us, just now */
+        bool made;      /* by us, just now */
         bool any_owner;
 };
 
@@ -128,23 +128,23 @@ struct sluice_priv_queue {
         const struct sluice_layout_door *peer_door;
         struct sluice_layout_counters *counters;
 
-        bool by_fifo;    /* sleeps on own_fd, not by futex */
-        bool locked;     /* peer_fd bears our lock */
-        int own_fd;      /* the pipe that wakes us and that the peer locks, or -1 */
-        int peer_fd;     /* the pipe that wakes the peer and that we lock, or -1 */
-        int keeper_fd;   /* holds our own pipe open while there is no peer, or -1 */
-        int interrupt_fd; /* eventfd beside own_fd, or -1 */
+        bool by_fifo;          /* sleeps on own_fd, not by futex */
+        bool locked;           /* peer_fd bears our lock */
+        int own_fd;            /* the pipe that wakes us and that the peer locks, or -1 */
+        int peer_fd;           /* the pipe that wakes the peer and that we lock, or -1 */
+        int keeper_fd;         /* holds our own pipe open while there is no peer, or -1 */
+        int interrupt_fd;      /* eventfd beside own_fd, or -1 */
         sluice_word interrupt; /* 1: the next wait is to return -ECANCELED; a futex */
 
         int64_t spin_ns, spin_budget_ns, slice_ns;
-        bool gives_way;     /* whoever spins here may be in the peer's way */
+        bool gives_way;          /* whoever spins here may be in the peer's way */
         unsigned crowded, crowd; /* so many more waits do not spin; so many the next time */
-        uint64_t peer_epoch; /* the last holder of the peer's role that was told of */
-        int64_t checked_ns; /* when the peer was last looked for */
-        uint64_t mourned;   /* the peer's state when arm told of its death */
-        bool check_due;     /* look for it at the next chance */
-        bool rang;          /* a byte may be in the peer's pipe for the parking that it is in */
-        bool membarrier;    /* DOOR: this process can call it */
+        uint64_t peer_epoch;     /* the last holder of the peer's role that was told of */
+        int64_t checked_ns;      /* when the peer was last looked for */
+        uint64_t mourned;        /* the peer's state when arm told of its death */
+        bool check_due;          /* look for it at the next chance */
+        bool rang;       /* a byte may be in the peer's pipe for the parking that it is in */
+        bool membarrier; /* DOOR: this process can call it */
 };
 
 /* ---- park.c ------------------------------------------------------- */

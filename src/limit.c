@@ -37,8 +37,8 @@ static void note_shm(int err, size_t bytes)
             shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&used) < 0)
                 return;
         if (err == EINVAL)
-                snprintf(text, sizeof text, "bytes in a segment: %zu wanted, at most %lu: %s", bytes,
-                         limits.shmmax, "/proc/sys/kernel/shmmax");
+                snprintf(text, sizeof text, "bytes in a segment: %zu wanted, at most %lu: %s",
+                         bytes, limits.shmmax, "/proc/sys/kernel/shmmax");
         else if (err == ENOSPC && (unsigned long)used.used_ids >= limits.shmmni)
                 snprintf(text, sizeof text, "segments: %d in use, at most %lu: %s", used.used_ids,
                          limits.shmmni, "/proc/sys/kernel/shmmni");
@@ -65,8 +65,8 @@ static void note_sem(int err)
         if (semctl(0, 0, SEM_INFO, arg) < 0)
                 return;
         if (used.semusz >= limits.semmni)
-                snprintf(text, sizeof text, "semaphore sets: %d in use, at most %d: %s", used.semusz,
-                         limits.semmni, "/proc/sys/kernel/sem, fourth number");
+                snprintf(text, sizeof text, "semaphore sets: %d in use, at most %d: %s",
+                         used.semusz, limits.semmni, "/proc/sys/kernel/sem, fourth number");
         else
                 snprintf(text, sizeof text, "semaphores: %d in use, at most %d: %s", used.semaem,
                          limits.semmns, "/proc/sys/kernel/sem, second number");
@@ -74,14 +74,13 @@ static void note_sem(int err)
 
 static void note_rlimit(const char *what, const struct rlimit *limit)
 {
-        snprintf(text, sizeof text, "%s, at most %llu", what,
-                 (unsigned long long)limit->rlim_cur);
+        snprintf(text, sizeof text, "%s, at most %llu", what, (unsigned long long)limit->rlim_cur);
 }
 
 void sluice_priv_limit_note(enum sluice_priv_call call, int err, size_t bytes)
 {
         const int saved = errno;
-        struct rlimit limit = { 0, 0 };
+        struct rlimit limit = {0, 0};
 
         switch (call) {
         case SLUICE_PRIV_SHMGET:

@@ -207,7 +207,7 @@ int sluice_priv_place_make(struct sluice_priv_place *place, const struct sluice_
 
 static void pause_ms(void)
 {
-        const struct timespec ms = { 0, 1000000 };
+        const struct timespec ms = {0, 1000000};
 
         nanosleep(&ms, NULL);
 }
@@ -251,6 +251,7 @@ key_t sluice_priv_place_key(const struct sluice_priv_place *place, int project)
 {
         if (place->name->is_key)
                 return place->name->key;
-        return (key_t)(((unsigned)project & 0xff) << 24 | ((unsigned)place->st.st_dev & 0xff) << 16 |
+        return (key_t)(((unsigned)project & 0xff) << 24 |
+                       ((unsigned)place->st.st_dev & 0xff) << 16 |
                        ((unsigned)place->st.st_ino & 0xffff));
 }

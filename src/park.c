@@ -51,7 +51,7 @@ struct waitv {
 
 static struct timespec timespec_of(int64_t ns)
 {
-        const struct timespec t = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+        const struct timespec t = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
 
         return t;
 }
@@ -77,7 +77,8 @@ bool sluice_priv_must_slice_short(const struct sluice_priv_queue *q)
 {
         const uint64_t state = sluice_priv_load_relaxed(&q->peer_door->state); /* UNTRUSTED */
 
-        return (state & SLUICE_LAYOUT_MUTE) || (!q->membarrier && (state & SLUICE_LAYOUT_FENCELESS));
+        return (state & SLUICE_LAYOUT_MUTE) ||
+               (!q->membarrier && (state & SLUICE_LAYOUT_FENCELESS));
 }
 
 /* ---- What is waited for ------------------------------------------- */
@@ -186,8 +187,8 @@ void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_pr
                              const struct sluice_priv_unchanged *second, int64_t now, int64_t until)
 {
         struct waitv v[3] = {
-                { word->value, (uintptr_t)word->word, FUTEX_32, 0 },
-                { 0, (uintptr_t)&q->interrupt, FUTEX_32, 0 },
+                {word->value, (uintptr_t)word->word, FUTEX_32, 0},
+                {0, (uintptr_t)&q->interrupt, FUTEX_32, 0},
         };
         struct timespec t = timespec_of(until);
 
@@ -198,7 +199,7 @@ void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_pr
         }
         if (syscall(SYS_futex_waitv, v, second ? 3 : 2, 0, &t, CLOCK_MONOTONIC) >= 0 ||
             (errno != ENOSYS && errno != EPERM)) /* EPERM: an old seccomp filter */
-                return; /* woken, changed already, timed out: look again */
+                return;                          /* woken, changed already, timed out: look again */
         if (until > now + INTERRUPT_SLICE_NS)
                 t = timespec_of(now + INTERRUPT_SLICE_NS);
         syscall(SYS_futex, word->word, FUTEX_WAIT_BITSET, word->value, &t, NULL,
@@ -208,8 +209,8 @@ void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_pr
 static void pipe_sleep(struct sluice_priv_queue *q, int64_t now, int64_t until)
 {
         struct pollfd fds[2] = {
-                { q->own_fd, POLLIN, 0 },
-                { q->interrupt_fd, POLLIN, 0 },
+                {q->own_fd, POLLIN, 0},
+                {q->interrupt_fd, POLLIN, 0},
         };
         const struct timespec t = timespec_of(until > now ? until - now : 0);
 
@@ -229,8 +230,8 @@ static void pipe_sleep(struct sluice_priv_queue *q, int64_t now, int64_t until)
  * without end: while there is none we hold the writing end ourselves. */
 void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present)
 {
-        const struct sluice_priv_name nowhere = { 0 };
-        struct sluice_priv_place place = { .name = &nowhere, .dirfd = q->dirfd };
+        const struct sluice_priv_name nowhere = {0};
+        struct sluice_priv_place place = {.name = &nowhere, .dirfd = q->dirfd};
 
         if (!q->by_fifo || peer_present == (q->keeper_fd < 0))
                 return;
@@ -241,11 +242,10 @@ void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present)
         }
         if (fstat(q->dirfd, &place.st) != 0)
                 return;
-        q->keeper_fd = sluice_priv_fifo_open(&place,
-                                             q->role == SLUICE_PRIV_ROLE_CONSUMER
-                                                     ? SLUICE_PRIV_READABLE
-                                                     : SLUICE_PRIV_WRITABLE,
-                                             O_RDWR, q->segment.ds.shm_perm.mode);
+        q->keeper_fd = sluice_priv_fifo_open(
+                &place,
+                q->role == SLUICE_PRIV_ROLE_CONSUMER ? SLUICE_PRIV_READABLE : SLUICE_PRIV_WRITABLE,
+                O_RDWR, q->segment.ds.shm_perm.mode);
         if (q->keeper_fd < 0)
                 q->keeper_fd = -1;
 }
@@ -347,8 +347,8 @@ static void adapt(struct sluice_priv_queue *q, int64_t waited_ns)
         if (q->spin_ns == SLUICE_SPIN_FOREVER)
                 return;
         if (waited_ns <= q->spin_ns)
-                q->spin_budget_ns = q->spin_budget_ns * 2 < q->spin_ns ? q->spin_budget_ns * 2
-                                                                       : q->spin_ns;
+                q->spin_budget_ns =
+                        q->spin_budget_ns * 2 < q->spin_ns ? q->spin_budget_ns * 2 : q->spin_ns;
         else if (q->spin_budget_ns / 2 >= q->spin_ns / 16)
                 q->spin_budget_ns /= 2;
 }
@@ -367,10 +367,10 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
                 return 0;
         }
         for (;;) {
-                const int64_t longest = sluice_priv_must_slice_short(q) ? SLUICE_PRIV_SHORT_SLICE_NS
-                                                                        : q->slice_ns;
+                const int64_t longest =
+                        sluice_priv_must_slice_short(q) ? SLUICE_PRIV_SHORT_SLICE_NS : q->slice_ns;
                 const int64_t slice = until - now > longest ? now + longest : until;
-                struct sluice_priv_unchanged word = { a->word, 0 }, parked = { 0 };
+                struct sluice_priv_unchanged word = {a->word, 0}, parked = {0};
                 uint64_t value;
 
                 if (q->check_due || now - q->checked_ns >= q->slice_ns || q->by_fifo) {
@@ -537,7 +537,7 @@ static void consumer_wake(void *handle, uint64_t parked)
         wake(c->queue, &c->door, parked, &c->own->position);
 }
 
-const struct sluice_priv_sleep sluice_priv_producer_sleep = { producer_wait, producer_check,
-                                                              producer_wake };
-const struct sluice_priv_sleep sluice_priv_consumer_sleep = { consumer_wait, consumer_check,
-                                                              consumer_wake };
+const struct sluice_priv_sleep sluice_priv_producer_sleep = {producer_wait, producer_check,
+                                                             producer_wake};
+const struct sluice_priv_sleep sluice_priv_consumer_sleep = {consumer_wait, consumer_check,
+                                                             consumer_wake};

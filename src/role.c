@@ -33,8 +33,8 @@ static short weight(bool locked)
 int sluice_priv_role_take(int semid, int role, bool locked)
 {
         struct sembuf ops[2] = {
-                { (unsigned short)role, 0, IPC_NOWAIT },
-                { (unsigned short)role, weight(locked), IPC_NOWAIT | SEM_UNDO },
+                {(unsigned short)role, 0, IPC_NOWAIT},
+                {(unsigned short)role, weight(locked), IPC_NOWAIT | SEM_UNDO},
         };
 
         return role_change(semid, ops, 2);
@@ -46,7 +46,7 @@ static int role_set(int semid, int role, int value)
         union {
                 int val;
                 struct semid_ds *buf;
-        } arg = { .val = value };
+        } arg = {.val = value};
 
         if (semctl(semid, role, SETVAL, arg) != 0)
                 return errno == EINVAL ? -EIDRM : -errno;
@@ -60,13 +60,13 @@ int sluice_priv_role_take_over(int semid, int role)
 {
         const unsigned short n = (unsigned short)role;
         struct sembuf claim[4] = {
-                { n, -1, IPC_NOWAIT },
-                { n, 0, IPC_NOWAIT }, /* it was 1 exactly */
-                { n, 1, IPC_NOWAIT }, /* and is again, if we die */
-                { n, 2, IPC_NOWAIT | SEM_UNDO },
+                {n, -1, IPC_NOWAIT},
+                {n, 0, IPC_NOWAIT}, /* it was 1 exactly */
+                {n, 1, IPC_NOWAIT}, /* and is again, if we die */
+                {n, 2, IPC_NOWAIT | SEM_UNDO},
         };
-        struct sembuf restore = { n, -2, IPC_NOWAIT | SEM_UNDO };
-        struct sembuf undo[2] = { { n, -1, IPC_NOWAIT }, { n, 1, IPC_NOWAIT | SEM_UNDO } };
+        struct sembuf restore = {n, -2, IPC_NOWAIT | SEM_UNDO};
+        struct sembuf undo[2] = {{n, -1, IPC_NOWAIT}, {n, 1, IPC_NOWAIT | SEM_UNDO}};
         int r = role_change(semid, claim, 4);
 
         if (r)
@@ -81,8 +81,7 @@ int sluice_priv_role_take_over(int semid, int role)
 
 void sluice_priv_role_give(int semid, int role, bool locked)
 {
-        struct sembuf op = { (unsigned short)role, (short)-weight(locked),
-                             IPC_NOWAIT | SEM_UNDO };
+        struct sembuf op = {(unsigned short)role, (short)-weight(locked), IPC_NOWAIT | SEM_UNDO};
 
         /* Fails when the set is gone, or, in theory, for want of memory. */
         if (role_change(semid, &op, 1) == -ENOMEM)

@@ -135,7 +135,7 @@ int sluice_stat(const char *name, struct sluice_queue_stat *st)
  * own word for its name counts only if that name leads back to it. */
 static int stat_slot(struct sluice_queue_stat *st, int slot)
 {
-        struct sluice_priv_segment s = { 0 }, named;
+        struct sluice_priv_segment s = {0}, named;
         const int shmid = shmctl(slot, SHM_STAT, &s.ds);
         int r;
 

@@ -17,10 +17,11 @@ struct rig {
         };                                \
         CK_RING_PROTOTYPE(e##MAX, element_##MAX)
 
-#define BENCH_FIXED(X)                                                                            \
-        X(, 8, 0)                                                                                 \
-        X(, 16, 0) X(, 24, 0) X(, 32, 0) X(, 48, 0) X(, 56, 0) X(, 64, 0) X(, 120, 0) X(, 248, 0) \
-                X(, 504, 0) X(, 1016, 0) X(, 4088, 0) X(, 1024, 1)
+#define BENCH_FIXED(X)                                                                             \
+        X(, 8, 0)                                                                                  \
+        X(, 16, 0)                                                                                 \
+        X(, 24, 0) X(, 32, 0) X(, 48, 0) X(, 56, 0) X(, 64, 0) X(, 120, 0) X(, 248, 0) X(, 504, 0) \
+                X(, 1016, 0) X(, 4088, 0) X(, 1024, 1)
 BENCH_FIXED(ELEMENT)
 
 static void *rig_open(size_t max)

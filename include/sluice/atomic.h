@@ -77,7 +77,7 @@
 #define SLUICE_STATIC_ASSERT(condition, message) _Static_assert(condition, message)
 #endif
 
-#define sluice_priv_likely(x) __builtin_expect(!!(x), 1)
+#define sluice_priv_likely(x)   __builtin_expect(!!(x), 1)
 #define sluice_priv_unlikely(x) __builtin_expect(!!(x), 0)
 
 #ifdef SLUICE_ATOMIC_HEADER
@@ -96,14 +96,14 @@ typedef _Atomic uint64_t sluice_word;
 
 static inline uint64_t sluice_priv_load_relaxed(const sluice_word *word)
 {
-        return sluice_priv_atomic(atomic_load_explicit)(
-                word, sluice_priv_atomic(memory_order_relaxed));
+        return sluice_priv_atomic(atomic_load_explicit)(word,
+                                                        sluice_priv_atomic(memory_order_relaxed));
 }
 
 static inline uint64_t sluice_priv_load_acquire(const sluice_word *word)
 {
-        return sluice_priv_atomic(atomic_load_explicit)(
-                word, sluice_priv_atomic(memory_order_acquire));
+        return sluice_priv_atomic(atomic_load_explicit)(word,
+                                                        sluice_priv_atomic(memory_order_acquire));
 }
 
 static inline void sluice_priv_store_relaxed(sluice_word *word, uint64_t value)

@@ -84,8 +84,9 @@ static inline int sluice_priv_format(void *mem, size_t bytes, const struct sluic
         memset(base + sizeof h->magic, 0, SLUICE_LAYOUT_RING - sizeof h->magic);
         /* version and byte_order, at once and before all others: a ring that
          * was left half made is told by them. */
-        sluice_priv_store_relaxed(sluice_priv_word(base, offsetof(struct sluice_layout_header, version)),
-                                  (uint64_t)SLUICE_LAYOUT_BYTE_ORDER << 32 | SLUICE_LAYOUT_VERSION);
+        sluice_priv_store_relaxed(
+                sluice_priv_word(base, offsetof(struct sluice_layout_header, version)),
+                (uint64_t)SLUICE_LAYOUT_BYTE_ORDER << 32 | SLUICE_LAYOUT_VERSION);
         sluice_priv_fence_compiler();
         h->capacity_bytes = s.capacity;
         h->record_align = (uint32_t)s.unit;
@@ -357,8 +358,9 @@ static inline void sluice_producer_detach(struct sluice_producer *p)
         /* PUBLISH: the end record takes the next header, which has room. */
         sluice_priv_store_release(sluice_priv_word(p->ring, p->position & p->mask),
                                   SLUICE_LAYOUT_END);
-        sluice_priv_store_release(&p->own->door.state, sluice_priv_load_relaxed(&p->own->door.state) |
-                                                                SLUICE_LAYOUT_CLOSED);
+        sluice_priv_store_release(&p->own->door.state,
+                                  sluice_priv_load_relaxed(&p->own->door.state) |
+                                          SLUICE_LAYOUT_CLOSED);
         sluice_priv_fence_full(); /* DOOR, waker */
         parked = sluice_priv_load_relaxed(p->door.peer_parked);
         if (p->sleep && (parked & SLUICE_LAYOUT_PARKED) && parked != p->door.answered)
@@ -376,8 +378,9 @@ static inline void sluice_consumer_detach(struct sluice_consumer *c)
         if (!c->own)
                 return;
         sluice_priv_store_release(&c->own->position, c->position | SLUICE_LAYOUT_POSITION_CLOSED);
-        sluice_priv_store_release(&c->own->door.state, sluice_priv_load_relaxed(&c->own->door.state) |
-                                                                SLUICE_LAYOUT_CLOSED);
+        sluice_priv_store_release(&c->own->door.state,
+                                  sluice_priv_load_relaxed(&c->own->door.state) |
+                                          SLUICE_LAYOUT_CLOSED);
         sluice_priv_fence_full(); /* DOOR, waker */
         parked = sluice_priv_load_relaxed(c->door.peer_parked);
         if (c->sleep && (parked & SLUICE_LAYOUT_PARKED) && parked != c->door.answered)

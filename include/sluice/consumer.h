@@ -8,8 +8,8 @@
 #include "ring.h"
 
 enum {
-        SLUICE_PRIV_PERIOD = 16,    /* times that the ring is found empty, between two judgements */
-        SLUICE_PRIV_NEAR_NS = 60,   /* messages closer than this on average: a stream */
+        SLUICE_PRIV_PERIOD = 16,  /* times that the ring is found empty, between two judgements */
+        SLUICE_PRIV_NEAR_NS = 60, /* messages closer than this on average: a stream */
         SLUICE_PRIV_GIVE_WAY_NS = 2000,
         SLUICE_PRIV_ALONE = 4,      /* messages each time at most, and ... */
         SLUICE_PRIV_ALONE_NS = 200, /* ... this long for each at least: they come at leisure */
@@ -109,8 +109,8 @@ static inline void sluice_priv_judge(struct sluice_consumer *c, uint64_t passed,
                 /* No longer than until half the ring is full. */
                 const uint64_t half = (c->mask / 2) / (bytes / n) * (ns / n);
 
-                pace->way_ns = half < SLUICE_PRIV_GIVE_WAY_NS ? (int64_t)half
-                                                              : SLUICE_PRIV_GIVE_WAY_NS;
+                pace->way_ns =
+                        half < SLUICE_PRIV_GIVE_WAY_NS ? (int64_t)half : SLUICE_PRIV_GIVE_WAY_NS;
         }
         pace->leisure = leisure ? (pace->leisure + 1) % SLUICE_PRIV_TRIAL : 0;
         pace->from_passed = passed;
@@ -164,8 +164,7 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
                 if (c->err)
                         return c->err;
                 /* PUBLISH, consumer's side. UNTRUSTED. */
-                word = sluice_priv_load_acquire(
-                        sluice_priv_peer_word(c->ring, c->next & c->mask));
+                word = sluice_priv_load_acquire(sluice_priv_peer_word(c->ring, c->next & c->mask));
                 if ((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_DATA)
                         return sluice_priv_accept(c, word);
                 if (word != 0)
@@ -208,8 +207,8 @@ static inline int sluice_peek(struct sluice_consumer *c, struct sluice_message *
 {
         if (c->end == c->next) {
                 /* PUBLISH, consumer's side. UNTRUSTED: checked by accept. */
-                const uint64_t word = sluice_priv_load_acquire(
-                        sluice_priv_peer_word(c->ring, c->next & c->mask));
+                const uint64_t word =
+                        sluice_priv_load_acquire(sluice_priv_peer_word(c->ring, c->next & c->mask));
                 const int r = sluice_priv_likely((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_DATA)
                                       ? sluice_priv_accept(c, word)
                                       : sluice_priv_look(c, until);

@@ -39,14 +39,14 @@
 
 #include "atomic.h"
 
-#define SLUICE_LAYOUT_MAGIC UINT64_C(0x00656369756c7300) /* "\0sluice\0" */
-#define SLUICE_LAYOUT_VERSION 1u
+#define SLUICE_LAYOUT_MAGIC      UINT64_C(0x00656369756c7300) /* "\0sluice\0" */
+#define SLUICE_LAYOUT_VERSION    1u
 #define SLUICE_LAYOUT_BYTE_ORDER 0x01020304u
 
-#define SLUICE_LAYOUT_PAGE 4096u
-#define SLUICE_LAYOUT_CONSUMER 4096u
-#define SLUICE_LAYOUT_PRODUCER 8192u
-#define SLUICE_LAYOUT_RING 12288u
+#define SLUICE_LAYOUT_PAGE       4096u
+#define SLUICE_LAYOUT_CONSUMER   4096u
+#define SLUICE_LAYOUT_PRODUCER   8192u
+#define SLUICE_LAYOUT_RING       12288u
 
 /* Longest name of a queue in bytes, without the final 0. */
 #define SLUICE_NAME_MAX 1023u
@@ -64,10 +64,10 @@ struct sluice_layout_header {
         uint64_t consumer_offset; /* bytes from the start of the header */
         uint64_t producer_offset;
         uint64_t ring_offset;
-        uint64_t total_bytes;         /* header, halves and ring */
-        uint64_t generation;          /* differs between queues of one name */
-        uint64_t device, inode;       /* of the queue's directory, 0 for a bare key */
-        unsigned char unused[160];    /* 0 */
+        uint64_t total_bytes;           /* header, halves and ring */
+        uint64_t generation;            /* differs between queues of one name */
+        uint64_t device, inode;         /* of the queue's directory, 0 for a bare key */
+        unsigned char unused[160];      /* 0 */
         char name[SLUICE_NAME_MAX + 1]; /* absolute path or key:0x..., 0-terminated */
 };
 
@@ -87,17 +87,17 @@ struct sluice_layout_door {
 };
 
 /* Flags of a parked word. */
-#define SLUICE_LAYOUT_PARKED UINT64_C(1) /* asleep, or about to be */
+#define SLUICE_LAYOUT_PARKED  UINT64_C(1) /* asleep, or about to be */
 #define SLUICE_LAYOUT_BY_FIFO UINT64_C(2) /* wake with a byte in the FIFO, not by futex */
-#define SLUICE_LAYOUT_FLAGS UINT64_C(7)
+#define SLUICE_LAYOUT_FLAGS   UINT64_C(7)
 
 /* Flags of a state word. */
-#define SLUICE_LAYOUT_EPOCH UINT64_C(256) /* one attach */
-#define SLUICE_LAYOUT_ATTACHED UINT64_C(1)  /* an endpoint has taken this role */
-#define SLUICE_LAYOUT_CLOSED UINT64_C(2)    /* ... and has left it in order */
-#define SLUICE_LAYOUT_FENCELESS UINT64_C(4) /* DOOR: the sleeper has to call membarrier */
-#define SLUICE_LAYOUT_MUTE UINT64_C(8)      /* never wakes anybody: the peer sleeps in short slices */
-#define SLUICE_LAYOUT_UNLOCKED UINT64_C(16) /* holds no lock on its pipe: exec is not noticed */
+#define SLUICE_LAYOUT_EPOCH     UINT64_C(256) /* one attach */
+#define SLUICE_LAYOUT_ATTACHED  UINT64_C(1)   /* an endpoint has taken this role */
+#define SLUICE_LAYOUT_CLOSED    UINT64_C(2)   /* ... and has left it in order */
+#define SLUICE_LAYOUT_FENCELESS UINT64_C(4)   /* DOOR: the sleeper has to call membarrier */
+#define SLUICE_LAYOUT_MUTE      UINT64_C(8) /* never wakes anybody: the peer sleeps in short slices */
+#define SLUICE_LAYOUT_UNLOCKED  UINT64_C(16) /* holds no lock on its pipe: exec is not noticed */
 
 /* Flag of a hint (the consumer's): messages come few at a time, so what counts
  * is how soon a whole one is there. */
@@ -144,17 +144,17 @@ struct sluice_layout_producer {
 };
 
 /* Header words of records. */
-#define SLUICE_LAYOUT_HEADER_BYTES 8u
-#define SLUICE_LAYOUT_DATA UINT64_C(1)
-#define SLUICE_LAYOUT_PADDING UINT64_C(2)
-#define SLUICE_LAYOUT_END UINT64_C(3)
-#define SLUICE_LAYOUT_KIND UINT64_C(3)
+#define SLUICE_LAYOUT_HEADER_BYTES  8u
+#define SLUICE_LAYOUT_DATA          UINT64_C(1)
+#define SLUICE_LAYOUT_PADDING       UINT64_C(2)
+#define SLUICE_LAYOUT_END           UINT64_C(3)
+#define SLUICE_LAYOUT_KIND          UINT64_C(3)
 
-#define SLUICE_CAPACITY_DEFAULT (UINT64_C(1) << 18) /* bytes */
-#define SLUICE_CAPACITY_MAX (UINT64_C(1) << 31)     /* bytes */
-#define SLUICE_RECORD_ALIGN_DEFAULT 64u             /* bytes */
-#define SLUICE_RECORD_ALIGN_MIN 8u
-#define SLUICE_RECORD_ALIGN_MAX 128u
+#define SLUICE_CAPACITY_DEFAULT     (UINT64_C(1) << 18) /* bytes */
+#define SLUICE_CAPACITY_MAX         (UINT64_C(1) << 31) /* bytes */
+#define SLUICE_RECORD_ALIGN_DEFAULT 64u                 /* bytes */
+#define SLUICE_RECORD_ALIGN_MIN     8u
+#define SLUICE_RECORD_ALIGN_MAX     128u
 /* The smallest ring holds this many of the smallest records. */
 #define SLUICE_CAPACITY_MIN_UNITS 4u
 

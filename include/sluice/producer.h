@@ -14,7 +14,7 @@ enum {
 
 /* The reserved message: length + 1, does it begin a new lap, tag << 32. */
 #define SLUICE_PRIV_RESERVED (UINT64_C(0x7fffffff))
-#define SLUICE_PRIV_WRAPPED (UINT64_C(1) << 31)
+#define SLUICE_PRIV_WRAPPED  (UINT64_C(1) << 31)
 
 static inline uint64_t sluice_priv_data_word(uint64_t reserved, size_t len)
 {
@@ -37,7 +37,7 @@ static inline int sluice_priv_producer_refresh(struct sluice_producer *p)
                 sluice_priv_store_relaxed(&p->own->counters.high_water, used);
         p->seen = seen;
         if (word & SLUICE_LAYOUT_POSITION_CLOSED)
-                return -EPIPE; /* and no room, so that it stays so */
+                return -EPIPE;                    /* and no room, so that it stays so */
         p->limit = seen + p->mask - p->unit_mask; /* a unit stays free for the next header */
         return 0;
 }
@@ -86,9 +86,9 @@ sluice_priv_make_room(struct sluice_producer *p, uint64_t need, sluice_deadline 
 
 /* Room for a message that does not fit between tail and edge: in a new lap,
  * or the consumer has to be asked. */
-static __attribute__((noinline, unused)) int
-sluice_priv_reserve_far(struct sluice_producer *p, size_t len, void **payload,
-                        sluice_deadline until)
+static __attribute__((noinline, unused)) int sluice_priv_reserve_far(struct sluice_producer *p,
+                                                                     size_t len, void **payload,
+                                                                     sluice_deadline until)
 {
         const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
         const uint64_t rest = p->mask + 1 - (p->tail & p->mask);

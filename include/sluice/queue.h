@@ -52,10 +52,10 @@ extern "C" {
 #endif
 
 enum {
-        SLUICE_PREFAULT = 1, /* touch every page now, not in the first lap */
-        SLUICE_LOCK = 2,     /* mlock: never paged out; -ENOMEM: RLIMIT_MEMLOCK */
-        SLUICE_HUGETLB = 4,  /* create: huge pages; -ENOMEM: vm.nr_hugepages */
-        SLUICE_CREATE = 8,   /* open: create the queue if there is none */
+        SLUICE_PREFAULT = 1,  /* touch every page now, not in the first lap */
+        SLUICE_LOCK = 2,      /* mlock: never paged out; -ENOMEM: RLIMIT_MEMLOCK */
+        SLUICE_HUGETLB = 4,   /* create: huge pages; -ENOMEM: vm.nr_hugepages */
+        SLUICE_CREATE = 8,    /* open: create the queue if there is none */
         SLUICE_ANY_OWNER = 16 /* key: queues: accept a segment of another user */
 };
 
@@ -65,7 +65,7 @@ enum {
 };
 
 #define SLUICE_SPIN_DEFAULT INT64_C(0)
-#define SLUICE_SPIN_NONE INT64_C(-1)
+#define SLUICE_SPIN_NONE    INT64_C(-1)
 #define SLUICE_SPIN_FOREVER INT64_MAX
 
 /* 0 in any field: the default. Always set size. */
@@ -87,7 +87,10 @@ struct sluice_options {
         int64_t slice_ns; /* longest sleep between checks of the peer; default 100 ms */
 };
 
-#define SLUICE_OPTIONS_INIT { sizeof(struct sluice_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define SLUICE_OPTIONS_INIT                                              \
+        {                                                                \
+                sizeof(struct sluice_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+        }
 
 /*
  * Makes an empty queue. Exclusive. NULL options: the defaults.

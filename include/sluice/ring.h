@@ -106,11 +106,11 @@ struct sluice_producer {
         struct sluice_layout_producer *own;
         const struct sluice_layout_consumer *peer;
         const struct sluice_priv_sleep *sleep;
-        void *queue;        /* of a named queue, else NULL */
-        uint64_t seen;      /* the consumer's position when last looked at */
-        uint32_t slot;      /* PROGRESS: the one that is not in force */
-        unsigned polls;     /* looks in vain */
-        int err;            /* the handle is poisoned with this, or 0 */
+        void *queue;    /* of a named queue, else NULL */
+        uint64_t seen;  /* the consumer's position when last looked at */
+        uint32_t slot;  /* PROGRESS: the one that is not in force */
+        unsigned polls; /* looks in vain */
+        int err;        /* the handle is poisoned with this, or 0 */
         unsigned char unused[128];
 };
 

@@ -17,7 +17,7 @@
  * clock. */
 typedef int64_t sluice_deadline;
 
-#define SLUICE_NOW ((sluice_deadline)0)             /* look, never sleep: -EAGAIN */
+#define SLUICE_NOW     ((sluice_deadline)0)         /* look, never sleep: -EAGAIN */
 #define SLUICE_FOREVER ((sluice_deadline)INT64_MAX) /* never -ETIMEDOUT */
 
 /* clock_gettime(3) is hidden by <time.h> under a strict -std=c11, and a

@@ -24,7 +24,7 @@
 
 #include "traffic.h"
 
-#define NAME "death"
+#define NAME     "death"
 #define SLICE_NS INT64_C(20000000)
 
 struct mode {
@@ -37,15 +37,15 @@ struct mode {
 };
 
 static const struct mode modes[] = {
-        { "sleeps, futex", false, 0, SLUICE_SPIN_NONE, false, false },
-        { "sleeps, fifo", false, 1, SLUICE_SPIN_NONE, false, false },
-        { "sleeps, futex, child of the dead lives", false, 0, SLUICE_SPIN_NONE, false, true },
-        { "sleeps, fifo, child of the dead lives", false, 1, SLUICE_SPIN_NONE, false, true },
-        { "waits for room, futex", true, 0, SLUICE_SPIN_NONE, false, false },
-        { "waits for room, fifo", true, 1, SLUICE_SPIN_NONE, false, true },
-        { "spins", false, 0, SLUICE_SPIN_FOREVER, false, false },
-        { "polls for data", false, 0, 0, true, false },
-        { "polls for room", true, 0, 0, true, true },
+        {"sleeps, futex", false, 0, SLUICE_SPIN_NONE, false, false},
+        {"sleeps, fifo", false, 1, SLUICE_SPIN_NONE, false, false},
+        {"sleeps, futex, child of the dead lives", false, 0, SLUICE_SPIN_NONE, false, true},
+        {"sleeps, fifo, child of the dead lives", false, 1, SLUICE_SPIN_NONE, false, true},
+        {"waits for room, futex", true, 0, SLUICE_SPIN_NONE, false, false},
+        {"waits for room, fifo", true, 1, SLUICE_SPIN_NONE, false, true},
+        {"spins", false, 0, SLUICE_SPIN_FOREVER, false, false},
+        {"polls for data", false, 0, 0, true, false},
+        {"polls for room", true, 0, 0, true, true},
 };
 
 struct victim {
@@ -63,7 +63,7 @@ static void live(const struct mode *m, int ready)
 {
         struct sluice_producer p;
         struct sluice_consumer c;
-        struct victim me = { getpid(), 0 };
+        struct victim me = {getpid(), 0};
         int r = m->survivor_produces ? sluice_consumer_open(&c, NAME, NULL)
                                      : sluice_producer_open(&p, NAME, NULL);
 
@@ -115,7 +115,7 @@ struct killer {
 static void *do_kill(void *arg)
 {
         struct killer *k = arg;
-        const struct timespec moment = { 0, 500000 };
+        const struct timespec moment = {0, 500000};
         struct sluice_queue_stat st;
         bool asleep = k->mode->polls || k->mode->spin_ns == SLUICE_SPIN_FOREVER;
 
@@ -188,7 +188,7 @@ static int deaths(const struct mode *m, uint64_t n)
         int64_t middle;
 
         for (uint64_t i = 0; !failed && i < n; i++) {
-                struct killer killer = { m, 0, 0 };
+                struct killer killer = {m, 0, 0};
                 struct victim v;
                 pthread_t thread;
                 int r;
@@ -294,14 +294,14 @@ static int reused(const struct mode *m)
 
 static void pidfd_beside(uint64_t n)
 {
-        const struct timespec moment = { 0, 500000 };
+        const struct timespec moment = {0, 500000};
         int64_t *killed = mmap(NULL, sizeof *killed, PROT_READ | PROT_WRITE,
                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         int64_t *ns = calloc(n, sizeof *ns);
 
         for (uint64_t i = 0; ns && killed != MAP_FAILED && i < n; i++) {
                 const pid_t pid = fork(), killer = pid ? fork() : -1;
-                struct pollfd fd = { -1, POLLIN, 0 };
+                struct pollfd fd = {-1, POLLIN, 0};
 
                 if (pid == 0)
                         for (;;)
@@ -321,8 +321,8 @@ static void pidfd_beside(uint64_t n)
                 waitpid(pid, NULL, 0);
         }
         if (ns)
-                printf("%-42s %4llu deaths, told after %8.1f us (median)\n",
-                       "a bare pidfd, beside", (unsigned long long)n, (double)median(ns, n) / 1e3);
+                printf("%-42s %4llu deaths, told after %8.1f us (median)\n", "a bare pidfd, beside",
+                       (unsigned long long)n, (double)median(ns, n) / 1e3);
         free(ns);
         munmap(killed, sizeof *killed);
 }

@@ -31,11 +31,11 @@ struct setting {
 };
 
 static const struct setting settings[] = {
-        { "futex, 256 B", 256, 64, UINT64_C(0xffffffffffffff00), 0, SLUICE_SPIN_NONE, 200 },
-        { "fifo, 256 B", 256, 64, UINT64_C(0xffffff00), 1, SLUICE_SPIN_NONE, 200 },
-        { "spinning, 64 KiB", 1 << 16, 64, 0, 0, SLUICE_SPIN_FOREVER, 200 },
-        { "futex, 4 KiB, aligned to 8", 1 << 12, 8, 0, 0, 0, 200 },
-        { "fifo, 64 KiB", 1 << 16, 8, UINT64_C(0xfffffffffffff000), 1, 0, 200 },
+        {"futex, 256 B", 256, 64, UINT64_C(0xffffffffffffff00), 0, SLUICE_SPIN_NONE, 200},
+        {"fifo, 256 B", 256, 64, UINT64_C(0xffffff00), 1, SLUICE_SPIN_NONE, 200},
+        {"spinning, 64 KiB", 1 << 16, 64, 0, 0, SLUICE_SPIN_FOREVER, 200},
+        {"futex, 4 KiB, aligned to 8", 1 << 12, 8, 0, 0, 0, 200},
+        {"fifo, 64 KiB", 1 << 16, 8, UINT64_C(0xfffffffffffff000), 1, 0, 200},
 };
 
 enum { PRODUCER, CONSUMER };
@@ -54,7 +54,7 @@ static void on_term(int sig)
 
 static int produce(uint64_t seed, uint64_t random, const struct sluice_options *o)
 {
-        struct traffic t = { seed, random, 0, 0 };
+        struct traffic t = {seed, random, 0, 0};
         struct sluice_producer p;
         int r;
 
@@ -78,7 +78,7 @@ static int produce(uint64_t seed, uint64_t random, const struct sluice_options *
 
 static int consume(uint64_t seed, uint64_t random, const struct sluice_options *o)
 {
-        struct traffic t = { seed, random, 0, 0 };
+        struct traffic t = {seed, random, 0, 0};
         struct sluice_consumer c;
         int r = sluice_consumer_open(&c, NAME, o);
 
@@ -110,7 +110,7 @@ static pid_t start(int role, uint64_t seed, uint64_t random, const struct sluice
 
 static void pause_up_to(uint64_t *random, long ns)
 {
-        const struct timespec t = { 0, (long)(traffic_random(random) % (uint64_t)ns) };
+        const struct timespec t = {0, (long)(traffic_random(random) % (uint64_t)ns)};
 
         nanosleep(&t, NULL);
 }
@@ -153,7 +153,7 @@ static int run(const struct setting *s, uint64_t seed)
 {
         struct sluice_options o = SLUICE_OPTIONS_INIT;
         const uint64_t kills = traffic_scale(s->kills);
-        struct sluice_queue_stat st = { .pending = 1 };
+        struct sluice_queue_stat st = {.pending = 1};
         uint64_t random = seed + 1, killed = 0;
         pid_t pids[2];
         int failed = 0;

@@ -24,7 +24,7 @@
 
 static int watch(int loop, struct sluice_consumer *c, uint32_t events, uint32_t id)
 {
-        struct epoll_event e = { .events = events, .data.u32 = id };
+        struct epoll_event e = {.events = events, .data.u32 = id};
 
         return epoll_ctl(loop, EPOLL_CTL_ADD, sluice_consumer_fd(c), &e);
 }
@@ -94,7 +94,7 @@ static void visit(uint64_t index, bool dies)
 static int visits(uint32_t events, const char *name, uint64_t n)
 {
         const int loop = epoll_create1(EPOLL_CLOEXEC);
-        struct turns t = { 0, 0, 0, 0 };
+        struct turns t = {0, 0, 0, 0};
         struct sluice_consumer c;
         int failed = open_fifo(&c, NAME) != 0 || watch(loop, &c, events, 0) != 0;
 
@@ -159,8 +159,8 @@ static int fair(uint64_t n)
 {
         const int loop = epoll_create1(EPOLL_CLOEXEC);
         struct sluice_consumer c[2];
-        uint64_t seen[2] = { 0, 0 };
-        ssize_t r[2] = { 0, 0 };
+        uint64_t seen[2] = {0, 0};
+        ssize_t r[2] = {0, 0};
         pid_t busy, calm;
         int failed = open_fifo(&c[0], BUSY) != 0 || open_fifo(&c[1], NAME) != 0 ||
                      watch(loop, &c[0], EPOLLIN, 0) != 0 || watch(loop, &c[1], EPOLLIN, 1) != 0;

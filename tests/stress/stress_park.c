@@ -31,8 +31,8 @@
 
 #include "traffic.h"
 
-#define PING "park-ping"
-#define PONG "park-pong"
+#define PING        "park-ping"
+#define PONG        "park-pong"
 #define TRIPWIRE_NS INT64_C(1000000000)
 
 /* ---- System calls, counted at link time --------------------------- */
@@ -45,8 +45,10 @@ ssize_t __real_write(int fd, const void *buf, size_t n);
 ssize_t __wrap_write(int fd, const void *buf, size_t n);
 int __real_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
-int __real_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask);
-int __wrap_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask);
+int __real_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+                 const sigset_t *mask);
+int __wrap_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+                 const sigset_t *mask);
 
 long __wrap_syscall(long number, ...)
 {
@@ -160,8 +162,8 @@ static int play(struct side side, const char *in, const char *out, bool serves, 
 
 static const char *kind(struct side s)
 {
-        static const char *const names[] = { "futex", "futex, no membarrier", "fifo",
-                                             "fifo, no membarrier" };
+        static const char *const names[] = {"futex", "futex, no membarrier", "fifo",
+                                            "fifo, no membarrier"};
 
         return names[2 * s.wake + s.no_membarrier];
 }
@@ -169,7 +171,7 @@ static const char *kind(struct side s)
 static int game(struct side a, struct side b, uint64_t parks)
 {
         const struct sluice_options o = options(0);
-        struct sluice_queue_stat ping = { 0 }, pong = { 0 };
+        struct sluice_queue_stat ping = {0}, pong = {0};
         const int64_t begin = sluice_now_ns();
         pid_t pids[2];
         int failed = sluice_create(PING, &o) != 0 || sluice_create(PONG, &o) != 0;
@@ -289,7 +291,8 @@ static int full_ring(int wake)
         for (uint64_t i = 0; !failed && i < messages; i++) {
                 failed = sluice_recv(&c, buf, sizeof buf, sluice_after(TRIPWIRE_NS)) != 8;
                 if (i % 256 == 0)
-                        failed |= until_asleep(false); /* it has filled up again, or had no need to */
+                        failed |=
+                                until_asleep(false); /* it has filled up again, or had no need to */
         }
         cost = futex_wakes + pipe_writes;
         failed |= cost == 0 || cost > messages / 64;
@@ -333,7 +336,8 @@ static int no_call_at_all(int wake)
                 failed = sluice_send(&p, "8 bytes", 8, SLUICE_NOW) != -EAGAIN;
         failed |= satisfied != 0 || sleeps != 0;
         printf("satisfied calls (%s): %lu system calls and looks at the clock; SLUICE_NOW: %lu "
-               "sleeps  %s\n", wake ? "fifo" : "futex", satisfied, sleeps, failed ? "FAILED" : "ok");
+               "sleeps  %s\n",
+               wake ? "fifo" : "futex", satisfied, sleeps, failed ? "FAILED" : "ok");
         sluice_producer_close(&p);
         sluice_consumer_close(&c);
         sluice_remove(PING);
@@ -347,7 +351,7 @@ int main(int argc, char **argv)
         int failed = 0, n = 0;
 
         for (int i = 0; i < 16; i++) {
-                const struct side a = { i >> 1 & 1, i & 1 }, b = { i >> 3 & 1, i >> 2 & 1 };
+                const struct side a = {i >> 1 & 1, i & 1}, b = {i >> 3 & 1, i >> 2 & 1};
 
                 if (2 * a.wake + a.no_membarrier > 2 * b.wake + b.no_membarrier)
                         continue; /* the same as the other way round */

@@ -26,16 +26,16 @@ struct setting {
 };
 
 static const struct setting settings[] = {
-        { "spin, 64 KiB", 1 << 16, 64, UINT64_C(0xfffff000), 0, SLUICE_SPIN_FOREVER, 10000000 },
-        { "futex, 64 KiB", 1 << 16, 64, 0, 0, 0, 10000000 },
-        { "fifo, 64 KiB", 1 << 16, 8, UINT64_C(0xfffffffffffff000), 1, 0, 10000000 },
-        { "spin, 256 B", 256, 64, UINT64_C(0xffffffffffffff00), 0, SLUICE_SPIN_FOREVER, 10000000 },
-        { "futex, 512 B, aligned to 8", 512, 8, UINT64_C(0xffffff00), 0, 0, 10000000 },
-        { "fifo, 1 KiB", 1 << 10, 64, 0, 1, 0, 10000000 },
-        { "futex, 32 B, aligned to 8, never spinning", 32, 8, UINT64_C(0xffffffffffffff00), 0,
-          SLUICE_SPIN_NONE, 1000000 },
-        { "fifo, 256 B, never spinning", 256, 64, 0, 1, SLUICE_SPIN_NONE, 200000 },
-        { "futex, 16 MiB", 1 << 24, 64, UINT64_C(0xfffffffffff00000), 0, 0, 10000000 },
+        {"spin, 64 KiB", 1 << 16, 64, UINT64_C(0xfffff000), 0, SLUICE_SPIN_FOREVER, 10000000},
+        {"futex, 64 KiB", 1 << 16, 64, 0, 0, 0, 10000000},
+        {"fifo, 64 KiB", 1 << 16, 8, UINT64_C(0xfffffffffffff000), 1, 0, 10000000},
+        {"spin, 256 B", 256, 64, UINT64_C(0xffffffffffffff00), 0, SLUICE_SPIN_FOREVER, 10000000},
+        {"futex, 512 B, aligned to 8", 512, 8, UINT64_C(0xffffff00), 0, 0, 10000000},
+        {"fifo, 1 KiB", 1 << 10, 64, 0, 1, 0, 10000000},
+        {"futex, 32 B, aligned to 8, never spinning", 32, 8, UINT64_C(0xffffffffffffff00), 0,
+         SLUICE_SPIN_NONE, 1000000},
+        {"fifo, 256 B, never spinning", 256, 64, 0, 1, SLUICE_SPIN_NONE, 200000},
+        {"futex, 16 MiB", 1 << 24, 64, UINT64_C(0xfffffffffff00000), 0, 0, 10000000},
 };
 
 static int produce(struct traffic t, const struct sluice_options *o, uint64_t end)
@@ -73,7 +73,7 @@ static int run(const struct setting *s, uint64_t seed)
 {
         struct sluice_options o = SLUICE_OPTIONS_INIT;
         const uint64_t end = traffic_scale(s->messages);
-        struct traffic t = { seed, seed + 1, 0, 0 };
+        struct traffic t = {seed, seed + 1, 0, 0};
         const int64_t begin = sluice_now_ns();
         int status = 1, failed;
         pid_t child;

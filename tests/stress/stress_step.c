@@ -227,9 +227,8 @@ static int call_peek(void)
 
 static int call_arm(void)
 {
-        const int r = now->role == PRODUCER
-                              ? sluice_producer_arm(&q.p, numbered_length(&q, q.sent))
-                              : sluice_consumer_arm(&q.c);
+        const int r = now->role == PRODUCER ? sluice_producer_arm(&q.p, numbered_length(&q, q.sent))
+                                            : sluice_consumer_arm(&q.c);
 
         if (r)
                 return r;
@@ -271,7 +270,7 @@ static _Noreturn void sleep_in_call(void)
 /* The one who will die has opened; now its peer goes to sleep. */
 static int lull(void)
 {
-        const struct timespec moment = { 0, 20000 };
+        const struct timespec moment = {0, 20000};
         const struct sluice_endpoint_stat *peer;
         struct sluice_queue_stat st;
 
@@ -295,7 +294,7 @@ static int lull(void)
 static int settle(void)
 {
         const pid_t pid = sleeper;
-        struct pollfd fd = { -1, POLLIN, 0 };
+        struct pollfd fd = {-1, POLLIN, 0};
         int status;
 
         if (now->peer == ARMED) {
@@ -397,7 +396,8 @@ static int check_traffic(const struct step_death *d)
                 return 1;
         if (survivor && d->turn % 4 >= 2) {
                 CHECK(now->role == PRODUCER ? sluice_consumer_close(&q.c)
-                                            : sluice_producer_close(&q.p), 0);
+                                            : sluice_producer_close(&q.p),
+                      0);
                 survivor = false;
         }
         if (now->role == CONSUMER || !survivor)
@@ -493,74 +493,90 @@ static int check(const void *scenario, const struct step_death *d)
 
 /* ---- Scenarios ---------------------------------------------------- */
 
-#define ALONE(call)       { nothing, NULL, call, NULL }
-#define INSIDE(call)      { enter, NULL, call, NULL }
-#define WOKEN(call, wake) { enter, NULL, call, wake }
-#define WAKING(call)      { enter, lull, call, NULL }
-#define WHERE(...)        &(const struct scenario){ .kind = __VA_ARGS__ }
+#define ALONE(call)                       \
+        {                                 \
+                nothing, NULL, call, NULL \
+        }
+#define INSIDE(call)                    \
+        {                               \
+                enter, NULL, call, NULL \
+        }
+#define WOKEN(call, wake)               \
+        {                               \
+                enter, NULL, call, wake \
+        }
+#define WAKING(call)                    \
+        {                               \
+                enter, lull, call, NULL \
+        }
+#define WHERE(...)                  \
+        &(const struct scenario)    \
+        {                           \
+                .kind = __VA_ARGS__ \
+        }
 
 static const struct step_test tests[] = {
-        { "create", ALONE(call_create), WHERE(MAKE) },
-        { "create, key", ALONE(call_create), WHERE(MAKE, .queue = KEY) },
-        { "create over a half-made", ALONE(call_create), WHERE(REMAKE) },
-        { "create over a half-made, key", ALONE(call_create), WHERE(REMAKE, .queue = KEY) },
-        { "remove", ALONE(call_remove), WHERE(REMOVE, .pending = 2) },
-        { "remove, key", ALONE(call_remove), WHERE(REMOVE, .pending = 2, .queue = KEY) },
-        { "remove a half-made", ALONE(call_remove), WHERE(REMOVE_HALF) },
-        { "remove a half-made, key", ALONE(call_remove), WHERE(REMOVE_HALF, .queue = KEY) },
-        { "producer open, futex", ALONE(enter), WHERE(PASSAGE, PRODUCER, .pending = 2) },
-        { "producer open, fifo", ALONE(enter), WHERE(PASSAGE, PRODUCER, .wake = 1, .pending = 2) },
-        { "consumer open, futex", ALONE(enter), WHERE(PASSAGE, CONSUMER, .pending = 2) },
-        { "consumer open, fifo", ALONE(enter), WHERE(PASSAGE, CONSUMER, .wake = 1, .pending = 2) },
-        { "send", INSIDE(call_send), WHERE(TRAFFIC, PRODUCER, .pending = 1, .moves = 1) },
-        { "send across the end", INSIDE(call_send),
-          WHERE(TRAFFIC, PRODUCER, .pending = 1, .wraps = 1, .moves = 1) },
-        { "send, lines", INSIDE(call_send),
-          WHERE(TRAFFIC, PRODUCER, .pending = 1, .moves = 1, .align = 64) },
-        { "send across the end, lines", INSIDE(call_send),
-          WHERE(TRAFFIC, PRODUCER, .pending = 1, .wraps = 1, .moves = 1, .align = 64) },
-        { "batch across the end", INSIDE(call_batch),
-          WHERE(TRAFFIC, PRODUCER, .pending = 1, .wraps = 2, .moves = 3) },
-        { "batch that begins there", INSIDE(call_batch),
-          WHERE(TRAFFIC, PRODUCER, .pending = 1, .wraps = 1, .moves = 3) },
-        { "batch across the end, lines", INSIDE(call_batch),
-          WHERE(TRAFFIC, PRODUCER, .pending = 1, .wraps = 2, .moves = 3, .align = 64) },
-        { "recv", INSIDE(call_recv), WHERE(TRAFFIC, CONSUMER, .pending = 2, .moves = 1) },
-        { "recv across the end", INSIDE(call_recv),
-          WHERE(TRAFFIC, CONSUMER, .pending = 2, .wraps = 1, .moves = 1) },
-        { "peek, advance, release", INSIDE(call_peek),
-          WHERE(TRAFFIC, CONSUMER, .pending = 3, .wraps = 2, .moves = 2) },
-        { "consumer sleeps, futex", WOKEN(call_recv, wake_consumer),
-          WHERE(TRAFFIC, CONSUMER, .moves = 1) },
-        { "consumer sleeps, fifo", WOKEN(call_recv, wake_consumer),
-          WHERE(TRAFFIC, CONSUMER, .wake = 1, .moves = 1) },
-        { "producer sleeps, futex", WOKEN(call_send, wake_producer),
-          WHERE(TRAFFIC, PRODUCER, .pending = FULL, .moves = 1) },
-        { "producer sleeps, fifo", WOKEN(call_send, wake_producer),
-          WHERE(TRAFFIC, PRODUCER, .wake = 1, .pending = FULL, .moves = 1) },
-        { "consumer arms, disarms", INSIDE(call_arm), WHERE(TRAFFIC, CONSUMER, .wake = 1) },
-        { "producer arms, disarms", INSIDE(call_arm),
-          WHERE(TRAFFIC, PRODUCER, .wake = 1, .pending = FULL) },
-        { "send wakes, futex", WAKING(call_send), WHERE(TRAFFIC, PRODUCER, SLEEPING, .moves = 1) },
-        { "send wakes, fifo", WAKING(call_send),
-          WHERE(TRAFFIC, PRODUCER, ARMED, .wake = 1, .moves = 1) },
-        { "release wakes, futex", WAKING(call_peek),
-          WHERE(TRAFFIC, CONSUMER, SLEEPING, .pending = FULL, .moves = 5) },
-        { "release wakes, fifo", WAKING(call_peek),
-          WHERE(TRAFFIC, CONSUMER, ARMED, .wake = 1, .pending = FULL, .moves = 5) },
-        { "producer close", INSIDE(leave), WHERE(PASSAGE, PRODUCER, .pending = 2) },
-        { "producer close wakes, futex", WAKING(leave), WHERE(PASSAGE, PRODUCER, SLEEPING) },
-        { "producer close wakes, fifo", WAKING(leave), WHERE(PASSAGE, PRODUCER, ARMED, .wake = 1) },
-        { "consumer close", INSIDE(leave), WHERE(PASSAGE, CONSUMER, .pending = 2) },
-        { "consumer close wakes, futex", WAKING(leave),
-          WHERE(PASSAGE, CONSUMER, SLEEPING, .pending = FULL) },
-        { "consumer close wakes, fifo", WAKING(leave),
-          WHERE(PASSAGE, CONSUMER, ARMED, .wake = 1, .pending = FULL) },
+        {"create", ALONE(call_create), WHERE(MAKE)},
+        {"create, key", ALONE(call_create), WHERE(MAKE, .queue = KEY)},
+        {"create over a half-made", ALONE(call_create), WHERE(REMAKE)},
+        {"create over a half-made, key", ALONE(call_create), WHERE(REMAKE, .queue = KEY)},
+        {"remove", ALONE(call_remove), WHERE(REMOVE, .pending = 2)},
+        {"remove, key", ALONE(call_remove), WHERE(REMOVE, .pending = 2, .queue = KEY)},
+        {"remove a half-made", ALONE(call_remove), WHERE(REMOVE_HALF)},
+        {"remove a half-made, key", ALONE(call_remove), WHERE(REMOVE_HALF, .queue = KEY)},
+        {"producer open, futex", ALONE(enter), WHERE(PASSAGE, PRODUCER, .pending = 2)},
+        {"producer open, fifo", ALONE(enter), WHERE(PASSAGE, PRODUCER, .wake = 1, .pending = 2)},
+        {"consumer open, futex", ALONE(enter), WHERE(PASSAGE, CONSUMER, .pending = 2)},
+        {"consumer open, fifo", ALONE(enter), WHERE(PASSAGE, CONSUMER, .wake = 1, .pending = 2)},
+        {"send", INSIDE(call_send), WHERE(TRAFFIC, PRODUCER, .pending = 1, .moves = 1)},
+        {"send across the end", INSIDE(call_send),
+         WHERE(TRAFFIC, PRODUCER, .pending = 1, .wraps = 1, .moves = 1)},
+        {"send, lines", INSIDE(call_send),
+         WHERE(TRAFFIC, PRODUCER, .pending = 1, .moves = 1, .align = 64)},
+        {"send across the end, lines", INSIDE(call_send),
+         WHERE(TRAFFIC, PRODUCER, .pending = 1, .wraps = 1, .moves = 1, .align = 64)},
+        {"batch across the end", INSIDE(call_batch),
+         WHERE(TRAFFIC, PRODUCER, .pending = 1, .wraps = 2, .moves = 3)},
+        {"batch that begins there", INSIDE(call_batch),
+         WHERE(TRAFFIC, PRODUCER, .pending = 1, .wraps = 1, .moves = 3)},
+        {"batch across the end, lines", INSIDE(call_batch),
+         WHERE(TRAFFIC, PRODUCER, .pending = 1, .wraps = 2, .moves = 3, .align = 64)},
+        {"recv", INSIDE(call_recv), WHERE(TRAFFIC, CONSUMER, .pending = 2, .moves = 1)},
+        {"recv across the end", INSIDE(call_recv),
+         WHERE(TRAFFIC, CONSUMER, .pending = 2, .wraps = 1, .moves = 1)},
+        {"peek, advance, release", INSIDE(call_peek),
+         WHERE(TRAFFIC, CONSUMER, .pending = 3, .wraps = 2, .moves = 2)},
+        {"consumer sleeps, futex", WOKEN(call_recv, wake_consumer),
+         WHERE(TRAFFIC, CONSUMER, .moves = 1)},
+        {"consumer sleeps, fifo", WOKEN(call_recv, wake_consumer),
+         WHERE(TRAFFIC, CONSUMER, .wake = 1, .moves = 1)},
+        {"producer sleeps, futex", WOKEN(call_send, wake_producer),
+         WHERE(TRAFFIC, PRODUCER, .pending = FULL, .moves = 1)},
+        {"producer sleeps, fifo", WOKEN(call_send, wake_producer),
+         WHERE(TRAFFIC, PRODUCER, .wake = 1, .pending = FULL, .moves = 1)},
+        {"consumer arms, disarms", INSIDE(call_arm), WHERE(TRAFFIC, CONSUMER, .wake = 1)},
+        {"producer arms, disarms", INSIDE(call_arm),
+         WHERE(TRAFFIC, PRODUCER, .wake = 1, .pending = FULL)},
+        {"send wakes, futex", WAKING(call_send), WHERE(TRAFFIC, PRODUCER, SLEEPING, .moves = 1)},
+        {"send wakes, fifo", WAKING(call_send),
+         WHERE(TRAFFIC, PRODUCER, ARMED, .wake = 1, .moves = 1)},
+        {"release wakes, futex", WAKING(call_peek),
+         WHERE(TRAFFIC, CONSUMER, SLEEPING, .pending = FULL, .moves = 5)},
+        {"release wakes, fifo", WAKING(call_peek),
+         WHERE(TRAFFIC, CONSUMER, ARMED, .wake = 1, .pending = FULL, .moves = 5)},
+        {"producer close", INSIDE(leave), WHERE(PASSAGE, PRODUCER, .pending = 2)},
+        {"producer close wakes, futex", WAKING(leave), WHERE(PASSAGE, PRODUCER, SLEEPING)},
+        {"producer close wakes, fifo", WAKING(leave), WHERE(PASSAGE, PRODUCER, ARMED, .wake = 1)},
+        {"consumer close", INSIDE(leave), WHERE(PASSAGE, CONSUMER, .pending = 2)},
+        {"consumer close wakes, futex", WAKING(leave),
+         WHERE(PASSAGE, CONSUMER, SLEEPING, .pending = FULL)},
+        {"consumer close wakes, fifo", WAKING(leave),
+         WHERE(PASSAGE, CONSUMER, ARMED, .wake = 1, .pending = FULL)},
 };
 
 int main(int argc, char **argv)
 {
-        static const struct step_frame frame = { prepare, check, clean };
+        static const struct step_frame frame = {prepare, check, clean};
         const char *all = getenv("STRESS_STEP_ALL"), *tmp = getenv("TMPDIR");
         const uint64_t kills = all && strcmp(all, "1") == 0 ? UINT64_MAX : traffic_scale(KILLS);
         unsigned passed, failed;

@@ -21,11 +21,11 @@ struct setting {
 };
 
 static const struct setting settings[] = {
-        { "ring alone, 256 B", { 256, 64, UINT64_C(0xffffffffffffff00) }, 0, 0, 2000000 },
-        { "ring alone, 16 KiB", { 1 << 14, 8, UINT64_C(0xfffff000) }, 0, 0, 5000000 },
-        { "sleeping, 256 B", { 256, 64, 0 }, 1, SLUICE_SPIN_NONE, 500000 },
-        { "sleeping, 32 B", { 32, 8, UINT64_C(0xfffffffffffffff8) }, 1, SLUICE_SPIN_NONE, 500000 },
-        { "spinning and sleeping, 4 KiB", { 1 << 12, 64, 0 }, 1, 2000, 5000000 },
+        {"ring alone, 256 B", {256, 64, UINT64_C(0xffffffffffffff00)}, 0, 0, 2000000},
+        {"ring alone, 16 KiB", {1 << 14, 8, UINT64_C(0xfffff000)}, 0, 0, 5000000},
+        {"sleeping, 256 B", {256, 64, 0}, 1, SLUICE_SPIN_NONE, 500000},
+        {"sleeping, 32 B", {32, 8, UINT64_C(0xfffffffffffffff8)}, 1, SLUICE_SPIN_NONE, 500000},
+        {"spinning and sleeping, 4 KiB", {1 << 12, 64, 0}, 1, 2000, 5000000},
 };
 
 struct side {
@@ -87,17 +87,18 @@ static int attach(struct side *producer, struct side *consumer, void *mem, size_
 static int run(const struct setting *s, uint64_t seed)
 {
         const size_t bytes = sluice_ring_bytes(&s->geometry);
-        struct side *producer = calloc(1, sizeof *producer), *consumer = calloc(1, sizeof *consumer);
+        struct side *producer = calloc(1, sizeof *producer),
+                    *consumer = calloc(1, sizeof *consumer);
         void *mem = aligned_alloc(4096, (bytes + 4095) & ~(size_t)4095);
         pthread_t thread;
         int failed = 1;
 
         if (producer && consumer && mem && attach(producer, consumer, mem, bytes, s) == 0) {
                 producer->end = consumer->end = traffic_scale(s->messages);
-                producer->t = (struct traffic){ seed, seed + 1,
-                                                sluice_producer_max_len(&producer->p), 0 };
-                consumer->t = (struct traffic){ seed, seed + 2,
-                                                sluice_consumer_max_len(&consumer->c), 0 };
+                producer->t =
+                        (struct traffic){seed, seed + 1, sluice_producer_max_len(&producer->p), 0};
+                consumer->t =
+                        (struct traffic){seed, seed + 2, sluice_consumer_max_len(&consumer->c), 0};
                 if (pthread_create(&thread, NULL, produce, producer) == 0) {
                         consume(consumer);
                         pthread_join(thread, NULL);

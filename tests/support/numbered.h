@@ -51,13 +51,13 @@ int numbered_take(struct numbered *q, sluice_deadline until);
 int numbered_go_on(struct numbered *q);
 
 /* In a function that returns nonzero for a failure. */
-#define NUMBERED_CHECK(found, expected)                                           \
-        do {                                                                      \
+#define NUMBERED_CHECK(found, expected)                                              \
+        do {                                                                         \
                 const long long f_ = (long long)(found), e_ = (long long)(expected); \
-                if (f_ != e_) {                                                   \
-                        fprintf(stderr, "  %s: %lld, not %lld\n", #found, f_, e_); \
-                        return 1;                                                 \
-                }                                                                 \
+                if (f_ != e_) {                                                      \
+                        fprintf(stderr, "  %s: %lld, not %lld\n", #found, f_, e_);   \
+                        return 1;                                                    \
+                }                                                                    \
         } while (0)
 
 #endif

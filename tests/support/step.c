@@ -44,7 +44,7 @@ struct map {
  * and the last instruction. */
 static struct {
         volatile int begun, ended, result;
-} *marks;
+} * marks;
 
 static bool alone; /* in our IPC namespace */
 
@@ -85,9 +85,9 @@ bool step_start(char **argv)
 static bool is_system_call(uint64_t pc)
 {
 #if defined __x86_64__
-        static const unsigned char code[2] = { 0x0f, 0x05 };
+        static const unsigned char code[2] = {0x0f, 0x05};
 #else
-        static const unsigned char code[4] = { 0x01, 0x00, 0x00, 0xd4 };
+        static const unsigned char code[4] = {0x01, 0x00, 0x00, 0xd4};
 #endif
         return memcmp((const void *)(uintptr_t)pc, code, sizeof code) == 0;
 }
@@ -151,7 +151,7 @@ static int resume(pid_t pid, enum __ptrace_request how)
  * there it stays. */
 static int resume_sleeper(pid_t pid, enum __ptrace_request how, void (*wake)(void), bool *slept)
 {
-        const struct timespec moment = { 0, 1000000 };
+        const struct timespec moment = {0, 1000000};
         unsigned woken = 0;
         int status;
         pid_t r;
@@ -381,13 +381,13 @@ static int kill_and_check(const struct step_test *t, const struct step_frame *fr
 }
 
 /* At most `most` kills spread over the call, and one in each sleep. */
-static int run(const struct step_test *t, const struct step_frame *frame,
-               const struct map *map, unsigned most)
+static int run(const struct step_test *t, const struct step_frame *frame, const struct map *map,
+               unsigned most)
 {
         const unsigned points = map->steps + 1, kills = points < most ? points : most;
         const int64_t begin = sluice_now_ns();
         unsigned done = 0, sleeps = 0;
-        struct step_death d = { 0 };
+        struct step_death d = {0};
         int failed = map->steps == 0 ? FAILURES : 0; /* it could not even be counted */
 
         /* A call may take a little longer than the one that was counted. */
@@ -459,7 +459,7 @@ struct step_census step_census(void)
 {
         const char *folder = getenv("SLUICE_DIR");
         DIR *dir = folder ? opendir(folder) : NULL;
-        struct step_census now = { 0 };
+        struct step_census now = {0};
         const struct dirent *entry;
         struct shm_info shm;
         struct seminfo sem;
@@ -486,7 +486,7 @@ void step_wipe(void)
         union {
                 int val;
                 struct semid_ds *buf;
-        } arg = { .buf = &sem };
+        } arg = {.buf = &sem};
         const int last = shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&info);
         struct seminfo sets;
         const int last_set = semctl(0, 0, SEM_INFO, &sets);

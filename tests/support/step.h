@@ -33,7 +33,7 @@ struct step_test {
 
 /* What goes on around the child, in the parent. */
 struct step_frame {
-        int (*prepare)(const void *what); /* nonzero: failed */
+        int (*prepare)(const void *what);                           /* nonzero: failed */
         int (*check)(const void *what, const struct step_death *d); /* nonzero: wrong */
         void (*clean)(void); /* after a failure, and after the count */
 };

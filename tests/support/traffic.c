@@ -115,7 +115,7 @@ static int send_pieces(struct traffic *t, struct sluice_producer *p, sluice_dead
 {
         unsigned char buffer[BUFFER];
         const size_t len = length_of(t, t->index), cut = len / 3;
-        struct iovec iov[3] = { { buffer, cut }, { NULL, 0 }, { buffer + cut, len - cut } };
+        struct iovec iov[3] = {{buffer, cut}, {NULL, 0}, {buffer + cut, len - cut}};
         int r;
 
         fill(t, t->index, buffer, len);
@@ -217,8 +217,7 @@ uint64_t traffic_scale(uint64_t n)
 
 uint64_t traffic_seed(int argc, char **argv)
 {
-        const uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0)
-                                       : (uint64_t)sluice_now_ns();
+        const uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)sluice_now_ns();
 
         printf("seed %llu (give it as the argument to repeat this run)\n",
                (unsigned long long)seed);

@@ -23,8 +23,7 @@ uint64_t traffic_random(uint64_t *state);
 
 /* Sends at least one message, none beyond `end`. 0 or a negative errno,
  * after which index tells what has been published. */
-int traffic_send(struct traffic *t, struct sluice_producer *p, uint64_t end,
-                 sluice_deadline until);
+int traffic_send(struct traffic *t, struct sluice_producer *p, uint64_t end, sluice_deadline until);
 
 /* Receives and releases at least one. 0, a negative errno, or 1: a wrong
  * message, described on stderr. */

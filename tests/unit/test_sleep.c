@@ -407,7 +407,7 @@ QTest(parks, few_wakes_while_a_full_queue_drains)
  * moves any more. */
 static void keeps_and_waits(int wake, int peer_wake)
 {
-        struct wait w = { .number = 63, .until = soon() };
+        struct wait w = {.number = 63, .until = soon()};
         struct sluice_message m;
         pthread_t t;
 
