@@ -218,12 +218,12 @@
                         BENCH_PONG(TAG)                                                   \
         }
 
-#define BENCH_SIZES(X)                                                                    \
-        X(8, 8, 0)                                                                        \
-        X(16, 16, 0)                                                                      \
-        X(24, 24, 0)                                                                      \
-        X(32, 32, 0) X(48, 48, 0) X(56, 56, 0) X(64, 64, 0) X(120, 120, 0) X(248, 248, 0) \
-                X(504, 504, 0) X(1016, 1016, 0) X(4088, 4088, 0)
+/* clang-format would lay these out in two ways in turn. */
+/* clang-format off */
+#define BENCH_SIZES(X) \
+        X(8, 8, 0) X(16, 16, 0) X(24, 24, 0) X(32, 32, 0) X(48, 48, 0) X(56, 56, 0) X(64, 64, 0) \
+        X(120, 120, 0) X(248, 248, 0) X(504, 504, 0) X(1016, 1016, 0) X(4088, 4088, 0)
+/* clang-format on */
 
 #ifdef PEER_PUSH_N
 #define PEER_FIXED 1

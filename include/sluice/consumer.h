@@ -109,8 +109,9 @@ static inline void sluice_priv_judge(struct sluice_consumer *c, uint64_t passed,
                 /* No longer than until half the ring is full. */
                 const uint64_t half = (c->mask / 2) / (bytes / n) * (ns / n);
 
-                pace->way_ns =
-                        half < SLUICE_PRIV_GIVE_WAY_NS ? (int64_t)half : SLUICE_PRIV_GIVE_WAY_NS;
+                pace->way_ns = SLUICE_PRIV_GIVE_WAY_NS;
+                if (half < SLUICE_PRIV_GIVE_WAY_NS)
+                        pace->way_ns = (int64_t)half;
         }
         pace->leisure = leisure ? (pace->leisure + 1) % SLUICE_PRIV_TRIAL : 0;
         pace->from_passed = passed;
