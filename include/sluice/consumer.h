@@ -9,7 +9,7 @@
 
 enum {
         SLUICE_PRIV_PERIOD = 16,  /* times that the ring is found empty, between two judgements */
-        SLUICE_PRIV_NEAR_NS = 60, /* messages closer than this on average: a stream */
+        SLUICE_PRIV_NEAR_NS = 40, /* messages closer than this on average: a stream */
         SLUICE_PRIV_GIVE_WAY_NS = 2000,
         SLUICE_PRIV_ALONE = 4,      /* messages each time at most, and ... */
         SLUICE_PRIV_ALONE_NS = 200, /* ... this long for each at least: they come at leisure */
@@ -100,7 +100,7 @@ static inline void sluice_priv_judge(struct sluice_consumer *c, uint64_t passed,
         struct sluice_priv_pace *pace = &c->pace;
         const uint64_t n = passed - pace->from_passed, bytes = c->next - pace->from_position;
         const uint64_t ns = (uint64_t)(now - pace->from_ns);
-        const int leisure = n <= SLUICE_PRIV_PERIOD * SLUICE_PRIV_ALONE &&
+        const int leisure = n <= (uint64_t)SLUICE_PRIV_PERIOD * SLUICE_PRIV_ALONE &&
                             ns >= n * SLUICE_PRIV_ALONE_NS + bytes / 8 * 3;
         const int told = pace->leisure != 0;
 
