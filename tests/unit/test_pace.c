@@ -29,6 +29,16 @@ static void burst(struct test_rig *r, uint64_t *number, unsigned n)
         *number += n;
 }
 
+/* Until the producer has been told. */
+static void come_to_leisure(struct test_rig *r, uint64_t *number)
+{
+        for (unsigned i = 0; i < 2 * PERIOD; i++) {
+                pass_ns(2000);
+                burst(r, number, 1);
+        }
+        test_eq(hint(r), SLUICE_LAYOUT_AT_LEISURE);
+}
+
 TEST_EACH(pace, is_leisure_when_messages_come_alone_and_late, 64)
 {
         uint64_t number = 0;
@@ -49,11 +59,7 @@ TEST_EACH(pace, is_no_leisure_when_many_come_together, 64)
 {
         uint64_t number = 0;
 
-        for (unsigned i = 0; i < 2 * PERIOD; i++) {
-                pass_ns(2000);
-                burst(r, &number, 1);
-        }
-        test_eq(hint(r), SLUICE_LAYOUT_AT_LEISURE);
+        come_to_leisure(r, &number);
         for (unsigned i = 0; i < 2 * PERIOD; i++) {
                 pass_ns(2000);
                 burst(r, &number, SLUICE_PRIV_ALONE + 1);
@@ -65,11 +71,7 @@ TEST_EACH(pace, begins_anew_with_each_consumer, 64)
 {
         uint64_t number = 0;
 
-        for (unsigned i = 0; i < 2 * PERIOD; i++) {
-                pass_ns(2000);
-                burst(r, &number, 1);
-        }
-        test_eq(hint(r), SLUICE_LAYOUT_AT_LEISURE);
+        come_to_leisure(r, &number);
         sluice_consumer_detach(&r->c);
         test_eq(sluice_consumer_attach(&r->c, r->mem, r->bytes), 0);
         test_eq(hint(r), 0);
