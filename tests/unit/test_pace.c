@@ -97,6 +97,23 @@ TEST_EACH(pace, of_a_stream_fits_the_ring, 8)
         }
 }
 
+/* What the half says of earlier consumers is no measure of anything. */
+TEST_EACH(pace, is_of_this_consumer_alone, 64)
+{
+        struct sluice_layout_progress *progress = &test_consumer_half(r)->progress;
+        uint64_t number = 0;
+
+        for (uint64_t messages = UINT64_MAX; messages != 0; messages >>= 3) {
+                sluice_consumer_detach(&r->c);
+                for (int i = 0; i < 2; i++)
+                        test_poke(&progress->slot[i].messages, messages);
+                test_eq(sluice_consumer_attach(&r->c, r->mem, r->bytes), 0);
+                for (unsigned i = 0; i < 2 * PERIOD; i++)
+                        burst(r, &number, 1);
+                test_eq(sluice_consumer_messages(&r->c), messages + 2 * PERIOD);
+        }
+}
+
 /* Messages of all lengths, alone and in batches, round the end of the ring. */
 static void exchange(struct test_rig *r, uint64_t advice)
 {
