@@ -110,7 +110,7 @@ int sluice_producer_arm(struct sluice_producer *p, size_t len)
         if (p->err || len > p->max_len || sluice_priv_producer_refresh(p) != 0)
                 return 1;
         need = sluice_priv_record_bytes(len, p->unit_mask);
-        rest = p->mask + 1 - (p->tail & p->mask);
+        rest = sluice_priv_rest(p->tail, p->mask);
         if (need > rest)
                 need += rest;
         if (p->limit - p->tail >= need || p->tail - p->position + need > p->mask - p->unit_mask)

@@ -26,7 +26,7 @@ static inline uint64_t sluice_priv_consumer_limit(const struct sluice_consumer *
 static __attribute__((noinline, unused)) int sluice_priv_accept_far(struct sluice_consumer *c,
                                                                     uint64_t len, uint64_t bytes)
 {
-        const uint64_t rest = c->mask + 1 - (c->next & c->mask);
+        const uint64_t rest = sluice_priv_rest(c->next, c->mask);
         const uint64_t room = sluice_priv_consumer_limit(c) - c->next;
 
         if (len > c->max_len || bytes > rest || bytes > room)
@@ -64,7 +64,7 @@ static inline int sluice_priv_accept(struct sluice_consumer *c, uint64_t word)
 /* Anything but a data header at next. */
 static inline int sluice_priv_accept_other(struct sluice_consumer *c, uint64_t word)
 {
-        const uint64_t rest = c->mask + 1 - (c->next & c->mask);
+        const uint64_t rest = sluice_priv_rest(c->next, c->mask);
 
         if (word == SLUICE_LAYOUT_END)
                 return -EPIPE;
@@ -106,7 +106,8 @@ static inline void sluice_priv_judge(struct sluice_consumer *c, uint64_t passed,
 
         pace->way_ns = 0;
         if (ns < n * SLUICE_PRIV_NEAR_NS) {
-                /* No longer than until half the ring is full. */
+                /* No longer than until half the ring is full. A message takes
+                 * 8 bytes at least, so this divides by no 0. */
                 const uint64_t half = (c->mask / 2) / (bytes / n) * (ns / n);
 
                 pace->way_ns = SLUICE_PRIV_GIVE_WAY_NS;

@@ -174,6 +174,12 @@ static inline uint64_t sluice_priv_record_bytes(uint64_t len, uint64_t unit_mask
         return (len + SLUICE_LAYOUT_HEADER_BYTES + unit_mask) & ~unit_mask;
 }
 
+/* Bytes from a position to the end of the ring. */
+static inline uint64_t sluice_priv_rest(uint64_t position, uint64_t mask)
+{
+        return mask + 1 - (position & mask);
+}
+
 #define SLUICE_PRIV_AT(type, field, offset) \
         SLUICE_STATIC_ASSERT(offsetof(struct type, field) == (offset), #type "." #field)
 

@@ -91,7 +91,7 @@ static __attribute__((noinline, unused)) int sluice_priv_reserve_far(struct slui
                                                                      sluice_deadline until)
 {
         const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
-        const uint64_t rest = p->mask + 1 - (p->tail & p->mask);
+        const uint64_t rest = sluice_priv_rest(p->tail, p->mask);
         /* A padding record fills the end of the ring. */
         const uint64_t skip = bytes > rest ? rest : 0;
 
@@ -118,7 +118,7 @@ static __attribute__((noinline, unused)) int sluice_priv_reserve_far(struct slui
  */
 static inline int sluice_priv_at_leisure(const struct sluice_producer *p, uint64_t bytes)
 {
-        return bytes > SLUICE_PRIV_LINE - SLUICE_LAYOUT_HEADER_BYTES &&
+        return bytes > SLUICE_PRIV_LINE &&
                (sluice_priv_load_relaxed(&p->peer->door.hint) & SLUICE_LAYOUT_AT_LEISURE);
 }
 
@@ -194,7 +194,7 @@ static inline int sluice_stage(struct sluice_producer *p, size_t len)
         if (sluice_priv_unlikely(len >= (reserved & SLUICE_PRIV_RESERVED)))
                 return p->err ? p->err : -EINVAL;
         if (sluice_priv_unlikely((reserved & SLUICE_PRIV_WRAPPED) != 0)) {
-                const uint64_t rest = p->mask + 1 - (p->tail & p->mask);
+                const uint64_t rest = sluice_priv_rest(p->tail, p->mask);
 
                 record += rest;
                 sluice_priv_store_relaxed(sluice_priv_word(p->ring, record & p->mask), word);

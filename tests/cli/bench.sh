@@ -4,18 +4,6 @@
 # fast anything is, is not tested.
 . "$(dirname "$0")/lib.sh"
 
-# json WHAT PYTHON: out is JSON, and the expression on j holds (or, without
-# Python, it looks like JSON).
-json() {
-        if command -v python3 >/dev/null; then
-                verdict "$1" python3 -c 'import json, sys
-j = json.load(open("out", encoding="utf-8"))
-sys.exit(not eval("(" + sys.argv[1] + ")"))' "$2"
-        else
-                verdict "$1" grep -q '^ *[[{]' out
-        fi
-}
-
 # The processors of this shell, one in a line.
 cpus=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status | tr , '\n' |
         awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')

@@ -3,18 +3,6 @@
 # ls, stat and dump, for people and for programs.
 . "$(dirname "$0")/lib.sh"
 
-# json WHAT PYTHON: out is JSON, and the expression on j holds (or, without
-# Python, it looks like JSON).
-json() {
-        if command -v python3 >/dev/null; then
-                verdict "$1" python3 -c 'import json, sys
-j = json.load(open("out", encoding="utf-8"))
-sys.exit(not eval("(" + sys.argv[1] + ")"))' "$2"
-        else
-                verdict "$1" grep -q '^ *[[{]' out
-        fi
-}
-
 expect 0 'ls of nothing' sluice ls
 verdict 'ls of nothing says nothing' [ ! -s out ]
 expect 0 'ls --json of nothing' sluice ls --json

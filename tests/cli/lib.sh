@@ -148,3 +148,15 @@ finish() {
         [ $failed -eq 0 ]
         exit
 }
+
+# json WHAT PYTHON: out is JSON, and the expression on j holds (or, without
+# Python, it looks like JSON).
+json() {
+        if command -v python3 >/dev/null; then
+                verdict "$1" python3 -c 'import json, sys
+j = json.load(open("out", encoding="utf-8"))
+sys.exit(not eval("(" + sys.argv[1] + ")"))' "$2"
+        else
+                verdict "$1" grep -q '^ *[[{]' out
+        fi
+}
