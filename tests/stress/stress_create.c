@@ -34,6 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "census.h"
 #include "traffic.h"
 
 enum { PROCESSES = 64, ROUNDS = 1000, KILLS = 600, PROJECTS = 16, ERRORS = 200 };
@@ -68,21 +69,18 @@ static int fail(const char *what, long long got)
 /* Segments, sets and entries of SLUICE_DIR: how many there are. */
 static int left(void)
 {
-        struct shm_info shm;
-        struct seminfo sem;
-        union {
-                int val;
-                struct seminfo *info;
-        } arg = {.info = &sem};
         DIR *dir = opendir(runtime);
+        struct census now;
         int n = -2;
 
-        while (dir && readdir(dir))
+        if (!dir || census_ipc(&now) != 0) {
+                perror("cannot count what is there");
+                exit(2);
+        }
+        while (readdir(dir))
                 n++;
         closedir(dir);
-        shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&shm);
-        semctl(0, 0, SEM_INFO, arg);
-        return n + shm.used_ids + sem.semusz;
+        return n + now.segments + now.sets;
 }
 
 static bool told(int call, int r, const short *documented)

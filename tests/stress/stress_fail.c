@@ -11,7 +11,6 @@
  * The scenarios are in fail_scenarios.c, the interposer in inject.c.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
 #include <signal.h>
@@ -19,11 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/sem.h>
-#include <sys/shm.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "census.h"
 #include "fail_scenarios.h"
 #include "inject.h"
 #include "traffic.h"
@@ -129,45 +127,19 @@ static int count_entry(const char *path, const struct stat *st, int kind, struct
         return 0;
 }
 
-static int fds_now(void)
-{
-        DIR *dir = opendir("/proc/self/fd");
-        int n = 0;
-
-        while (dir && readdir(dir))
-                n++;
-        closedir(dir);
-        return n;
-}
-
-static int mappings_now(void)
-{
-        FILE *f = fopen("/proc/self/maps", "re");
-        char line[4300];
-        int n = 0;
-
-        while (f && fgets(line, sizeof line, f))
-                n += strstr(line, "/SYSV") != NULL;
-        fclose(f);
-        return n;
-}
-
 static struct world world_now(void)
 {
         struct world w = {.blocks = inject_blocks, .mapped = inject_mapped};
-        struct shm_info shm;
-        struct seminfo sem;
-        union {
-                int val;
-                struct seminfo *info;
-        } arg = {.info = &sem};
+        struct census count;
 
-        shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&shm);
-        semctl(0, 0, SEM_INFO, arg);
-        w.segments = shm.used_ids;
-        w.sets = sem.semusz;
-        w.fds = fds_now();
-        w.mappings = mappings_now();
+        if (census_ipc(&count) != 0 || census_process(&count) != 0) {
+                perror("cannot count what is there");
+                exit(2);
+        }
+        w.segments = count.segments;
+        w.sets = count.sets;
+        w.fds = count.fds;
+        w.mappings = count.mappings;
         counted_entries = 0;
         nftw(queues_dir, count_entry, 16, FTW_PHYS);
         w.entries = counted_entries;

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "queue_util.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <grp.h>
@@ -14,6 +13,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+
+#include "census.h"
 
 static pid_t test_pid;
 static struct world at_begin;
@@ -65,48 +66,17 @@ static int remove_entry(const char *path, const struct stat *st, int kind, struc
         return 0;
 }
 
-static int fds_now(void)
-{
-        DIR *dir = opendir("/proc/self/fd");
-        int n = -1; /* that of dir */
-
-        check(dir);
-        for (struct dirent *e; (e = readdir(dir)) != NULL;)
-                n += e->d_name[0] != '.';
-        closedir(dir);
-        return n;
-}
-
-static int mappings_now(void)
-{
-        FILE *f = fopen("/proc/self/maps", "re");
-        char line[4300];
-        int n = 0;
-
-        check(f);
-        while (fgets(line, sizeof line, f))
-                n += strstr(line, "/SYSV") != NULL;
-        fclose(f);
-        return n;
-}
-
 struct world world_now(void)
 {
-        struct world w;
-        struct shm_info shm;
-        struct seminfo sem;
-        union {
-                int val;
-                struct seminfo *info;
-        } arg = {.info = &sem};
         const int saved = errno;
+        struct census now;
+        struct world w;
 
-        check(shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&shm) >= 0);
-        check(semctl(0, 0, SEM_INFO, arg) >= 0);
-        w.segments = shm.used_ids;
-        w.sets = sem.semusz;
-        w.fds = fds_now();
-        w.mappings = mappings_now();
+        check(census_ipc(&now) == 0 && census_process(&now) == 0);
+        w.segments = now.segments;
+        w.sets = now.sets;
+        w.fds = now.fds;
+        w.mappings = now.mappings;
         counted = 0;
         nftw(queues_dir, count_entry, 16, FTW_PHYS);
         nftw(tmp_dir, count_entry, 16, FTW_PHYS);
