@@ -11,7 +11,6 @@
  * outlive exec; the lock alone would live on in a child.)
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -20,49 +19,11 @@
 
 #include "internal.h"
 
-static bool is_dot(const char *name)
+/* Whoever may take a role may open both pipes; who may only look, neither:
+ * to read a byte out of a pipe is to take a wake-up from its sleeper. */
+mode_t sluice_priv_fifo_mode(mode_t mode)
 {
-        return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
-/* One entry of the folder: 0 none of ours, 1 a pipe, or -errno. */
-static int look_at(int dirfd, const char *name)
-{
-        struct stat st;
-
-        if (is_dot(name))
-                return 0;
-        if (strcmp(name, SLUICE_PRIV_READABLE) != 0 && strcmp(name, SLUICE_PRIV_WRITABLE) != 0)
-                return -ENOTEMPTY;
-        if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-                return errno == ENOENT ? 0 : -errno; /* removed just now */
-        return S_ISFIFO(st.st_mode) ? 1 : -ENOTEMPTY;
-}
-
-int sluice_priv_fifos_look(int dirfd)
-{
-        const int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-        struct dirent *entry = NULL;
-        int found = 0;
-
-        if (!dir) {
-                const int r = -errno;
-
-                if (fd >= 0)
-                        close(fd);
-                return r;
-        }
-        while (found >= 0 && (errno = 0, entry = readdir(dir)) != NULL) {
-                const int r = look_at(dirfd, entry->d_name);
-
-                if (r)
-                        found = r;
-        }
-        if (found >= 0 && errno)
-                found = -errno;
-        closedir(dir);
-        return found;
+        return 0600 | (mode & 020 ? 060 : 0) | (mode & 02 ? 06 : 0);
 }
 
 static int make_one(int dirfd, const char *which, mode_t mode)
@@ -75,9 +36,10 @@ static int make_one(int dirfd, const char *which, mode_t mode)
 
 int sluice_priv_fifos_make(const struct sluice_priv_place *place, mode_t mode)
 {
-        int r = make_one(place->dirfd, SLUICE_PRIV_READABLE, mode);
+        const mode_t pipe_mode = sluice_priv_fifo_mode(mode);
+        int r = make_one(place->dirfd, SLUICE_PRIV_READABLE, pipe_mode);
 
-        return r ? r : make_one(place->dirfd, SLUICE_PRIV_WRITABLE, mode);
+        return r ? r : make_one(place->dirfd, SLUICE_PRIV_WRITABLE, pipe_mode);
 }
 
 int sluice_priv_fifos_remove(int dirfd)
@@ -104,7 +66,8 @@ int sluice_priv_fifo_open(const struct sluice_priv_place *place, const char *whi
                 r = -errno;
         else if (!S_ISFIFO(st.st_mode))
                 r = -EPROTO;
-        else if (st.st_uid != place->st.st_uid || (st.st_mode & 0777) != (mode & 0777))
+        else if (st.st_uid != place->st.st_uid ||
+                 (st.st_mode & 0777) != sluice_priv_fifo_mode(mode))
                 r = -EPERM;
         if (r) {
                 close(fd);

@@ -19,11 +19,24 @@ struct sluice_priv_name {
         char path[SLUICE_NAME_MAX + 1]; /* as it is opened, or key:0x... */
 };
 
-/* The folder of a queue, opened; or just a key. */
+int sluice_priv_name_parse(struct sluice_priv_name *n, const char *name);
+/* 0700 under any umask. 1: made, 0: it was there. -ESTALE: it was made, and
+ * removed by another at once. */
+int sluice_priv_dir_make(const char *path);
+/* The user's own directory, where bare words live: ours alone, or a
+ * stranger could lay out queues for us. */
+int sluice_priv_user_dir_make(void);
+int sluice_priv_user_dir_check(void);
+void sluice_priv_user_dir_unmake(void);
+
+/* ---- place.c: the directory of a queue ---------------------------- */
+
+/* The directory, opened; or just a key. */
 struct sluice_priv_place {
         const struct sluice_priv_name *name;
         int dirfd;      /* -1: a bare key */
-        struct stat st; /* of the folder */
+        int lockfd;     /* -1: not locked */
+        struct stat st; /* of the directory */
         bool made;      /* by us, just now */
         bool any_owner;
 };
@@ -31,24 +44,49 @@ struct sluice_priv_place {
 /* ftok(3) gives this many keys to one path before we give up. */
 enum { SLUICE_PRIV_PROJECTS = 16 };
 
-int sluice_priv_name_parse(struct sluice_priv_name *n, const char *name);
-void sluice_priv_user_dir_unmake(void);
 int sluice_priv_place_open(struct sluice_priv_place *place, const struct sluice_priv_name *n);
 int sluice_priv_place_make(struct sluice_priv_place *place, const struct sluice_priv_name *n);
 int sluice_priv_place_lock(struct sluice_priv_place *place);
+int sluice_priv_place_unlock(const struct sluice_priv_place *place);
 void sluice_priv_place_close(struct sluice_priv_place *place);
+/* What it holds beside nothing: 0 empty, 1 only parts of a queue,
+ * -ENOTEMPTY something else. */
+int sluice_priv_place_look(const struct sluice_priv_place *place);
+/* More than a lock. */
+bool sluice_priv_place_has_queue(const struct sluice_priv_place *place);
+int sluice_priv_place_finish(const struct sluice_priv_place *place, mode_t mode);
+int sluice_priv_place_empty(const struct sluice_priv_place *place);
+int sluice_priv_place_rmdir(const struct sluice_priv_place *place);
+/* Whose the System V objects of this queue have to be. */
+uid_t sluice_priv_place_owner(const struct sluice_priv_place *place);
 /* project: 1 to SLUICE_PRIV_PROJECTS. */
 key_t sluice_priv_place_key(const struct sluice_priv_place *place, int project);
 int sluice_priv_place_projects(const struct sluice_priv_place *place);
 
-/* ---- fifo.c: the two named pipes of a folder ---------------------- */
+/* ---- record.c: which memory belongs to a directory ---------------- */
+
+#define SLUICE_PRIV_RECORD "memory"
+
+struct sluice_priv_record {
+        uint64_t generation;
+        key_t key;
+        int shmid, semid;
+        uint64_t ipc; /* the IPC namespace, 0: not known */
+        char boot[40];
+};
+
+uint64_t sluice_priv_generation(void);
+int sluice_priv_record_read(struct sluice_priv_record *r, int dirfd);
+int sluice_priv_record_write(const struct sluice_priv_record *r, int dirfd);
+int sluice_priv_record_remove(int dirfd);
+
+/* ---- fifo.c: the two named pipes of a directory ------------------- */
 
 #define SLUICE_PRIV_READABLE "readable"
 #define SLUICE_PRIV_WRITABLE "writable"
 
-/* What a folder holds beside nothing: 0 empty, 1 only pipes of ours,
- * -ENOTEMPTY something else. */
-int sluice_priv_fifos_look(int dirfd);
+/* Of the pipes of a queue of this mode. */
+mode_t sluice_priv_fifo_mode(mode_t mode);
 int sluice_priv_fifos_make(const struct sluice_priv_place *place, mode_t mode);
 int sluice_priv_fifos_remove(int dirfd);
 /* flags: O_RDWR or O_RDONLY. Checks kind, owner and mode. */
@@ -68,8 +106,12 @@ enum {
         SLUICE_PRIV_ROLE_PRODUCER = 0,
         SLUICE_PRIV_ROLE_CONSUMER = 1,
         SLUICE_PRIV_ROLE_CREATOR = 2,
-        SLUICE_PRIV_ROLES = 3
+        SLUICE_PRIV_SEMAPHORES = 11 /* with the signature of set.c */
 };
+
+struct sembuf;
+/* semop: -EBUSY, -EIDRM, -ENOSPC. */
+int sluice_priv_role_change(int semid, struct sembuf *ops, size_t n);
 
 /* -EBUSY: held. -EIDRM: the set is gone. */
 int sluice_priv_role_take(int semid, int role, bool locked);
@@ -79,35 +121,113 @@ int sluice_priv_role_take_over(int semid, int role);
 /* 1: held, 0: free, -EIDRM, -EACCES. */
 int sluice_priv_role_held(int semid, int role);
 
+/* ---- set.c: the semaphore set of a queue -------------------------- */
+
+struct sluice_priv_set {
+        int semid;
+        uid_t uid;
+        key_t key;
+        mode_t mode;
+        bool sized;          /* as many semaphores as ours have */
+        bool ours;           /* it has proved to be a queue's */
+        bool making;         /* ... that is not complete */
+        bool is_signed;      /* ... and says whose */
+        uint64_t generation; /* of the queue */
+};
+
+/* The semid, or -EEXIST, -ENOSPC ... */
+int sluice_priv_set_make(key_t key);
+/* Takes the creator's role, too. -EBUSY: another was faster. */
+int sluice_priv_set_sign(int semid, uint64_t generation);
+/* IPC_STAT and GETALL only. 0, -EIDRM, -EACCES ... */
+int sluice_priv_set_look(struct sluice_priv_set *s, int semid);
+/* The creator's role of a set that is being made. -EBUSY: it lives. -EAGAIN:
+ * it is complete by now. */
+int sluice_priv_set_claim(const struct sluice_priv_set *s, uint64_t generation);
+int sluice_priv_set_finish(int semid, mode_t mode);
+/* Before a complete one is removed. -EIDRM: another has. */
+int sluice_priv_set_hold(int semid);
+int sluice_priv_set_remove(int semid);
+
 /* ---- segment.c ---------------------------------------------------- */
+
+/* What the size of each segment has beyond the ring: with it, an odd number
+ * that no other program asks for by chance. */
+#define SLUICE_PRIV_SEGMENT_TAIL 1471u
 
 struct sluice_priv_segment {
         key_t key;
         int shmid, semid;
         void *mem;
+        size_t mapped; /* bytes, whole pages of their kind */
         struct shmid_ds ds;
         struct sluice_priv_shape shape;
 };
 
+/* -ENOENT: gone. -EPROTO: another program's. */
+int sluice_priv_segment_stat(struct sluice_priv_segment *s, int shmid);
 int sluice_priv_segment_find(struct sluice_priv_segment *s, const struct sluice_priv_place *place,
                              bool read_only);
-/* Is it the header of this folder's queue, and not one whose key collides? */
-bool sluice_priv_header_is_of(const struct sluice_layout_header *h,
-                              const struct sluice_priv_place *place);
-int sluice_priv_segment_map(struct sluice_priv_segment *s, int shmid, bool read_only);
+/* shmat, and no copy of it for a child of fork(). */
+int sluice_priv_segment_attach(struct sluice_priv_segment *s, bool read_only);
+/* ... and the header, checked. */
+int sluice_priv_segment_map(struct sluice_priv_segment *s, bool read_only);
 void sluice_priv_segment_unmap(struct sluice_priv_segment *s);
-/* What finding or mapping says of another program's segment; all other
- * errors are the system's. */
-bool sluice_priv_segment_is_foreign(int r);
 int sluice_priv_prepare_pages(void *mem, size_t bytes, unsigned flags);
+
+/* ---- key.c: what stands under a key ------------------------------- */
+
+/* What must be so before anything under a key is removed: it has proved to
+ * be a queue's, it is the owner's, and it is nobody's queue any longer. */
+
+/* The segment under a key whose set we hold. 0: there is none any longer.
+ * -EADDRINUSE: another program's, or another directory's. */
+int sluice_priv_key_clear_segment(const struct sluice_priv_place *place, key_t key);
+/* A set that is complete. 0: it was nobody's, and is gone. -EEXIST,
+ * -EADDRINUSE. */
+int sluice_priv_key_clear_complete(const struct sluice_priv_place *place,
+                                   const struct sluice_priv_set *set);
+/* Whatever set stands there. 0: look again. 1: we have signed it. -EADDRINUSE:
+ * the key is taken. -EBUSY: another is at work on it. -EEXIST. */
+int sluice_priv_key_take_set(const struct sluice_priv_place *place, key_t key, uint64_t generation,
+                             int *semid);
+
+/* ---- remove.c ----------------------------------------------------- */
+
+/* The segment, the set unless semid is negative; wakes everybody who sleeps
+ * on the queue. 1: we did, 0: another had, already. */
+int sluice_priv_queue_remove(struct sluice_priv_segment *s, const struct sluice_priv_place *place,
+                             int semid);
+/* What the record of a directory names. 1: removed, 0: there was nothing. */
+int sluice_priv_remove_recorded(const struct sluice_priv_place *place);
+/* A directory that is locked. */
+int sluice_priv_remove_dir(const struct sluice_priv_place *place);
+
+/* ---- stat.c, list.c ----------------------------------------------- */
+
+/* What the kernel keeps of a queue; all else is 0. */
+void sluice_priv_stat_kernel(struct sluice_queue_stat *st, const struct sluice_priv_segment *s);
+/* ... and what it says itself. */
+int sluice_priv_stat_read(struct sluice_queue_stat *st, const struct sluice_priv_segment *s);
+/* Opens the directory that leads to this segment. -ENOENT: that one does
+ * not. The record of a directory counts only with the segment's owner. */
+int sluice_priv_place_of(struct sluice_priv_place *place, const struct sluice_priv_name *n,
+                         const struct sluice_priv_segment *s);
 
 /* ---- limit.c: which limit was reached ----------------------------- */
 
-enum sluice_priv_call { SLUICE_PRIV_SHMGET, SLUICE_PRIV_SEMGET, SLUICE_PRIV_MLOCK, SLUICE_PRIV_FD };
+enum sluice_priv_call {
+        SLUICE_PRIV_SHMGET,
+        SLUICE_PRIV_SEMGET,
+        SLUICE_PRIV_SEMOP,
+        SLUICE_PRIV_MLOCK,
+        SLUICE_PRIV_FD
+};
 
 void sluice_priv_limit_forget(void);
-/* After a failed call, which left err (positive). bytes: as asked for. */
-void sluice_priv_limit_note(enum sluice_priv_call call, int err, size_t bytes);
+/* After a failed call, which left err (positive). wanted: bytes, semaphores
+ * or operations. */
+void sluice_priv_limit_note(enum sluice_priv_call call, int err, size_t wanted);
 
 /* ---- options ------------------------------------------------------ */
 

@@ -50,7 +50,7 @@ static void note_shm(int err, size_t bytes)
                          "/proc/sys/vm/nr_hugepages");
 }
 
-static void note_sem(int err)
+static void note_sem(int err, size_t wanted)
 {
         struct seminfo limits, used;
         union {
@@ -59,8 +59,13 @@ static void note_sem(int err)
         } arg;
 
         arg.info = &limits;
-        if (err != ENOSPC || semctl(0, 0, IPC_INFO, arg) < 0)
+        if ((err != ENOSPC && err != EINVAL) || semctl(0, 0, IPC_INFO, arg) < 0)
                 return;
+        if (err == EINVAL) {
+                snprintf(text, sizeof text, "semaphores in a set: %zu wanted, at most %d: %s",
+                         wanted, limits.semmsl, "/proc/sys/kernel/sem, first number");
+                return;
+        }
         arg.info = &used;
         if (semctl(0, 0, SEM_INFO, arg) < 0)
                 return;
@@ -72,22 +77,39 @@ static void note_sem(int err)
                          limits.semmns, "/proc/sys/kernel/sem, second number");
 }
 
+static void note_semop(int err, size_t wanted)
+{
+        struct seminfo limits;
+        union {
+                int val;
+                struct seminfo *info;
+        } arg = {.info = &limits};
+
+        if (err != E2BIG || semctl(0, 0, IPC_INFO, arg) < 0)
+                return;
+        snprintf(text, sizeof text, "semaphore operations in a call: %zu wanted, at most %d: %s",
+                 wanted, limits.semopm, "/proc/sys/kernel/sem, third number");
+}
+
 static void note_rlimit(const char *what, const struct rlimit *limit)
 {
         snprintf(text, sizeof text, "%s, at most %llu", what, (unsigned long long)limit->rlim_cur);
 }
 
-void sluice_priv_limit_note(enum sluice_priv_call call, int err, size_t bytes)
+void sluice_priv_limit_note(enum sluice_priv_call call, int err, size_t wanted)
 {
         const int saved = errno;
         struct rlimit limit = {0, 0};
 
         switch (call) {
         case SLUICE_PRIV_SHMGET:
-                note_shm(err, bytes);
+                note_shm(err, wanted);
                 break;
         case SLUICE_PRIV_SEMGET:
-                note_sem(err);
+                note_sem(err, wanted);
+                break;
+        case SLUICE_PRIV_SEMOP:
+                note_semop(err, wanted);
                 break;
         case SLUICE_PRIV_MLOCK:
                 getrlimit(RLIMIT_MEMLOCK, &limit);

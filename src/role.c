@@ -16,12 +16,18 @@
 
 #include "internal.h"
 
-static int role_change(int semid, struct sembuf *ops, size_t n)
+int sluice_priv_role_change(int semid, struct sembuf *ops, size_t n)
 {
         if (semop(semid, ops, n) == 0)
                 return 0;
         if (errno == EAGAIN)
                 return -EBUSY;
+        if (errno == E2BIG || errno == ENOSPC) {
+                const int error = errno;
+
+                sluice_priv_limit_note(SLUICE_PRIV_SEMOP, error, n);
+                return -ENOSPC; /* kernel.sem: operations in a call; undo entries */
+        }
         return errno == EINVAL ? -EIDRM : -errno;
 }
 
@@ -37,7 +43,7 @@ int sluice_priv_role_take(int semid, int role, bool locked)
                 {(unsigned short)role, weight(locked), IPC_NOWAIT | SEM_UNDO},
         };
 
-        return role_change(semid, ops, 2);
+        return sluice_priv_role_change(semid, ops, 2);
 }
 
 /* Clears what every process would undo to the semaphore, too. */
@@ -67,16 +73,16 @@ int sluice_priv_role_take_over(int semid, int role)
         };
         struct sembuf restore = {n, -2, IPC_NOWAIT | SEM_UNDO};
         struct sembuf undo[2] = {{n, -1, IPC_NOWAIT}, {n, 1, IPC_NOWAIT | SEM_UNDO}};
-        int r = role_change(semid, claim, 4);
+        int r = sluice_priv_role_change(semid, claim, 4);
 
         if (r)
                 return r;
         r = role_set(semid, role, 1);
         if (r) {
-                role_change(semid, &restore, 1);
+                sluice_priv_role_change(semid, &restore, 1);
                 return r;
         }
-        return role_change(semid, undo, 2);
+        return sluice_priv_role_change(semid, undo, 2);
 }
 
 void sluice_priv_role_give(int semid, int role, bool locked)
@@ -84,7 +90,7 @@ void sluice_priv_role_give(int semid, int role, bool locked)
         struct sembuf op = {(unsigned short)role, (short)-weight(locked), IPC_NOWAIT | SEM_UNDO};
 
         /* Fails when the set is gone, or, in theory, for want of memory. */
-        if (role_change(semid, &op, 1) == -ENOMEM)
+        if (sluice_priv_role_change(semid, &op, 1) == -ENOMEM)
                 role_set(semid, role, 0);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finding and mapping the segment of a queue. Owner, size and state are
- * asked for with IPC_STAT before it is attached; what it holds is
- * checked after, and counts as hostile.
+ * Finding and mapping the segment of a queue. Owner and size are asked for
+ * with IPC_STAT, and a segment that does not prove to be a queue's by them
+ * is not attached; what it holds is checked after, and counts as hostile.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,27 +16,65 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-int sluice_priv_segment_map(struct sluice_priv_segment *s, int shmid, bool read_only)
+/* A power of two, between the control words and an odd rest. */
+static bool is_size_of_ours(size_t bytes)
 {
-        int r;
+        const uint64_t capacity = (uint64_t)bytes - SLUICE_LAYOUT_RING - SLUICE_PRIV_SEGMENT_TAIL;
 
+        return bytes > SLUICE_LAYOUT_RING + SLUICE_PRIV_SEGMENT_TAIL &&
+               capacity >= (uint64_t)SLUICE_CAPACITY_MIN_UNITS * SLUICE_RECORD_ALIGN_MIN &&
+               capacity <= SLUICE_CAPACITY_MAX && (capacity & (capacity - 1)) == 0;
+}
+
+int sluice_priv_segment_stat(struct sluice_priv_segment *s, int shmid)
+{
         s->shmid = shmid;
         if (shmctl(shmid, IPC_STAT, &s->ds) != 0)
                 return errno == EIDRM || errno == EINVAL ? -ENOENT : -errno;
         if (s->ds.shm_perm.mode & SHM_DEST)
                 return -ENOENT;
-        if (s->ds.shm_segsz < SLUICE_LAYOUT_RING)
-                return -EPROTO;
-        s->mem = shmat(shmid, NULL, read_only ? SHM_RDONLY : 0);
+        s->key = s->ds.shm_perm.__key;
+        return is_size_of_ours(s->ds.shm_segsz) ? 0 : -EPROTO;
+}
+
+/* A mapping of huge pages is advised as a whole, and is longer than the
+ * segment says: by up to one page of an unknown size. */
+static int advise(struct sluice_priv_segment *s, int advice)
+{
+        size_t bytes = s->ds.shm_segsz;
+        int r;
+
+        for (size_t page = 1; (r = madvise(s->mem, bytes, advice)) != 0 && errno == EINVAL &&
+                              page <= (size_t)1 << 30;
+             page *= 2)
+                bytes = (s->ds.shm_segsz + page - 1) & ~(page - 1);
+        s->mapped = bytes;
+        return r;
+}
+
+int sluice_priv_segment_attach(struct sluice_priv_segment *s, bool read_only)
+{
+        s->mem = shmat(s->shmid, NULL, read_only ? SHM_RDONLY : 0);
         if (s->mem == (void *)-1) {
                 s->mem = NULL;
                 return errno == EIDRM || errno == EINVAL ? -ENOENT : -errno;
         }
-        r = sluice_priv_shape_read(&s->shape, s->mem, s->ds.shm_segsz);
         /* A child of fork() gets no mapping: no use of the handle by
          * accident, and nobody counted as attached who is not. */
-        if (r == 0 && madvise(s->mem, s->ds.shm_segsz, MADV_DONTFORK) != 0)
-                r = -ENOMEM; /* or EAGAIN, which means the same */
+        if (advise(s, MADV_DONTFORK) != 0) {
+                sluice_priv_segment_unmap(s);
+                return -ENOMEM; /* or EAGAIN, which means the same */
+        }
+        return 0;
+}
+
+int sluice_priv_segment_map(struct sluice_priv_segment *s, bool read_only)
+{
+        int r = sluice_priv_segment_attach(s, read_only);
+
+        if (r)
+                return r;
+        r = sluice_priv_shape_read(&s->shape, s->mem, s->ds.shm_segsz);
         if (r)
                 sluice_priv_segment_unmap(s);
         return r;
@@ -49,81 +87,92 @@ void sluice_priv_segment_unmap(struct sluice_priv_segment *s)
         s->mem = NULL;
 }
 
-bool sluice_priv_header_is_of(const struct sluice_layout_header *h,
-                              const struct sluice_priv_place *place)
+/* The set of a queue of this generation: 0, -EINPROGRESS: not complete, or
+ * somebody has removed it; -EBADMSG: it does not belong to this segment. */
+static int check_set(const struct sluice_priv_segment *s, uint64_t generation)
 {
-        return place->dirfd < 0 || (h && h->device == (uint64_t)place->st.st_dev &&
-                                    h->inode == (uint64_t)place->st.st_ino);
+        struct sluice_priv_set set;
+        const int r = sluice_priv_set_look(&set, s->semid);
+
+        if (r)
+                return r == -EIDRM || r == -EACCES ? -EINPROGRESS : r;
+        if (set.uid != s->ds.shm_perm.uid || set.key != s->key || !set.sized)
+                return -EINPROGRESS;
+        if (set.making)
+                return -EINPROGRESS;
+        return set.is_signed && set.generation == generation ? 0 : -EBADMSG;
 }
 
-static int check_owner(const struct sluice_priv_segment *s, const struct sluice_priv_place *place)
+/* ---- By the record of a directory --------------------------------- */
+
+static int find_recorded(struct sluice_priv_segment *s, const struct sluice_priv_place *place,
+                         bool read_only)
 {
-        const uid_t uid = s->ds.shm_perm.uid;
+        struct sluice_priv_record record;
+        const struct sluice_layout_header *h;
+        int r = sluice_priv_record_read(&record, place->dirfd);
 
-        if (place->dirfd >= 0)
-                return uid == place->st.st_uid ? 0 : -EPERM;
-        return uid == geteuid() || uid == 0 || place->any_owner ? 0 : -EPERM;
-}
-
-/* One key. -EXDEV: a segment, but not this queue's. */
-static int find_key(struct sluice_priv_segment *s, const struct sluice_priv_place *place,
-                    bool read_only)
-{
-        const int shmid = shmget(s->key, 0, 0);
-        int r, again;
-
-        if (shmid < 0)
-                return -errno;
-        if (shmctl(shmid, IPC_STAT, &s->ds) != 0)
-                return errno == EIDRM || errno == EINVAL ? -ENOENT : -errno;
-        r = check_owner(s, place);
         if (r == 0)
-                r = sluice_priv_segment_map(s, shmid, read_only);
+                r = sluice_priv_segment_stat(s, record.shmid);
+        if (r == -EPROTO || (r == 0 && s->key != record.key))
+                return -ENOENT; /* the identifier was given out again */
         if (r)
                 return r;
-        if (!sluice_priv_header_is_of(s->mem, place)) {
-                sluice_priv_segment_unmap(s);
-                return -EXDEV;
-        }
-        s->semid = semget(s->key, 0, 0);
-        if (s->semid < 0)
-                r = errno == ENOENT ? -EINPROGRESS : -errno;
-        else if ((again = shmget(s->key, 0, 0)) != shmid)
-                /* Made anew in between: the set is another queue's. */
-                r = again < 0 ? -errno : -ENOENT;
+        if (s->ds.shm_perm.uid != place->st.st_uid)
+                return -EPERM;
+        r = sluice_priv_segment_map(s, read_only);
+        if (r)
+                return r;
+        h = s->mem;
+        s->semid = record.semid;
+        r = h->generation == record.generation ? check_set(s, record.generation) : -EBADMSG;
         if (r)
                 sluice_priv_segment_unmap(s);
         return r;
 }
 
-bool sluice_priv_segment_is_foreign(int r)
+/* ---- By a bare key ------------------------------------------------ */
+
+static int check_owner(const struct sluice_priv_segment *s, const struct sluice_priv_place *place)
 {
-        return r == -EACCES || r == -EPERM || r == -EPROTO || r == -EPROTOTYPE ||
-               r == -EPROTONOSUPPORT || r == -EBADMSG;
+        const uid_t uid = s->ds.shm_perm.uid;
+
+        return uid == geteuid() || uid == 0 || place->any_owner ? 0 : -EPERM;
 }
 
-/* The queue of a place. Keys that collide with other programs' are
- * passed over; what is reported is the first that looks like ours. */
+static int find_key(struct sluice_priv_segment *s, const struct sluice_priv_place *place,
+                    bool read_only)
+{
+        const key_t key = place->name->key;
+        const int shmid = shmget(key, 0, 0);
+        const struct sluice_layout_header *h;
+        int r = shmid < 0 ? -errno : sluice_priv_segment_stat(s, shmid);
+
+        if (r == 0)
+                r = check_owner(s, place);
+        if (r == 0)
+                r = sluice_priv_segment_map(s, read_only);
+        if (r)
+                return r;
+        h = s->mem;
+        s->semid = semget(key, 0, 0);
+        if (s->semid < 0)
+                r = errno == ENOENT ? -EINPROGRESS : -errno;
+        else
+                r = check_set(s, h->generation);
+        /* Made anew in between: the set is another queue's. */
+        if (r == -EBADMSG && shmget(key, 0, 0) != shmid)
+                r = -ENOENT;
+        if (r)
+                sluice_priv_segment_unmap(s);
+        return r;
+}
+
 int sluice_priv_segment_find(struct sluice_priv_segment *s, const struct sluice_priv_place *place,
                              bool read_only)
 {
-        int result = -ENOENT;
-
-        for (int project = 1; project <= sluice_priv_place_projects(place); project++) {
-                int r;
-
-                s->key = sluice_priv_place_key(place, project);
-                r = find_key(s, place, read_only);
-                if (r == 0)
-                        return 0;
-                if (r == -EXDEV)
-                        continue;
-                if (r != -ENOENT && r != -EINPROGRESS && !sluice_priv_segment_is_foreign(r))
-                        return r; /* whether it is there cannot be told */
-                if (result == -ENOENT)
-                        result = r;
-        }
-        return result;
+        return place->dirfd >= 0 ? find_recorded(s, place, read_only)
+                                 : find_key(s, place, read_only);
 }
 
 /* SLUICE_PREFAULT, SLUICE_LOCK. */

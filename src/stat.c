@@ -58,27 +58,33 @@ static int positions_read(struct sluice_priv_found *consumer, struct sluice_priv
         return -EBADMSG;
 }
 
-static void segment_read(struct sluice_queue_stat *st, const struct sluice_priv_segment *s)
+void sluice_priv_stat_kernel(struct sluice_queue_stat *st, const struct sluice_priv_segment *s)
 {
-        const struct sluice_layout_header *h = s->mem;
-
-        memcpy(st->name, h->name, sizeof st->name);
-        st->name[sizeof st->name - 1] = '\0'; /* UNTRUSTED */
-        st->capacity = s->shape.capacity;
-        st->record_align = (uint32_t)s->shape.unit;
+        memset(st, 0, sizeof *st);
         st->mode = (mode_t)(s->ds.shm_perm.mode & 0777);
         st->uid = s->ds.shm_perm.uid;
         st->gid = s->ds.shm_perm.gid;
         st->key = s->key;
         st->shmid = s->shmid;
         st->semid = s->semid;
-        st->max_len = s->shape.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
         st->attached = s->ds.shm_nattch;
-        st->generation = h->generation;
         st->created_s = (int64_t)s->ds.shm_ctime;
 }
 
-static int stat_read(struct sluice_queue_stat *st, const struct sluice_priv_segment *s)
+static void segment_read(struct sluice_queue_stat *st, const struct sluice_priv_segment *s)
+{
+        const struct sluice_layout_header *h = s->mem;
+
+        sluice_priv_stat_kernel(st, s);
+        memcpy(st->name, h->name, sizeof st->name);
+        st->name[sizeof st->name - 1] = '\0'; /* UNTRUSTED */
+        st->capacity = s->shape.capacity;
+        st->record_align = (uint32_t)s->shape.unit;
+        st->max_len = s->shape.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
+        st->generation = h->generation;
+}
+
+int sluice_priv_stat_read(struct sluice_queue_stat *st, const struct sluice_priv_segment *s)
 {
         struct sluice_priv_found consumer, producer;
         const int p = sluice_priv_role_held(s->semid, SLUICE_PRIV_ROLE_PRODUCER);
@@ -124,61 +130,11 @@ int sluice_stat(const char *name, struct sluice_queue_stat *st)
         int r = find(&s, name);
 
         if (r == 0) {
-                r = stat_read(st, &s);
+                r = sluice_priv_stat_read(st, &s);
                 sluice_priv_segment_unmap(&s);
         }
         errno = saved;
         return r;
-}
-
-/* The segment in one slot of the kernel's table, if it is a queue. Its
- * own word for its name counts only if that name leads back to it. */
-static int stat_slot(struct sluice_queue_stat *st, int slot)
-{
-        struct sluice_priv_segment s = {0}, named;
-        const int shmid = shmctl(slot, SHM_STAT, &s.ds);
-        int r;
-
-        if (shmid < 0)
-                return -errno;
-        s.key = s.ds.shm_perm.__key;
-        if (s.key == IPC_PRIVATE)
-                return -ENOENT;
-        r = sluice_priv_segment_map(&s, shmid, true);
-        if (r)
-                return r;
-        s.semid = semget(s.key, 0, 0);
-        r = s.semid < 0 ? -errno : stat_read(st, &s);
-        sluice_priv_segment_unmap(&s);
-        if (r)
-                return r;
-        r = find(&named, st->name);
-        if (r)
-                return r;
-        sluice_priv_segment_unmap(&named);
-        return named.shmid == shmid ? 0 : -ENOENT;
-}
-
-int sluice_list(sluice_list_fn *fn, void *ctx)
-{
-        const int saved = errno;
-        struct shm_info info;
-        const int slots = shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&info);
-        struct sluice_queue_stat st;
-        int n = 0, r = slots < 0 ? -errno : 0;
-
-        for (int slot = 0; r == 0 && slot <= slots; slot++) {
-                const int e = stat_slot(&st, slot);
-
-                if (e == -ENOMEM || e == -EMFILE || e == -ENFILE)
-                        r = e; /* ours, not the queue's */
-                if (e)
-                        continue;
-                r = fn(ctx, &st);
-                n++;
-        }
-        errno = saved;
-        return r ? r : n;
 }
 
 /* ---- Dump --------------------------------------------------------- */

@@ -228,6 +228,8 @@ struct sluice_queue_stat {
         uint64_t generation;
         int64_t created_s; /* seconds since 1970 */
         struct sluice_endpoint_stat producer, consumer;
+        int error;  /* sluice_list: why the contents cannot be told, or 0 */
+        int orphan; /* sluice_list: no directory leads to it: removed, or moved elsewhere */
 };
 
 /* Looks at a queue, live or dead, and changes nothing. The numbers of a
@@ -239,9 +241,30 @@ SLUICE_API int sluice_stat(const char *name, struct sluice_queue_stat *st);
 typedef int sluice_list_fn(void *ctx, const struct sluice_queue_stat *st);
 
 /* All queues of this machine (this IPC namespace) that the caller may
- * read. Returns how many, or the function's nonzero value; -ENOMEM,
- * -EMFILE, -ENFILE when it cannot go on. */
+ * read. One whose contents contradict themselves is shown with error set,
+ * and only mode to key, shmid to attached and created_s are told; one that
+ * is half made, with -EINPROGRESS. A queue whose directory was renamed is
+ * shown by its new name, one whose directory was removed or moved elsewhere
+ * as an orphan, with the name that it had. Returns how many, or the
+ * function's nonzero value; -ENOMEM, -EMFILE, -ENFILE when it cannot go on. */
 SLUICE_API int sluice_list(sluice_list_fn *fn, void *ctx);
+
+enum {
+        SLUICE_REAP_PENDING = 1,   /* even with messages that nobody has received */
+        SLUICE_REAP_ALL_USERS = 2, /* root: other users' queues, too */
+        SLUICE_REAP_DRY_RUN = 4    /* only say whether */
+};
+
+/*
+ * Removes the very queue that sluice_list has shown, whatever bears its name
+ * by now, if nobody uses it: both roles are taken before, so nobody can
+ * begin to. Orphans and what a dead creator has left go, too.
+ *
+ * -EBUSY: in use, or being created. -ENOTEMPTY: messages wait in it.
+ * -EPERM: another user's. -ENOENT: it is no longer there. -ESTALE: its name
+ * leads to another queue by now. -EINVAL: flags. Others as of sluice_remove.
+ */
+SLUICE_API int sluice_reap(const struct sluice_queue_stat *st, unsigned flags);
 
 /*
  * Hands every message that is published and not released to fn, oldest

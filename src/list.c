@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All queues of an IPC namespace, from the kernel's own table. A queue's
+ * word for its name counts only if the directory of that name says the
+ * same, in its record, and belongs to the segment's owner.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sem.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/* Entries of a directory that are looked at for a renamed queue. */
+enum { SIBLINGS = 4096 };
+
+int sluice_priv_place_of(struct sluice_priv_place *place, const struct sluice_priv_name *n,
+                         const struct sluice_priv_segment *s)
+{
+        struct sluice_priv_record record;
+        int r = sluice_priv_place_open(place, n);
+
+        if (r)
+                return r;
+        if (n->is_key)
+                return n->key == s->key ? 0 : -ENOENT;
+        r = sluice_priv_record_read(&record, place->dirfd);
+        if (r == 0 && (record.shmid != s->shmid || record.key != s->key ||
+                       place->st.st_uid != s->ds.shm_perm.uid))
+                r = -ENOENT;
+        if (r)
+                sluice_priv_place_close(place);
+        return r;
+}
+
+static bool leads_here(const char *name, const struct sluice_priv_segment *s)
+{
+        struct sluice_priv_place place;
+        struct sluice_priv_name n;
+
+        if (sluice_priv_name_parse(&n, name) != 0 || (!n.is_key && *name != '/') ||
+            sluice_priv_place_of(&place, &n, s) != 0)
+                return false;
+        sluice_priv_place_close(&place);
+        return true;
+}
+
+/* Beside the directory that the queue was made in. inode: UNTRUSTED, it
+ * only spares us to open every directory. */
+static bool find_renamed(char *name, const struct sluice_priv_segment *s, uint64_t inode)
+{
+        char *base = strrchr(name, '/');
+        struct dirent *entry;
+        bool found = false;
+        DIR *dir;
+
+        if (!base || base == name)
+                return false;
+        *base++ = '\0';
+        dir = opendir(name);
+        base[-1] = '/';
+        for (int i = 0; dir && !found && i < SIBLINGS && (entry = readdir(dir)) != NULL; i++) {
+                char path[SLUICE_NAME_MAX + 1];
+
+                if ((uint64_t)entry->d_ino != inode ||
+                    (size_t)(base - name) + strlen(entry->d_name) > SLUICE_NAME_MAX)
+                        continue;
+                snprintf(path, sizeof path, "%.*s%s", (int)(base - name), name, entry->d_name);
+                found = leads_here(path, s);
+                if (found)
+                        strcpy(name, path);
+        }
+        if (dir)
+                closedir(dir);
+        return found;
+}
+
+/* A name that leads to it. UNTRUSTED: what it says of itself is only where to
+ * look. */
+static void find_name(struct sluice_queue_stat *st, const struct sluice_priv_segment *s,
+                      const struct sluice_layout_header *h)
+{
+        if (leads_here(st->name, s) || find_renamed(st->name, s, h->inode))
+                return;
+        st->orphan = h->inode != 0;
+        if (!st->orphan) /* no directory's: its key is its name */
+                snprintf(st->name, sizeof st->name, "key:0x%x", (unsigned)s->key);
+}
+
+/* A segment that proves to be a queue's by its size. */
+static int stat_segment(struct sluice_queue_stat *st, struct sluice_priv_segment *s)
+{
+        const struct sluice_layout_header *h;
+        int r = sluice_priv_segment_attach(s, true);
+
+        if (r)
+                return r;
+        h = s->mem;
+        s->semid = semget(s->key, 0, 0);
+        r = sluice_priv_shape_read(&s->shape, s->mem, s->ds.shm_segsz);
+        if (r == 0 && s->semid < 0)
+                r = -EINPROGRESS;
+        if (r == 0)
+                r = sluice_priv_stat_read(st, s);
+        if (r) {
+                sluice_priv_stat_kernel(st, s);
+                memcpy(st->name, h->name, sizeof st->name);
+                st->name[sizeof st->name - 1] = '\0'; /* UNTRUSTED */
+                st->error = r;
+        }
+        find_name(st, s, h);
+        sluice_priv_segment_unmap(s);
+        return 0;
+}
+
+static int stat_slot(struct sluice_queue_stat *st, int slot)
+{
+        struct sluice_priv_segment s = {0};
+        const int shmid = shmctl(slot, SHM_STAT, &s.ds);
+        const int r = shmid < 0 ? -errno : sluice_priv_segment_stat(&s, shmid);
+
+        if (r)
+                return r;
+        return s.key == IPC_PRIVATE ? -ENOENT : stat_segment(st, &s);
+}
+
+int sluice_list(sluice_list_fn *fn, void *ctx)
+{
+        const int saved = errno;
+        struct shm_info info;
+        const int slots = shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&info);
+        struct sluice_queue_stat st;
+        int n = 0, r = slots < 0 ? -errno : 0;
+
+        for (int slot = 0; r == 0 && slot <= slots; slot++) {
+                const int e = stat_slot(&st, slot);
+
+                if (e == -ENOMEM || e == -EMFILE || e == -ENFILE)
+                        r = e; /* ours, not the queue's */
+                if (e)
+                        continue;
+                r = fn(ctx, &st);
+                n++;
+        }
+        errno = saved;
+        return r ? r : n;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* The options of a caller, checked, with the defaults filled in. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define ALL_FLAGS \
+        (SLUICE_PREFAULT | SLUICE_LOCK | SLUICE_HUGETLB | SLUICE_CREATE | SLUICE_ANY_OWNER)
+
+int sluice_priv_options_read(struct sluice_options *to, const struct sluice_options *from)
+{
+        const unsigned char *bytes = (const unsigned char *)from;
+
+        memset(to, 0, sizeof *to);
+        if (from) {
+                if (from->size < sizeof from->size || from->size > SLUICE_LAYOUT_PAGE)
+                        return -EINVAL;
+                memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
+                for (size_t i = sizeof *to; i < from->size; i++)
+                        if (bytes[i] != 0)
+                                return -EINVAL; /* asks for what this version does not know */
+        }
+        if (to->mode == 0)
+                to->mode = 0600;
+        if ((to->mode & ~(mode_t)0666) != 0 || (to->mode & 0600) != 0600 ||
+            (to->flags & ~(unsigned)ALL_FLAGS) != 0 || to->numa_node < 0 || to->slice_ns < 0 ||
+            to->spin_ns < SLUICE_SPIN_NONE ||
+            (to->wake != SLUICE_WAKE_FUTEX && to->wake != SLUICE_WAKE_FIFO))
+                return -EINVAL;
+        if (to->slice_ns == 0)
+                to->slice_ns = 100000000;
+        return 0;
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The directory of a queue. It is opened once, without following a link,
+ * and everything else goes through that descriptor, so that nobody can
+ * put another directory in its place in between.
+ *
+ *   readable, writable   the two named pipes (fifo.c)
+ *   memory               a link that names the memory (record.c)
+ *   lock                 creators and removers take turns; nobody but
+ *                        the owner can open it, so nobody else can hold
+ *                        them up
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define LOCK "lock"
+
+static int open_dir(struct sluice_priv_place *place, const struct sluice_priv_name *n)
+{
+        struct stat st;
+
+        place->dirfd = open(n->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (place->dirfd < 0) {
+                const int r = -errno;
+
+                /* With O_DIRECTORY a link is ENOTDIR on some kernels. */
+                if (r == -ENOTDIR && lstat(n->path, &st) == 0 && S_ISLNK(st.st_mode))
+                        return -ELOOP;
+                return r;
+        }
+        if (fstat(place->dirfd, &place->st) != 0) {
+                const int r = -errno;
+
+                sluice_priv_place_close(place);
+                return r;
+        }
+        return 0;
+}
+
+static void place_init(struct sluice_priv_place *place, const struct sluice_priv_name *n)
+{
+        memset(place, 0, sizeof *place);
+        place->name = n;
+        place->dirfd = place->lockfd = -1;
+}
+
+int sluice_priv_place_open(struct sluice_priv_place *place, const struct sluice_priv_name *n)
+{
+        int r = 0;
+
+        place_init(place, n);
+        if (n->is_key)
+                return 0;
+        if (n->in_user_dir)
+                r = sluice_priv_user_dir_check();
+        return r ? r : open_dir(place, n);
+}
+
+int sluice_priv_place_make(struct sluice_priv_place *place, const struct sluice_priv_name *n)
+{
+        int r = 0;
+
+        place_init(place, n);
+        if (n->is_key)
+                return 0;
+        if (n->in_user_dir)
+                r = sluice_priv_user_dir_make();
+        if (r == 0)
+                r = sluice_priv_dir_make(n->path);
+        if (r < 0)
+                return r;
+        place->made = r > 0;
+        r = open_dir(place, n);
+        if (r == -ENOENT)
+                return -ESTALE; /* it was there */
+        if (r && place->made)
+                rmdir(n->path);
+        return r;
+}
+
+void sluice_priv_place_close(struct sluice_priv_place *place)
+{
+        if (place->lockfd >= 0)
+                close(place->lockfd);
+        if (place->dirfd >= 0)
+                close(place->dirfd);
+        place->dirfd = place->lockfd = -1;
+}
+
+uid_t sluice_priv_place_owner(const struct sluice_priv_place *place)
+{
+        return place->dirfd >= 0 ? place->st.st_uid : geteuid();
+}
+
+int sluice_priv_place_projects(const struct sluice_priv_place *place)
+{
+        return place->name->is_key ? 1 : SLUICE_PRIV_PROJECTS;
+}
+
+/* The key that ftok(3) gives, from the directory that we hold instead of
+ * whatever bears its name by now. */
+key_t sluice_priv_place_key(const struct sluice_priv_place *place, int project)
+{
+        if (place->name->is_key)
+                return place->name->key;
+        return (key_t)(((unsigned)project & 0xff) << 24 |
+                       ((unsigned)place->st.st_dev & 0xff) << 16 |
+                       ((unsigned)place->st.st_ino & 0xffff));
+}
+
+/* ---- What it holds ------------------------------------------------ */
+
+/* The kind of file that belongs under this name in a queue's directory, or
+ * 0: none. */
+static mode_t kind_of(const char *name)
+{
+        if (strcmp(name, SLUICE_PRIV_READABLE) == 0 || strcmp(name, SLUICE_PRIV_WRITABLE) == 0)
+                return S_IFIFO;
+        if (strcmp(name, SLUICE_PRIV_RECORD) == 0)
+                return S_IFLNK;
+        return strcmp(name, LOCK) == 0 ? S_IFREG : 0;
+}
+
+/* One entry: 0 nothing, 1 a part of a queue, or -errno. */
+static int look_at(int dirfd, const char *name)
+{
+        const mode_t kind = kind_of(name);
+        struct stat st;
+
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+                return 0;
+        if (kind == 0)
+                return -ENOTEMPTY;
+        if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+                return errno == ENOENT ? 0 : -errno; /* removed just now */
+        return (st.st_mode & S_IFMT) == kind ? 1 : -ENOTEMPTY;
+}
+
+int sluice_priv_place_look(const struct sluice_priv_place *place)
+{
+        const int fd = openat(place->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+        struct dirent *entry = NULL;
+        int found = 0;
+
+        if (!dir) {
+                const int r = -errno;
+
+                if (fd >= 0)
+                        close(fd);
+                return r;
+        }
+        while (found >= 0 && (errno = 0, entry = readdir(dir)) != NULL) {
+                const int r = look_at(place->dirfd, entry->d_name);
+
+                if (r)
+                        found = r;
+        }
+        if (found >= 0 && errno)
+                found = -errno;
+        closedir(dir);
+        return found;
+}
+
+bool sluice_priv_place_has_queue(const struct sluice_priv_place *place)
+{
+        static const char *const parts[] = {SLUICE_PRIV_READABLE, SLUICE_PRIV_WRITABLE,
+                                            SLUICE_PRIV_RECORD};
+        struct stat st;
+
+        for (int i = 0; i < 3; i++)
+                if (fstatat(place->dirfd, parts[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+                        return true;
+        return false;
+}
+
+/* ---- The lock ----------------------------------------------------- */
+
+static void pause_ms(void)
+{
+        const struct timespec ms = {0, 1000000};
+
+        nanosleep(&ms, NULL);
+}
+
+/* Under any umask, and root's lock is the owner's, too. */
+static int lock_make(const struct sluice_priv_place *place)
+{
+        const int fd = openat(place->dirfd, LOCK,
+                              O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+        if (fd < 0)
+                return errno == EEXIST ? -EAGAIN : -errno;
+        if (fchmod(fd, 0600) != 0 || (place->st.st_uid != geteuid() &&
+                                      fchown(fd, place->st.st_uid, place->st.st_gid) != 0)) {
+                const int r = -errno;
+
+                unlinkat(place->dirfd, LOCK, 0);
+                close(fd);
+                return r;
+        }
+        return fd;
+}
+
+/* A lock that the owner cannot open was left by one who died while making
+ * it. -EAGAIN: it came or went meanwhile. */
+static int lock_open(const struct sluice_priv_place *place)
+{
+        const int fd = openat(place->dirfd, LOCK, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+        if (fd >= 0)
+                return fd;
+        if (errno == EACCES && unlinkat(place->dirfd, LOCK, 0) == 0)
+                return -EAGAIN;
+        return errno == ENOENT ? lock_make(place) : errno == EISDIR ? -ENOTEMPTY : -errno;
+}
+
+/* The directory that we have locked is still the one of that name? */
+static int still_there(const struct sluice_priv_place *place)
+{
+        struct stat now;
+
+        if (fstat(place->lockfd, &now) != 0)
+                return -errno;
+        if (now.st_nlink == 0)
+                return -ESTALE;
+        if (lstat(place->name->path, &now) != 0)
+                return errno == ENOENT ? -ESTALE : -errno;
+        return now.st_dev != place->st.st_dev || now.st_ino != place->st.st_ino ? -ESTALE : 0;
+}
+
+/* Creators and removers of one directory take turns. -ESTALE: the directory
+ * was removed meanwhile, open it again. */
+int sluice_priv_place_lock(struct sluice_priv_place *place)
+{
+        int tries = 5000;
+
+        if (place->dirfd < 0)
+                return 0;
+        while ((place->lockfd = lock_open(place)) == -EAGAIN && --tries > 0)
+                continue;
+        if (place->lockfd < 0) {
+                const int r = place->lockfd;
+
+                place->lockfd = -1;
+                return r == -ENOENT ? -ESTALE : r == -EAGAIN ? -EBUSY : r;
+        }
+        while (flock(place->lockfd, LOCK_EX | LOCK_NB) != 0) {
+                if (errno != EWOULDBLOCK && errno != EINTR)
+                        return -errno;
+                if (--tries <= 0)
+                        return -EBUSY;
+                pause_ms();
+        }
+        return still_there(place);
+}
+
+/* Whoever may use or see the queue may look into its directory. */
+int sluice_priv_place_finish(const struct sluice_priv_place *place, mode_t mode)
+{
+        const mode_t dir_mode = 0700 | (mode & 060 ? 050u : 0u) | (mode & 06 ? 05u : 0u);
+
+        return fchmod(place->dirfd, dir_mode) == 0 ? 0 : -errno;
+}
+
+/* Everything that belongs to a queue, the lock last. The directory itself
+ * is the caller's. */
+int sluice_priv_place_empty(const struct sluice_priv_place *place)
+{
+        int r = sluice_priv_record_remove(place->dirfd);
+
+        if (r == 0)
+                r = sluice_priv_fifos_remove(place->dirfd);
+        return r ? r : sluice_priv_place_unlock(place);
+}
+
+/* Seen from the directory that we hold: nothing else is taken away, whatever
+ * bears its path by now. */
+int sluice_priv_place_rmdir(const struct sluice_priv_place *place)
+{
+        const char *slash = strrchr(place->name->path, '/');
+        char self[SLUICE_NAME_MAX + 4];
+        struct stat now;
+
+        snprintf(self, sizeof self, "../%s", slash ? slash + 1 : place->name->path);
+        if (fstatat(place->dirfd, self, &now, AT_SYMLINK_NOFOLLOW) != 0)
+                return errno == ENOENT ? 0 : -errno;
+        if (now.st_dev != place->st.st_dev || now.st_ino != place->st.st_ino)
+                return 0;
+        /* Whoever waited for our lock makes a new one in here, finds nothing,
+         * and takes it away. */
+        for (int tries = 0; unlinkat(place->dirfd, self, AT_REMOVEDIR) != 0; tries++) {
+                if (errno == ENOENT)
+                        return 0; /* another has seen to it */
+                if ((errno != ENOTEMPTY && errno != EEXIST) || tries == 1000)
+                        return -errno;
+                if (sluice_priv_place_has_queue(place))
+                        return 0; /* a creator's by now */
+                pause_ms();
+        }
+        return 0;
+}
+
+int sluice_priv_place_unlock(const struct sluice_priv_place *place)
+{
+        if (place->lockfd < 0 || unlinkat(place->dirfd, LOCK, 0) == 0 || errno == ENOENT)
+                return 0;
+        return -errno;
+}

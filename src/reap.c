@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Removing a queue that nobody uses. The segment is named by its
+ * identifier, its directory is opened once and has to name that segment,
+ * and both roles are taken before anything is removed: nothing changes
+ * between the look and the removal.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/sem.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define ALL_FLAGS (SLUICE_REAP_PENDING | SLUICE_REAP_ALL_USERS | SLUICE_REAP_DRY_RUN)
+
+struct reap {
+        struct sluice_priv_segment segment;
+        struct sluice_priv_set set; /* semid -1: there is none */
+        struct sluice_priv_name name;
+        struct sluice_priv_place place;
+        unsigned flags;
+};
+
+static int check_owner(const struct reap *reap)
+{
+        const uid_t uid = reap->segment.ds.shm_perm.uid, self = geteuid();
+
+        if (uid == self)
+                return 0;
+        return self == 0 && (reap->flags & SLUICE_REAP_ALL_USERS) ? 0 : -EPERM;
+}
+
+/* The segment that was listed, and the set under its key. */
+static int find_memory(struct reap *reap, const struct sluice_queue_stat *st)
+{
+        int semid, r = sluice_priv_segment_stat(&reap->segment, st->shmid);
+
+        if (r || reap->segment.key != st->key)
+                return r && r != -EPROTO ? r : -ENOENT;
+        r = check_owner(reap);
+        if (r)
+                return r;
+        semid = semget(st->key, 0, 0);
+        r = semid < 0 ? -errno : sluice_priv_set_look(&reap->set, semid);
+        if (r && r != -ENOENT && r != -EIDRM)
+                return r;
+        if (r || !reap->set.sized || reap->set.uid != reap->segment.ds.shm_perm.uid)
+                reap->set.semid = -1;
+        return 0;
+}
+
+/* The directory, locked; or that there is none. */
+static int find_place(struct reap *reap, const struct sluice_queue_stat *st)
+{
+        int r;
+
+        reap->place.dirfd = reap->place.lockfd = -1;
+        reap->place.name = &reap->name;
+        if (st->orphan)
+                return 0;
+        r = sluice_priv_name_parse(&reap->name, st->name);
+        if (r == 0)
+                r = sluice_priv_place_of(&reap->place, &reap->name, &reap->segment);
+        if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
+                return -ESTALE;
+        return r ? r : sluice_priv_place_lock(&reap->place);
+}
+
+/* Weight 2, without a lock on a pipe: nobody takes it over. */
+static int take_roles(const struct reap *reap)
+{
+        const int semid = reap->set.semid;
+        int r;
+
+        if (semid < 0)
+                return 0;
+        if (reap->set.making) /* a dead creator's has no other role yet */
+                return sluice_priv_set_claim(&reap->set, 0);
+        r = sluice_priv_role_take(semid, SLUICE_PRIV_ROLE_PRODUCER, false);
+        if (r)
+                return r;
+        r = sluice_priv_role_take(semid, SLUICE_PRIV_ROLE_CONSUMER, false);
+        if (r)
+                sluice_priv_role_give(semid, SLUICE_PRIV_ROLE_PRODUCER, false);
+        return r;
+}
+
+static void give_roles(const struct reap *reap)
+{
+        const int semid = reap->set.semid;
+
+        if (semid < 0)
+                return;
+        if (reap->set.making) {
+                sluice_priv_role_give(semid, SLUICE_PRIV_ROLE_CREATOR, true);
+                return;
+        }
+        sluice_priv_role_give(semid, SLUICE_PRIV_ROLE_PRODUCER, false);
+        sluice_priv_role_give(semid, SLUICE_PRIV_ROLE_CONSUMER, false);
+}
+
+/* With both roles ours nothing moves. What cannot be told may be messages. */
+static int check_empty(struct reap *reap)
+{
+        struct sluice_queue_stat st;
+        int r;
+
+        if ((reap->flags & SLUICE_REAP_PENDING) || reap->set.semid < 0 || reap->set.making)
+                return 0;
+        reap->segment.semid = reap->set.semid;
+        r = sluice_priv_segment_map(&reap->segment, true);
+        if (r == 0)
+                r = sluice_priv_stat_read(&st, &reap->segment);
+        sluice_priv_segment_unmap(&reap->segment);
+        if (r == -ENOMEM || r == -ENOENT)
+                return r;
+        return r || st.pending != 0 ? -ENOTEMPTY : 0;
+}
+
+static int remove_it(struct reap *reap)
+{
+        int r;
+
+        if (reap->place.dirfd >= 0)
+                return sluice_priv_remove_dir(&reap->place);
+        r = sluice_priv_queue_remove(&reap->segment, &reap->place, reap->set.semid);
+        return r > 0 ? 0 : r == 0 ? -ENOENT : r;
+}
+
+static int reap_it(struct reap *reap)
+{
+        int r = take_roles(reap);
+
+        if (r)
+                return r == -EIDRM ? -ENOENT : r == -EAGAIN ? -EBUSY : r;
+        r = check_empty(reap);
+        if (r == 0 && !(reap->flags & SLUICE_REAP_DRY_RUN))
+                r = remove_it(reap);
+        if (r || (reap->flags & SLUICE_REAP_DRY_RUN))
+                give_roles(reap);
+        return r;
+}
+
+int sluice_reap(const struct sluice_queue_stat *st, unsigned flags)
+{
+        const int saved = errno;
+        struct reap reap;
+        int r = flags & ~(unsigned)ALL_FLAGS ? -EINVAL : 0;
+
+        memset(&reap, 0, sizeof reap);
+        reap.flags = flags;
+        reap.place.dirfd = reap.place.lockfd = -1;
+        if (r == 0)
+                r = find_memory(&reap, st);
+        if (r == 0)
+                r = find_place(&reap, st);
+        if (r == 0)
+                r = reap_it(&reap);
+        sluice_priv_place_close(&reap.place);
+        if (r == 0 && !(flags & SLUICE_REAP_DRY_RUN))
+                sluice_priv_user_dir_unmake();
+        errno = saved;
+        return r;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a directory says of its queue: a symbolic link `memory` that leads
+ * nowhere and whose text names the memory. It is stored last when a queue
+ * is made, whole or not at all, and only the owner of the directory can
+ * change it; so it decides which System V objects belong here, whatever
+ * stands in memory that a peer can write. Inode numbers and keys are given
+ * out again, a generation is not. Identifiers are good for one IPC
+ * namespace and one boot: the record says which.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define PREFIX "sluice-"
+#define FORMAT PREFIX "1 generation=%llx key=%x shmid=%d semid=%d ipc=%llu boot=%36[0-9a-f-]%n"
+
+uint64_t sluice_priv_generation(void)
+{
+        uint64_t random = 0;
+        struct timespec now;
+
+        if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random) {
+                clock_gettime(CLOCK_REALTIME, &now); /* early in the boot */
+                random = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+        }
+        return random ? random : 1;
+}
+
+/* The IPC namespace and the boot; 0 and "-" where /proc does not tell. */
+static void here(struct sluice_priv_record *r)
+{
+        struct stat st;
+        ssize_t n = 0;
+        int fd;
+
+        r->ipc = stat("/proc/self/ns/ipc", &st) == 0 ? (uint64_t)st.st_ino : 0;
+        fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+        if (fd >= 0) {
+                n = read(fd, r->boot, sizeof r->boot - 1);
+                close(fd);
+        }
+        r->boot[n > 0 ? n : 0] = '\0';
+        r->boot[strcspn(r->boot, "\n")] = '\0';
+        if (r->boot[0] == '\0')
+                strcpy(r->boot, "-");
+}
+
+static int parse(struct sluice_priv_record *r, const char *text)
+{
+        unsigned long long generation, ipc;
+        unsigned key;
+        int end = 0;
+
+        if (sscanf(text, FORMAT, &generation, &key, &r->shmid, &r->semid, &ipc, r->boot, &end) !=
+                    6 ||
+            text[end] != '\0')
+                return strncmp(text, PREFIX, strlen(PREFIX)) == 0 ? -EPROTONOSUPPORT : -ENOTEMPTY;
+        r->generation = generation;
+        r->ipc = ipc;
+        r->key = (key_t)key;
+        return 0;
+}
+
+/* 0. -ENOENT: none, or of an earlier boot. -EREMOTE: the memory is in
+ * another IPC namespace. -EPROTONOSUPPORT: of another version. -ENOTEMPTY:
+ * something else bears the name. */
+int sluice_priv_record_read(struct sluice_priv_record *r, int dirfd)
+{
+        struct sluice_priv_record now;
+        char text[256];
+        const ssize_t n = readlinkat(dirfd, SLUICE_PRIV_RECORD, text, sizeof text - 1);
+        int e;
+
+        memset(r, 0, sizeof *r);
+        if (n < 0)
+                return errno == EINVAL ? -ENOTEMPTY : -errno; /* no link */
+        text[n] = '\0';
+        e = parse(r, text);
+        if (e)
+                return e;
+        here(&now);
+        if (*r->boot != '-' && *now.boot != '-' && strcmp(r->boot, now.boot) != 0)
+                return -ENOENT;
+        return r->ipc != 0 && now.ipc != 0 && r->ipc != now.ipc ? -EREMOTE : 0;
+}
+
+int sluice_priv_record_write(const struct sluice_priv_record *record, int dirfd)
+{
+        struct sluice_priv_record r = *record;
+        char text[256];
+
+        here(&r);
+        snprintf(text, sizeof text,
+                 PREFIX "1 generation=%llx key=%x shmid=%d semid=%d ipc=%llu boot=%s",
+                 (unsigned long long)r.generation, (unsigned)r.key, r.shmid, r.semid,
+                 (unsigned long long)r.ipc, r.boot);
+        return symlinkat(text, dirfd, SLUICE_PRIV_RECORD) == 0 ? 0 : -errno;
+}
+
+int sluice_priv_record_remove(int dirfd)
+{
+        if (unlinkat(dirfd, SLUICE_PRIV_RECORD, 0) == 0 || errno == ENOENT)
+                return 0;
+        return errno == EISDIR ? -ENOTEMPTY : -errno;
+}
