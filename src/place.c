@@ -283,24 +283,18 @@ int sluice_priv_place_empty(const struct sluice_priv_place *place)
         return r ? r : sluice_priv_place_unlock(place);
 }
 
-/* Seen from the directory that we hold: nothing else is taken away, whatever
- * bears its path by now. */
+/* Seen from the directory that we hold, whatever bears its path by now. */
 int sluice_priv_place_rmdir(const struct sluice_priv_place *place)
 {
         const char *slash = strrchr(place->name->path, '/');
         char self[SLUICE_NAME_MAX + 4];
-        struct stat now;
 
         snprintf(self, sizeof self, "../%s", slash ? slash + 1 : place->name->path);
-        if (fstatat(place->dirfd, self, &now, AT_SYMLINK_NOFOLLOW) != 0)
-                return errno == ENOENT ? 0 : -errno;
-        if (now.st_dev != place->st.st_dev || now.st_ino != place->st.st_ino)
-                return 0;
         /* Whoever waited for our lock makes a new one in here, finds nothing,
          * and takes it away. */
         for (int tries = 0; unlinkat(place->dirfd, self, AT_REMOVEDIR) != 0; tries++) {
                 if (errno == ENOENT)
-                        return 0; /* another has seen to it */
+                        return 0; /* another has seen to it, or has moved it */
                 if ((errno != ENOTEMPTY && errno != EEXIST) || tries == 1000)
                         return -errno;
                 if (sluice_priv_place_has_queue(place))
