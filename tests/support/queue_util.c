@@ -6,6 +6,7 @@
 #include <ftw.h>
 #include <grp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
@@ -15,10 +16,15 @@
 #include <time.h>
 
 #include "census.h"
+#include "ipc_record.h"
+
+#include <criterion/hooks.h>
+#include <criterion/options.h>
 
 static pid_t test_pid;
 static struct world at_begin;
 static const char *queues_dir, *tmp_dir; /* whatever the environment says later */
+static bool alone;                       /* nobody else is in our IPC namespace */
 
 /* ---- Checks ------------------------------------------------------- */
 
@@ -73,6 +79,10 @@ struct world world_now(void)
         struct world w;
 
         check(census_ipc(&now) == 0 && census_process(&now) == 0);
+        if (!alone) {
+                now.segments = ipc_record_count(IPC_RECORD_SEGMENT);
+                now.sets = ipc_record_count(IPC_RECORD_SET);
+        }
         w.segments = now.segments;
         w.sets = now.sets;
         w.fds = now.fds;
@@ -97,44 +107,28 @@ void util_world_same(const char *file, int line, const struct world *b)
                           now.mappings - b->mappings, now.entries - b->entries);
 }
 
-/* What a test that failed has left: only where nobody else can be. */
+/* What a test that failed has left. */
 static void clean(void)
 {
-        struct shmid_ds ds;
-        struct semid_ds sds;
-        union {
-                int val;
-                struct semid_ds *buf;
-        } arg = {.buf = &sds};
-        int id;
-
-        if (!strstr(queues_dir, "/sluice-test.") || !strstr(tmp_dir, "/sluice-test."))
-                return;
         nftw(queues_dir, remove_entry, 16, FTW_PHYS | FTW_DEPTH);
         nftw(tmp_dir, remove_entry, 16, FTW_PHYS | FTW_DEPTH);
-        if (!getenv("RUNTEST_LEFT"))
-                return;
-        for (int i = 0; i < 4096; i++) {
-                if ((id = shmctl(i, SHM_STAT, &ds)) >= 0)
-                        shmctl(id, IPC_RMID, NULL);
-                if ((id = semctl(i, 0, SEM_STAT, arg)) >= 0)
-                        semctl(id, 0, IPC_RMID);
-        }
+        eq(chmod(tmp_dir, 0700), 0);
+        ipc_record_remove();
 }
 
 void world_begin(void)
 {
-        static char dir[] = "/tmp/sluice-by-hand.XXXXXX";
+        const char *private = getenv("RUNTEST_PRIVATE");
 
         test_pid = getpid();
-        if (!getenv("SLUICE_DIR")) {
-                check(mkdtemp(dir));
-                setenv("SLUICE_DIR", dir, 1);
-        }
-        if (!getenv("TMPDIR"))
-                setenv("TMPDIR", getenv("SLUICE_DIR"), 1);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        check(private && getenv("SLUICE_DIR") && getenv("TMPDIR"));
         queues_dir = strdup(getenv("SLUICE_DIR"));
         tmp_dir = strdup(getenv("TMPDIR"));
+        /* What is emptied is what was made for this. */
+        check(strncmp(queues_dir, private, strlen(private)) == 0);
+        check(strncmp(tmp_dir, private, strlen(private)) == 0);
+        alone = getenv("RUNTEST_ALONE") != NULL;
         umask(022);
         alarm(60);
         clean();
@@ -144,6 +138,23 @@ void world_begin(void)
 void world_end(void)
 {
         same_world(&at_begin);
+}
+
+/* The limits belong to the namespace, and the system's are not ours. */
+bool has_own_limits(void)
+{
+        int fd;
+
+        if (!alone) {
+                if (unshare(CLONE_NEWIPC) != 0)
+                        return false;
+                alone = true;
+                at_begin = world_now();
+        }
+        fd = open("/proc/sys/kernel/shmmni", O_WRONLY | O_CLOEXEC);
+        if (fd >= 0)
+                close(fd);
+        return fd >= 0;
 }
 
 static const char *join_path(const char *dir, const char *name)
@@ -168,8 +179,7 @@ const char *in_tmp(const char *name)
 
 void open_tmp_to_all(void)
 {
-        eq(chmod(in_tmp(".."), 0711), 0);
-        eq(chmod(in_tmp("."), 0777), 0);
+        eq(chmod(tmp_dir, 0777), 0);
 }
 
 bool exists(const char *path)
@@ -198,6 +208,75 @@ bool proc_write(const char *path, const char *text)
         done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
         close(fd);
         return done;
+}
+
+/* ---- By hand: what tools/runtest does else ------------------------ */
+
+static int by_hand = -1; /* a pipe whose end says that this process has ended */
+static pid_t cleaner;
+
+static int remove_all(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+        (void)st, (void)kind, (void)ftw;
+        return remove(path);
+}
+
+/* Waits until the process that runs the tests has ended, however. */
+_Noreturn static void clean_by_hand(int fd, const char *dir)
+{
+        char byte, socket[64];
+
+        snprintf(socket, sizeof socket, "/tmp/criterion_%ld.sock", (long)getppid());
+        setsid();
+        while (read(fd, &byte, 1) < 0 && errno == EINTR)
+                continue;
+        ipc_record_remove();
+        unlink(socket);
+        _exit(nftw(dir, remove_all, 16, FTW_PHYS | FTW_DEPTH) != 0);
+}
+
+static void set_below(const char *variable, const char *dir, const char *name)
+{
+        char path[256];
+
+        snprintf(path, sizeof path, "%s/%s", dir, name);
+        setenv(variable, path, 1);
+}
+
+ReportHook(PRE_ALL)(struct criterion_test_set *tests)
+{
+        static char dir[] = "/tmp/sluice-by-hand.XXXXXX";
+        int ends[2];
+
+        (void)tests;
+        criterion_options.jobs = 1; /* they share the folders, and measure time */
+        if (getenv("RUNTEST_PRIVATE"))
+                return;
+        unsetenv("RUNTEST_ALONE");
+        if (pipe2(ends, O_CLOEXEC) != 0 || !mkdtemp(dir) || chmod(dir, 0711) != 0)
+                abort();
+        set_below("SLUICE_DIR", dir, "queues");
+        set_below("TMPDIR", dir, "tmp");
+        set_below("RUNTEST_MADE", dir, "made");
+        setenv("RUNTEST_PRIVATE", dir, 1);
+        if (mkdir(getenv("SLUICE_DIR"), 0700) != 0 || mkdir(getenv("TMPDIR"), 0700) != 0 ||
+            !ipc_record_open(getenv("RUNTEST_MADE")) || (cleaner = fork()) < 0)
+                abort();
+        if (cleaner == 0) {
+                close(ends[1]);
+                clean_by_hand(ends[0], dir);
+        }
+        close(ends[0]);
+        by_hand = ends[1];
+}
+
+ReportHook(POST_ALL)(struct criterion_global_stats *stats)
+{
+        (void)stats;
+        if (by_hand < 0)
+                return;
+        close(by_hand);
+        waitpid(cleaner, NULL, 0);
 }
 
 /* ---- Queues ------------------------------------------------------- */

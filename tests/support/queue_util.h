@@ -28,7 +28,9 @@
 
 #include <criterion/criterion.h>
 
-/* A test with a clean system before it; leaving anything behind fails. */
+/* A test with a clean system before it; leaving anything behind fails.
+ * Its folders are tools/runtest's; by hand, new ones in /tmp that are gone
+ * when the program ends, whatever SLUICE_DIR and TMPDIR said. */
 #define QTest(suite, name)                       \
         static void suite##_##name##_body(void); \
         Test(suite, name)                        \
@@ -38,6 +40,18 @@
                 world_end();                     \
         }                                        \
         static void suite##_##name##_body(void)
+
+/* Ends a test that cannot be made here; it is not counted as passed. */
+#define skip_unless(condition, why)                    \
+        do {                                           \
+                if (!(condition))                      \
+                        cr_skip_test("needs %s", why); \
+        } while (0)
+#define needs_root() skip_unless(geteuid() == 0, "root")
+/* The kernel's limits of System V objects, to be changed by proc_write. */
+#define needs_own_limits() skip_unless(has_own_limits(), "the right to change limits of its own")
+bool has_own_limits(void);
+enum { CANNOT = 97 }; /* of a child: cannot be arranged here */
 
 /* ---- Checks ------------------------------------------------------- */
 
@@ -76,7 +90,7 @@ static inline void util_eq(const char *file, int line, const char *what, long lo
 /* ---- What there is ------------------------------------------------ */
 
 struct world {
-        int segments, sets; /* of this IPC namespace */
+        int segments, sets; /* of this IPC namespace, or of this program */
         int fds, mappings;  /* of this process */
         int entries;        /* below SLUICE_DIR and TMPDIR */
 };

@@ -159,10 +159,6 @@ QTest(pipe, missing_or_swapped)
                 eq(chmod(path, 0666), 0);
                 swapped(-EPERM);
                 eq(chmod(path, 0600), 0);
-                if (geteuid() == 0) {
-                        eq(chown(path, USER_A, NO_GROUP), 0);
-                        swapped(-EPERM);
-                }
                 eq(unlink(path), 0);
                 touch(path);
                 swapped(-EPROTO);
@@ -176,6 +172,19 @@ QTest(pipe, missing_or_swapped)
                 eq(mkfifo(path, 0600), 0);
                 works_and_goes("q");
         }
+}
+
+QTest(pipe, of_another_user)
+{
+        needs_root();
+        make("q", 0);
+        eq(chown(in_queues("q/writable"), USER_A, NO_GROUP), 0);
+        swapped(-EPERM);
+        eq(chown(in_queues("q/writable"), 0, 0), 0);
+        eq(chown(in_queues("q/readable"), USER_A, NO_GROUP), 0);
+        swapped(-EPERM);
+        eq(chown(in_queues("q/readable"), 0, 0), 0);
+        works_and_goes("q");
 }
 
 QTest(pipe, left_by_a_reboot)
@@ -487,8 +496,7 @@ QTest(half_made, without_roles)
 static void limited(const char *path, const char *low, const char *normal, int error,
                     const char *named)
 {
-        if (!proc_write(path, low))
-                return;
+        check(proc_write(path, low));
         for (int i = 0; i < 2; i++) {
                 refused(sluice_create("q", NULL), error);
                 check(strstr(sluice_limit(), named));
@@ -501,6 +509,7 @@ static void limited(const char *path, const char *low, const char *normal, int e
 
 QTest(limit, of_segments)
 {
+        needs_own_limits();
         make("other", 0);
         limited("/proc/sys/kernel/shmmni", "1", "4096", -ENOSPC, "shmmni");
         works_and_goes("other");
@@ -508,16 +517,19 @@ QTest(limit, of_segments)
 
 QTest(limit, of_a_segments_size)
 {
+        needs_own_limits();
         limited("/proc/sys/kernel/shmmax", "200000", "18446744073692774399", -EFBIG, "shmmax");
 }
 
 QTest(limit, of_all_segments_size)
 {
+        needs_own_limits();
         limited("/proc/sys/kernel/shmall", "16", "18446744073692774399", -ENOSPC, "shmall");
 }
 
 QTest(limit, of_semaphore_sets)
 {
+        needs_own_limits();
         make("other", 0);
         limited("/proc/sys/kernel/sem", "32000 1024000000 500 1", "32000 1024000000 500 32000",
                 -ENOSPC, "sem");

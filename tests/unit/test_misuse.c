@@ -325,11 +325,10 @@ QTest(limit, is_forgotten_by_the_next_call)
         check(sluice_limit() && *sluice_limit() == '\0');
         o.flags = SLUICE_HUGETLB;
         r = sluice_create("q", &o);
-        if (r == 0) {
+        if (r == 0)
                 call(sluice_remove("q"), 0);
-                return; /* there are huge pages here */
-        }
-        eq(r, -ENOMEM);
+        skip_unless(r != 0, "a machine without free huge pages");
+        check(r == -ENOMEM || r == -EPERM); /* none, or not for this user */
         check(strstr(sluice_limit(), "huge"));
         refused(sluice_create("", NULL), -EINVAL);
         eq(*sluice_limit(), '\0');

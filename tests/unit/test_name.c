@@ -3,6 +3,9 @@
 #define _GNU_SOURCE
 #include "queue_util.h"
 
+#include <sched.h>
+#include <sys/mount.h>
+
 static int ignore(void *ctx, const struct sluice_queue_stat *st)
 {
         (void)ctx, (void)st;
@@ -99,7 +102,7 @@ static int in_own_directory(void *ctx)
         check(!exists(dir));
         call(sluice_remove("r"), -ENOENT);
         /* A failure takes it away, too. */
-        proc_write("/proc/sys/kernel/shmmni", "0");
+        check(proc_write("/proc/sys/kernel/shmmni", "0"));
         call(sluice_create("q", NULL), -ENOSPC);
         check(!exists(dir));
         return 0;
@@ -108,10 +111,9 @@ static int in_own_directory(void *ctx)
 QTest(word, makes_a_runtime_directory_and_removes_it_empty)
 {
         setenv("XDG_RUNTIME_DIR", in_tmp("."), 1);
-        if (!proc_write("/proc/sys/kernel/shmmni", "4096"))
-                return;
+        needs_own_limits();
         run(in_own_directory, (void *)(uintptr_t)in_tmp("sluice"));
-        proc_write("/proc/sys/kernel/shmmni", "4096");
+        check(proc_write("/proc/sys/kernel/shmmni", "4096"));
 }
 
 static int in_tmp_directory(void *ctx)
@@ -127,18 +129,30 @@ static int in_tmp_directory(void *ctx)
         return 0;
 }
 
+/* In a mount namespace whose /tmp is its own. */
+static int with_own_tmp(void *ctx)
+{
+        if (unshare(CLONE_NEWNS) != 0 || mount("", "/", "", MS_REC | MS_PRIVATE, NULL) != 0 ||
+            mount("tmpfs", "/tmp", "tmpfs", 0, "mode=1777") != 0)
+                return CANNOT;
+        unsetenv("XDG_RUNTIME_DIR");
+        run_as(USER_A, NO_GROUP, in_tmp_directory, ctx);
+        setenv("XDG_RUNTIME_DIR", "relative/is/not/valid", 1);
+        run_as(USER_A, NO_GROUP, in_tmp_directory, ctx);
+        setenv("XDG_RUNTIME_DIR", "", 1);
+        run_as(USER_A, NO_GROUP, in_tmp_directory, ctx);
+        return 0;
+}
+
 QTest(word, falls_back_to_tmp_by_user)
 {
         static char dir[] = "/tmp/sluice-64123";
+        int r;
 
-        if (geteuid() != 0 || exists(dir))
-                return;
-        unsetenv("XDG_RUNTIME_DIR");
-        run_as(USER_A, NO_GROUP, in_tmp_directory, dir);
-        setenv("XDG_RUNTIME_DIR", "relative/is/not/valid", 1);
-        run_as(USER_A, NO_GROUP, in_tmp_directory, dir);
-        setenv("XDG_RUNTIME_DIR", "", 1);
-        run_as(USER_A, NO_GROUP, in_tmp_directory, dir);
+        needs_root();
+        r = reap(spawn(with_own_tmp, dir));
+        skip_unless(r != CANNOT, "a mount namespace");
+        eq(r, 0);
 }
 
 static int with_strange_umask(void *ctx)
@@ -155,8 +169,7 @@ static int with_strange_umask(void *ctx)
 
 QTest(word, works_under_any_umask_for_any_user)
 {
-        if (geteuid() != 0)
-                return;
+        needs_root();
         open_tmp_to_all();
         run_as(USER_A, NO_GROUP, with_strange_umask, (void *)(uintptr_t)in_tmp("."));
 }
@@ -170,16 +183,23 @@ static int meets_a_stranger(void *ctx)
 }
 
 /* In a shared place the own directory must really be the own one. */
-QTest(word, refuses_a_directory_that_others_made_or_may_write)
+QTest(word, refuses_a_directory_that_others_may_write)
 {
         open_tmp_to_all();
         eq(mkdir(in_tmp("sluice"), 0755), 0);
-        if (geteuid() == 0)
-                run_as(USER_A, NO_GROUP, meets_a_stranger, (void *)(uintptr_t)in_tmp("."));
         eq(chmod(in_tmp("sluice"), 0770), 0);
         run(meets_a_stranger, (void *)(uintptr_t)in_tmp("."));
         eq(chmod(in_tmp("sluice"), 0702), 0);
         run(meets_a_stranger, (void *)(uintptr_t)in_tmp("."));
+        eq(rmdir(in_tmp("sluice")), 0);
+}
+
+QTest(word, refuses_a_directory_of_another_user)
+{
+        needs_root();
+        open_tmp_to_all();
+        eq(mkdir(in_tmp("sluice"), 0755), 0);
+        run_as(USER_A, NO_GROUP, meets_a_stranger, (void *)(uintptr_t)in_tmp("."));
         eq(rmdir(in_tmp("sluice")), 0);
 }
 
@@ -217,7 +237,7 @@ static int uses_shared(void *ctx)
         return 0;
 }
 
-QTest(word, sluice_dir_may_be_shared_with_others)
+static void share(uid_t uid)
 {
         const char *dir = strdup(getenv("SLUICE_DIR"));
         struct sluice_options o = opt(0);
@@ -226,11 +246,20 @@ QTest(word, sluice_dir_may_be_shared_with_others)
         setenv("SLUICE_DIR", in_tmp("."), 1);
         o.mode = 0666;
         call(sluice_create("q", &o), 0);
-        run(uses_shared, NULL);
-        if (geteuid() == 0)
-                run_as(USER_A, NO_GROUP, uses_shared, NULL);
+        eq(reap(spawn_as(uid, NO_GROUP, uses_shared, NULL)), 0);
         call(sluice_remove("q"), 0);
         setenv("SLUICE_DIR", dir, 1);
+}
+
+QTest(word, sluice_dir_may_be_open_to_others)
+{
+        share(0); /* stays who it is */
+}
+
+QTest(word, sluice_dir_may_be_shared_with_others)
+{
+        needs_root();
+        share(USER_A);
 }
 
 /* ---- Paths -------------------------------------------------------- */

@@ -50,8 +50,7 @@ static void mode(mode_t mode, struct expected group, struct expected other)
         struct sluice_options o = opt(0);
         const char *path = strdup(in_tmp("q"));
 
-        if (geteuid() != 0)
-                return;
+        needs_root();
         open_tmp_to_all();
         o.mode = mode;
         eq(setegid(GROUP_AB), 0); /* who makes it gives it this group */
@@ -137,8 +136,7 @@ QTest(key_owner, another_user_only_if_asked_for)
 {
         static char name[] = "key:0x1357";
 
-        if (geteuid() != 0)
-                return;
+        needs_root();
         run_as(USER_A, NO_GROUP, makes_key_queue, name);
         run_as(USER_B, NO_GROUP, accepts_any_owner, name);
         run(accepts_any_owner, name);
@@ -156,8 +154,7 @@ QTest(key_owner, only_the_owner_removes)
 {
         static char name[] = "key:0x1357";
 
-        if (geteuid() != 0)
-                return;
+        needs_root();
         run_as(USER_A, NO_GROUP, makes_key_queue, name);
         run_as(USER_B, NO_GROUP, cannot_remove, name);
         run_as(USER_A, NO_GROUP, removes_it, name);
@@ -175,8 +172,7 @@ QTest(key_owner, root_is_trusted)
 {
         static char name[] = "key:0x1357";
 
-        if (geteuid() != 0)
-                return;
+        needs_root();
         makes_key_queue(name);
         run_as(USER_B, NO_GROUP, trusts_root, name);
         call(sluice_remove(name), 0);
@@ -215,8 +211,7 @@ QTest(squatter, on_the_keys_of_a_path_is_passed_over)
 {
         key_t keys[3];
 
-        if (geteuid() != 0)
-                return;
+        needs_root();
         eq(mkdir(in_queues("q"), 0700), 0);
         for (int i = 0; i < 3; i++)
                 keys[i] = ftok(in_queues("q"), i + 1);
@@ -236,8 +231,7 @@ QTest(squatter, with_a_forged_identity_is_refused)
         struct sluice_queue_stat st;
         struct shmid_ds ds;
 
-        if (geteuid() != 0)
-                return;
+        needs_root();
         make("q", 0);
         st = look("q");
         eq(shmctl(st.shmid, IPC_STAT, &ds), 0);
@@ -262,8 +256,7 @@ static int has_no_say(void *ctx)
 
 QTest(folder, that_one_may_not_write)
 {
-        if (geteuid() != 0)
-                return;
+        needs_root();
         open_tmp_to_all();
         eq(mkdir(in_tmp("d"), 0755), 0);
         run_as(USER_A, NO_GROUP, has_no_say, (void *)(uintptr_t)in_tmp("d/q"));
@@ -283,8 +276,7 @@ static int has_no_sight(void *ctx)
 
 QTest(folder, that_one_may_not_enter)
 {
-        if (geteuid() != 0)
-                return;
+        needs_root();
         open_tmp_to_all();
         eq(mkdir(in_tmp("d"), 0700), 0);
         run_as(USER_A, NO_GROUP, has_no_sight, (void *)(uintptr_t)in_tmp("d/q"));
@@ -308,8 +300,7 @@ QTest(folder, root_removes_what_others_made)
 {
         const char *path = strdup(in_tmp("q"));
 
-        if (geteuid() != 0)
-                return;
+        needs_root();
         open_tmp_to_all();
         run_as(USER_A, NO_GROUP, makes_and_removes, (void *)(uintptr_t)path);
         refused(sluice_create(path, NULL), -EPERM);
