@@ -24,6 +24,7 @@ int main(int argc, char **argv)
         const int writer = argc == 3 && strcmp(argv[1], "write") == 0;
         ssize_t n = 1, w = 1;
         int id, filled, emptied;
+        struct shmid_ds ds;
         char byte = 0;
         key_t key;
 
@@ -31,8 +32,9 @@ int main(int argc, char **argv)
                 errx(1, "usage: one_buffer write|read FOLDER");
         key = ftok(".", 'b');
         id = key == -1 ? -1 : shmget(key, sizeof *b, IPC_CREAT | 0600);
-        if (id == -1 || (b = shmat(id, NULL, 0)) == (void *)-1)
-                err(1, "shared memory");
+        if (id == -1 || shmctl(id, IPC_STAT, &ds) != 0 || ds.shm_segsz != sizeof *b ||
+            (b = shmat(id, NULL, 0)) == (void *)-1)
+                errx(1, "no shared memory, or the key is somebody else's");
         mkfifo("filled", 0600);
         mkfifo("emptied", 0600);
         filled = open("filled", writer ? O_WRONLY : O_RDONLY);

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 if ! command -v script >/dev/null; then
-        echo 'script(1) is not here: the terminal is not tested'
+        skip 'the terminal: script(1) is not here'
         finish
 fi
 

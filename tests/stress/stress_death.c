@@ -245,10 +245,13 @@ static int stopped(const struct mode *m)
         return failed;
 }
 
-/* The next child gets this process id. */
+/* The next child gets this process id: in a namespace made for the test. */
 static int reuse(pid_t pid)
 {
-        const int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+        const char *alone = getenv("RUNTEST_ALONE");
+        const int fd = alone && strstr(alone, "pid")
+                               ? open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC)
+                               : -1;
         char text[16];
         ssize_t n = -1;
 
@@ -331,7 +334,7 @@ int main(void)
 {
         const int kinds = sizeof modes / sizeof *modes;
         const uint64_t each = (traffic_scale(1000) + (uint64_t)kinds - 1) / (uint64_t)kinds;
-        int failed = 0, n = 0;
+        int failed = 0, n = 0, skipped = 0;
 
         pidfd_beside(each);
         for (int i = 0; i < kinds; i++) {
@@ -341,7 +344,8 @@ int main(void)
                 failed += stopped(&modes[i]);
                 failed += r > 0;
                 n += 2 + (r >= 0);
+                skipped += r < 0;
         }
-        printf("%d passed, %d failed\n", n - failed, failed);
+        printf("%d passed, %d failed, %d skipped\n", n - failed, failed, skipped);
         return failed != 0;
 }

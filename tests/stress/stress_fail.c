@@ -13,6 +13,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <ftw.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -454,6 +455,13 @@ int main(int argc, char **argv)
         const uint64_t seed = traffic_seed(argc, argv);
         int failed = check_symbols(), n = 1;
 
+        /* What it makes vanish is found by key: nobody else's may be there. */
+        if (!getenv("RUNTEST_ALONE") && unshare(CLONE_NEWIPC) != 0) {
+                while (fail_scenarios[n - 1].name)
+                        n++;
+                printf("no IPC namespace of its own: not run\n0 passed, 0 failed, %d skipped\n", n);
+                return 0;
+        }
         queues_dir = strdup(getenv("SLUICE_DIR"));
         counted = mmap(NULL, sizeof *counted, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
                        -1, 0);

@@ -147,8 +147,11 @@ static void make_half(void)
 /* What a remover that was killed, or ipcrm, leaves. */
 static void make_without_set(void)
 {
+        struct sluice_queue_stat st;
+
         make_path();
-        semctl(semget(ftok(name, 1), 0, 0), 0, IPC_RMID);
+        if (sluice_stat(name, &st) == 0)
+                semctl(st.semid, 0, IPC_RMID);
 }
 
 /* The role is held by one who has become another program. */

@@ -140,18 +140,23 @@ void world_end(void)
         same_world(&at_begin);
 }
 
+bool has_own_namespace(void)
+{
+        if (alone)
+                return true;
+        if (unshare(CLONE_NEWIPC) != 0)
+                return false;
+        alone = true;
+        at_begin = world_now();
+        return true;
+}
+
 /* The limits belong to the namespace, and the system's are not ours. */
 bool has_own_limits(void)
 {
-        int fd;
+        const int fd =
+                has_own_namespace() ? open("/proc/sys/kernel/shmmni", O_WRONLY | O_CLOEXEC) : -1;
 
-        if (!alone) {
-                if (unshare(CLONE_NEWIPC) != 0)
-                        return false;
-                alone = true;
-                at_begin = world_now();
-        }
-        fd = open("/proc/sys/kernel/shmmni", O_WRONLY | O_CLOEXEC);
         if (fd >= 0)
                 close(fd);
         return fd >= 0;

@@ -48,6 +48,9 @@
                         cr_skip_test("needs %s", why); \
         } while (0)
 #define needs_root() skip_unless(geteuid() == 0, "root")
+/* Where sluice_list finds the queues of the test, and no others. */
+#define needs_own_namespace() skip_unless(has_own_namespace(), "an IPC namespace of its own")
+bool has_own_namespace(void);
 /* The kernel's limits of System V objects, to be changed by proc_write. */
 #define needs_own_limits() skip_unless(has_own_limits(), "the right to change limits of its own")
 bool has_own_limits(void);

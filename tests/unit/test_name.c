@@ -386,6 +386,8 @@ static char *long_path(size_t len, bool make_folders)
 
 QTest(length, a_path_of_1023_bytes_is_the_longest)
 {
+        needs_own_namespace();
+
         char *path = long_path(SLUICE_NAME_MAX, true);
         const struct world before = world_now();
 

@@ -266,6 +266,7 @@ QTest(list, finds_all_and_only_queues)
         int ids[4];
         void *mem;
 
+        needs_own_namespace();
         call(sluice_list(see, &s), 0);
         ids[0] = foreign_segment(0x1111, 100);
         ids[1] = foreign_segment(0x2222, 1 << 20);
@@ -316,6 +317,7 @@ QTest(list, believes_no_name)
         const char lie[] = "key:0x51";
         const key_t key = 0x52;
 
+        needs_own_namespace();
         make("key:0x51", 1024);
         make("key:0x52", 1024);
         poke(key, 256, lie, sizeof lie);
@@ -340,6 +342,7 @@ QTest(list, passes_over_what_is_removed_and_still_mapped)
 {
         static struct seen s;
 
+        needs_own_namespace();
         make("q", 1024);
         call(sluice_producer_open(&p, "q", NULL), 0);
         call(sluice_list(see, &s), 1);
@@ -570,6 +573,7 @@ QTest(permission, reading_is_enough_to_look)
         void *name = (void *)(uintptr_t)strdup(in_tmp("q"));
 
         needs_root();
+        needs_own_namespace();
         open_tmp_to_all();
         o.mode = 0644;
         call(sluice_create(name, &o), 0);
