@@ -284,7 +284,7 @@ static int dump_one(void *context, const struct sluice_message *m)
                 show_preview(m->data, m->len);
         }
         d->count++;
-        return ferror(stdout) ? -errno : 0;
+        return ferror(stdout) ? 1 : 0; /* in vain: stop */
 }
 
 int cli_dump(struct cli *c)
@@ -301,7 +301,7 @@ int cli_dump(struct cli *c)
         r = sluice_dump(c->name, dump_one, &d);
         if (c->json)
                 puts("\n]");
-        return cli_finish(c, r < 0 && !ferror(stdout) ? cli_fail(c, (int)r) : 0);
+        return cli_finish(c, r < 0 ? cli_fail(c, (int)r) : 0);
 }
 
 /* ---- rm ----------------------------------------------------------- */

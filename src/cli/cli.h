@@ -69,7 +69,14 @@ void cli_note(const struct cli *c, const char *format, ...) __attribute__((forma
 int cli_fail(const struct cli *c, int err);
 /* The same for errno and stdin or stdout. */
 int cli_fail_io(const struct cli *c, const char *what, int error);
-/* At the end of a result: stdout must have been written; code, if it is. */
+
+/* ---- Results ---- */
+
+/* Before anything else is done with stdout. -1: no memory. */
+int cli_stdout_begin(void);
+/* 0: all of it is written; else the errno of the first write that failed. */
+int cli_stdout_end(void);
+/* At the end of a result: tells if it is not written; code, if it is. */
 int cli_finish(const struct cli *c, int code);
 
 /* ---- Text that others wrote ---- */

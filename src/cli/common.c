@@ -87,13 +87,57 @@ int cli_fail_io(const struct cli *c, const char *what, int error)
         return CLI_ERROR;
 }
 
+/* ---- Results ------------------------------------------------------ */
+
+/* Of the first write that failed; 0: none has. */
+static int stdout_error;
+
+/* stdio keeps only that a write has failed, and until the end of the result
+ * errno takes other values: so the error is kept where it occurs. */
+static ssize_t write_stdout(void *cookie, const char *bytes, size_t len)
+{
+        size_t done = 0;
+
+        (void)cookie;
+        while (done < len && stdout_error == 0) {
+                const ssize_t n = write(STDOUT_FILENO, bytes + done, len - done);
+
+                if (n >= 0)
+                        done += (size_t)n;
+                else if (errno == EAGAIN && !cli_stopped())
+                        cli_await_fd(STDOUT_FILENO, POLLOUT);
+                else if (errno != EINTR || cli_stopped())
+                        stdout_error = errno;
+        }
+        return (ssize_t)done;
+}
+
+int cli_stdout_begin(void)
+{
+        const cookie_io_functions_t calls = {.write = write_stdout};
+        FILE *const out = fopencookie(NULL, "w", calls);
+
+        if (!out)
+                return -1;
+        stdout = out;
+        return 0;
+}
+
+int cli_stdout_end(void)
+{
+        fflush(stdout);
+        return stdout_error;
+}
+
 int cli_finish(const struct cli *c, int code)
 {
-        if (fflush(stdout) == 0 && !ferror(stdout))
+        const int error = cli_stdout_end();
+
+        if (error == 0)
                 return code;
-        if (errno == EPIPE)
+        if (error == EPIPE)
                 return CLI_STDOUT;
-        return cli_fail_io(c, "write to stdout", errno);
+        return cli_stopped() ? 128 + cli_stopped() : cli_fail_io(c, "write to stdout", error);
 }
 
 /* ---- Text that others wrote --------------------------------------- */

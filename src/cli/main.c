@@ -158,11 +158,13 @@ static void help_command(FILE *out, const struct command *k)
 /* Help is the result that was asked for, and may fail to be written. */
 static int finish_stdout(void)
 {
-        if (fflush(stdout) == 0 && !ferror(stdout))
+        const int error = cli_stdout_end();
+
+        if (error == 0)
                 return CLI_OK;
-        if (errno == EPIPE)
+        if (error == EPIPE)
                 return CLI_STDOUT;
-        fprintf(stderr, "sluice: cannot write to stdout: %s\n", strerror(errno));
+        fprintf(stderr, "sluice: cannot write to stdout: %s\n", strerror(error));
         return CLI_ERROR;
 }
 
@@ -419,6 +421,10 @@ int main(int argc, char **argv)
         const char *const word = argc > 1 ? argv[1] : "";
 
         fill_standard_streams();
+        if (cli_stdout_begin() != 0) {
+                fputs("sluice: out of memory\n", stderr);
+                return CLI_ERROR;
+        }
         signal(SIGPIPE, SIG_IGN); /* -EPIPE is told apart from a crash */
         for (size_t i = 0; i < COMMAND_COUNT; i++)
                 if (strcmp(word, commands[i].name) == 0)

@@ -146,8 +146,8 @@ in_state() {
 
 # waits_in CALL PID: the process sleeps in such a system call.
 case $(uname -m) in
-x86_64) read=0 writev=20 nanosleep='(35|230)' ;;
-*) read=63 writev=66 nanosleep='(101|115)' ;;
+x86_64) read=0 writev=20 nanosleep='(35|230)' poll=7 ;;
+*) read=63 writev=66 nanosleep='(101|115)' poll=73 ;;
 esac
 waits_in() {
         eval "call=\$$1"
