@@ -3,8 +3,8 @@
 #define SLUICE_CLI_H
 /*
  * The command: main.c reads the command line, send.c and recv.c move
- * messages, admin.c looks and removes, bench*.c measure, common.c is what
- * they share.
+ * messages, admin.c looks and removes, bench*.c measure; common.c and text.c
+ * are what they share.
  *
  * Functions that return int return an exit code, 0 to go on, unless
  * they say otherwise; they have told the user why. Results go to
@@ -81,9 +81,10 @@ int cli_finish(const struct cli *c, int code);
 
 /* ---- Text that others wrote ---- */
 
-/* For people: what could move a cursor or hide is written as \xNN. */
+/* For people: what is not shown, or turns text around, is written as \xNN. */
 void cli_put_text(FILE *out, const void *bytes, size_t len);
-/* A JSON string; a byte that is not UTF-8 becomes U+FFFD. */
+/* A JSON string; what is not shown becomes \uNNNN, a byte that is not UTF-8
+ * U+FFFD. */
 void cli_put_json(FILE *out, const void *bytes, size_t len);
 void cli_put_hex(FILE *out, const void *bytes, size_t len);
 int cli_is_utf8(const void *bytes, size_t len);
