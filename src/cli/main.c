@@ -93,23 +93,36 @@ static const struct command commands[] = {
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
 
-static const char names_help[] =
+static const char name_help[] =
         "NAME: a bare word (a queue in $SLUICE_DIR, else $XDG_RUNTIME_DIR/sluice, else\n"
-        "/tmp/sluice-UID), a path (./q, /run/q), or key:0x2020 (a System V key).\n"
-        "SIZE: bytes; K, M, G: times 1024.\n";
+        "/tmp/sluice-UID), a path (./q, /run/q), or key:0x2020 (a System V key).\n";
 
-static const char codes_help[] =
-        "Exit codes:\n"
-        "  0    all done\n"
-        "  1    an error, told on stderr\n"
-        "  2    wrong usage\n"
-        "  3    --timeout has passed\n"
-        "  4    --once, and the other side died or left before the end\n"
-        "  5    the queue was removed while in use\n"
-        "  6    another process already sends, or receives, on this queue\n"
-        "  7    a message is longer than the queue can ever take\n"
-        "  129, 130, 143  ended by SIGHUP, SIGINT, SIGTERM, in order\n"
-        "  141  nobody reads stdout any more\n";
+static const char size_help[] = "SIZE: bytes; K, M, G: times 1024.\n";
+
+static const struct {
+        const char *of; /* the commands that end so; NULL: all */
+        const char *text;
+} exit_codes[] = {
+        {NULL, "0    all done"},
+        {NULL, "1    an error, told on stderr"},
+        {NULL, "2    wrong usage"},
+        {"send recv", "3    --timeout has passed"},
+        {"send recv", "4    --once, and the other side died or left before the end"},
+        {"send recv bench", "5    the queue was removed while in use"},
+        {"send recv rm", "6    another process holds the queue, or this side of it"},
+        {"send", "7    a message is longer than the queue can ever take"},
+        {"send recv bench", "129, 130, 143  ended by SIGHUP, SIGINT, SIGTERM, in order"},
+        {"recv ls stat dump rm bench", "141  nobody reads stdout any more"},
+};
+
+/* k: NULL: of all commands. */
+static void help_codes(FILE *out, const struct command *k)
+{
+        fputs("Exit codes:\n", out);
+        for (size_t i = 0; i < sizeof exit_codes / sizeof *exit_codes; i++)
+                if (!k || !exit_codes[i].of || strstr(exit_codes[i].of, k->name))
+                        fprintf(out, "  %s\n", exit_codes[i].text);
+}
 
 static void help_top(FILE *out)
 {
@@ -119,10 +132,12 @@ static void help_top(FILE *out)
         for (size_t i = 0; i < COMMAND_COUNT; i++)
                 fprintf(out, "  %-6s %s\n", commands[i].name, commands[i].summary);
         fprintf(out,
-                "\nsluice COMMAND --help tells more, sluice --version which version.\n\n%s\n%s"
-                "\nIn one terminal   sluice recv greetings\n"
-                "in another        echo hello | sluice send --create greetings\n",
-                names_help, codes_help);
+                "\nsluice COMMAND --help tells more, sluice --version which version.\n\n%s%s\n",
+                name_help, size_help);
+        help_codes(out, NULL);
+        fputs("\nIn one terminal   sluice recv greetings\n"
+              "in another        echo hello | sluice send --create greetings\n",
+              out);
 }
 
 static void help_option(FILE *out, const struct option_text *o)
@@ -147,12 +162,19 @@ static void help_option(FILE *out, const struct option_text *o)
 
 static void help_command(FILE *out, const struct command *k)
 {
+        int takes_size = 0;
+
         fprintf(out, "usage: sluice %s\nsluice %s: %s.\n%s\n", k->usage, k->name, k->summary,
                 k->help);
-        for (size_t i = 0; i < OPTION_COUNT; i++)
-                if (strchr(k->options, options[i].code))
-                        help_option(out, &options[i]);
-        fprintf(out, "\n%s\n%s", names_help, codes_help);
+        for (size_t i = 0; i < OPTION_COUNT; i++) {
+                if (!strchr(k->options, options[i].code))
+                        continue;
+                help_option(out, &options[i]);
+                takes_size |= options[i].argument && strcmp(options[i].argument, "SIZE") == 0;
+        }
+        fprintf(out, "\n%s%s%s", k->most > 0 ? name_help : "", takes_size ? size_help : "",
+                k->most > 0 || takes_size ? "\n" : "");
+        help_codes(out, k);
 }
 
 /* Help is the result that was asked for, and may fail to be written. */
@@ -416,33 +438,73 @@ static void fill_standard_streams(void)
                         open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
+static const struct command *find_command(const char *word)
+{
+        for (size_t i = 0; i < COMMAND_COUNT; i++)
+                if (strcmp(word, commands[i].name) == 0)
+                        return &commands[i];
+        return NULL;
+}
+
+/* A wrong word where no command is known. */
+static int refuse(const char *where, const char *what, const char *word)
+{
+        fprintf(stderr, "sluice: %s%s '", where, what);
+        cli_put_text(stderr, word, strlen(word));
+        fputs("' (sluice --help tells more)\n", stderr);
+        return CLI_USAGE;
+}
+
+/* sluice help, sluice help COMMAND */
+static int help(const char *word)
+{
+        const struct command *const k = word ? find_command(word) : NULL;
+
+        if (word && !k)
+                return refuse("", "there is no command", word);
+        if (k)
+                help_command(stdout, k);
+        else
+                help_top(stdout);
+        return finish_stdout();
+}
+
+static int version(void)
+{
+        puts("sluice " VERSION);
+        return finish_stdout();
+}
+
+static int is_help(const char *word)
+{
+        return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+/* sluice WORD [ARGUMENT]... */
+static int run_word(const char *word, int argc, char **argv)
+{
+        const struct command *const k = find_command(word);
+        const int arguments = is_help(word);
+
+        if (k)
+                return run(k, argc, argv);
+        if (!is_help(word) && strcmp(word, "--version") != 0)
+                return refuse("", "there is no command", word);
+        if (argc - 1 > arguments)
+                return refuse(word, ": one argument too many:", argv[1 + arguments]);
+        return is_help(word) ? help(argv[1]) : version();
+}
+
 int main(int argc, char **argv)
 {
-        const char *const word = argc > 1 ? argv[1] : "";
-
         fill_standard_streams();
         if (cli_stdout_begin() != 0) {
                 fputs("sluice: out of memory\n", stderr);
                 return CLI_ERROR;
         }
         signal(SIGPIPE, SIG_IGN); /* -EPIPE is told apart from a crash */
-        for (size_t i = 0; i < COMMAND_COUNT; i++)
-                if (strcmp(word, commands[i].name) == 0)
-                        return run(&commands[i], argc - 1, argv + 1);
-        if (strcmp(word, "--version") == 0) {
-                puts("sluice " VERSION);
-                return finish_stdout();
-        }
-        if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "help") == 0) {
-                help_top(stdout);
-                return finish_stdout();
-        }
-        if (*word) {
-                fputs("sluice: there is no command '", stderr);
-                cli_put_text(stderr, word, strlen(word));
-                fputs("' (sluice --help tells more)\n", stderr);
-        } else {
-                help_top(stderr);
-        }
+        if (argc > 1 && *argv[1])
+                return run_word(argv[1], argc - 1, argv + 1);
+        help_top(stderr);
         return CLI_USAGE;
 }

@@ -12,15 +12,77 @@ expect 0 'version' sluice --version
 shows 'version' '^sluice [0-9]*\.[0-9]*\.[0-9]*$'
 for command in send recv ls stat dump rm bench; do
         expect 0 "help of $command" sluice $command --help
-        shows "help of $command" "^usage: sluice $command" '  -h, --help ' '^  141 '
+        shows "help of $command" "^usage: sluice $command" '  -h, --help ' '^  2    wrong usage'
         expect 2 "unknown option of $command" sluice $command --frobnicate
         says "unknown option of $command" \
                 "^sluice: $command: there is no option '--frobnicate' (sluice $command --help"
         expect 2 "unknown letter of $command" sluice $command -Z q
         says "unknown letter of $command" "there is no option '-Z'"
 done
-expect 1 'help to a full disk' sh -c '"$0" send --help >/dev/full' "$SLUICE"
-says 'help to a full disk' 'No space left'
+
+# Each help tells what this command takes and answers, and nothing else.
+# lacks WHAT PATTERN...
+lacks() {
+        what=$1
+        shift
+        for pattern; do
+                verdict "$what: no $pattern" sh -c '! grep -q -e "$1" out' - "$pattern"
+        done
+}
+for command in send recv stat dump rm; do
+        sluice $command --help >out
+        shows "help of $command" '^NAME: a bare word' SLUICE_DIR
+done
+for command in ls bench; do
+        sluice $command --help >out
+        lacks "help of $command" NAME SLUICE_DIR
+done
+for command in ls stat dump rm bench; do
+        sluice $command --help >out
+        lacks "help of $command" SIZE '^  3 ' '^  4 ' '^  7 ' --timeout
+done
+for command in send recv; do
+        sluice $command --help >out
+        shows "help of $command" '^SIZE: ' '^  3 ' '^  4 ' '^  5 ' '^  6 ' '^  129, 130, 143 '
+done
+for command in ls stat dump; do
+        sluice $command --help >out
+        lacks "help of $command" '^  5 ' '^  6 ' '^  129'
+done
+for command in recv ls stat dump rm bench; do
+        sluice $command --help >out
+        shows "help of $command" '^  141 '
+done
+sluice send --help >out
+shows 'help of send' '^  7 '
+lacks 'help of send' '^  141 '
+sluice rm --help >out
+shows 'help of rm' '^  6 '
+sluice bench --help >out
+shows 'help of bench' '^  5 ' '^  129, 130, 143 '
+sluice --help >out
+shows 'help' '^  3 ' '^  7 ' '^  141 ' '^SIZE: '
+
+# In any order.
+for command in send recv ls stat dump rm bench; do
+        sluice $command --help >wanted
+        for order in "help $command" "--help $command" "-h $command" "$command -h"; do
+                expect 0 "$order" sluice $order
+                identical "$order" wanted out
+        done
+done
+sluice --help >wanted
+expect 0 'help without a command' sluice help
+identical 'help without a command' wanted out
+for order in help --help -h; do
+        expect 2 "$order of no command" sluice $order sned
+        says "$order of no command" "^sluice: there is no command 'sned'"
+        verdict "$order of no command: no result" [ ! -s out ]
+        expect 2 "$order of two commands" sluice $order send recv
+        says "$order of two commands" "^sluice: $order: one argument too many: 'recv'"
+done
+expect 2 'version of something' sluice --version send
+says 'version of something' "^sluice: --version: one argument too many: 'send'"
 
 expect 2 'nothing' sluice
 says 'nothing' '^usage: sluice COMMAND'
