@@ -88,8 +88,10 @@ void cli_put_text(FILE *out, const void *bytes, size_t len);
 void cli_put_json(FILE *out, const void *bytes, size_t len);
 void cli_put_hex(FILE *out, const void *bytes, size_t len);
 int cli_is_utf8(const void *bytes, size_t len);
-/* 1.5M, 12K, 100 */
+/* 1.5M, 12K, 100: in a column, and as a SIZE is written. */
 const char *cli_amount(char text[16], double bytes);
+/* 1.5 MiB, 12 KiB, 100 B: in a sentence. */
+const char *cli_bytes(char text[16], double bytes);
 
 /* ---- Numbers; 0, or -1 when text is none ---- */
 

@@ -377,16 +377,15 @@ void cli_progress_start(struct cli_progress *p, const struct cli *c, int other_f
 static void put_summary(const struct cli_progress *p, int64_t now)
 {
         const double seconds = (double)(now - p->started_ns) / 1e9;
-        char bytes[16], rate[16], pace[16];
+        char bytes[16], rate[16];
 
         fprintf(stderr, "sluice: %s: ", p->cli->command);
         cli_put_text(stderr, p->cli->name, strlen(p->cli->name));
-        fprintf(stderr, ": %llu message%s, %sB in %.3f s", (unsigned long long)p->messages,
-                p->messages == 1 ? "" : "s", cli_amount(bytes, (double)p->bytes), seconds);
+        fprintf(stderr, ": %llu message%s, %s in %.3f s", (unsigned long long)p->messages,
+                p->messages == 1 ? "" : "s", cli_bytes(bytes, (double)p->bytes), seconds);
         if (seconds > 0.01)
-                fprintf(stderr, " (%sB/s, %s messages/s)",
-                        cli_amount(rate, (double)p->bytes / seconds),
-                        cli_amount(pace, (double)p->messages / seconds));
+                fprintf(stderr, " (%s/s, %.0f messages/s)",
+                        cli_bytes(rate, (double)p->bytes / seconds), (double)p->messages / seconds);
 }
 
 void cli_progress_tick(struct cli_progress *p)

@@ -127,18 +127,40 @@ int cli_is_utf8(const void *bytes, size_t len)
         return 1;
 }
 
-const char *cli_amount(char text[16], double bytes)
+/* Into the largest unit of which there is one. */
+static double scale(double bytes, char *unit)
 {
         static const char units[] = " KMGTPE";
-        size_t unit = 0;
+        size_t i = 0;
 
-        while (bytes >= 1000 && unit < sizeof units - 2) {
+        while (bytes >= 1024 && i < sizeof units - 2) {
                 bytes /= 1024;
-                unit++;
+                i++;
         }
-        if (unit == 0)
-                snprintf(text, 16, "%.0f", bytes);
+        *unit = units[i];
+        return bytes;
+}
+
+const char *cli_amount(char text[16], double bytes)
+{
+        char unit;
+        const double n = scale(bytes, &unit);
+
+        if (unit == ' ')
+                snprintf(text, 16, "%.0f", n);
         else
-                snprintf(text, 16, bytes < 10 ? "%.1f%c" : "%.0f%c", bytes, units[unit]);
+                snprintf(text, 16, n < 10 ? "%.1f%c" : "%.0f%c", n, unit);
+        return text;
+}
+
+const char *cli_bytes(char text[16], double bytes)
+{
+        char unit;
+        const double n = scale(bytes, &unit);
+
+        if (unit == ' ')
+                snprintf(text, 16, "%.0f B", n);
+        else
+                snprintf(text, 16, n < 10 ? "%.1f %ciB" : "%.0f %ciB", n, unit);
         return text;
 }

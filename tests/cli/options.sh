@@ -150,9 +150,29 @@ expect 0 'a name behind --, rm' sluice rm q -- -dash
 
 # --stats and --quiet.
 printf 'a\nb\n' | sluice send --create --stats q 2>err
-says '--stats of send' '^sluice: send: q: 2 messages, 4B in '
+says '--stats of send' '^sluice: send: q: 2 messages, 4 B in '
 sluice recv --stats q >out 2>err
-says '--stats of recv' '^sluice: recv: q: 2 messages, 4B in '
+says '--stats of recv' '^sluice: recv: q: 2 messages, 4 B in '
+# One unit for bytes, powers of 1024, and messages are counted, not scaled.
+summary() {
+        head -c "$1" /dev/zero | sluice send --create --stats --raw 1000 q 2>err
+        says "--stats of $1 bytes" "^sluice: send: q: [0-9]* messages*, $2 in [0-9.]* s"
+        verdict "--stats of $1 bytes: one unit" sh -c '! grep -q "[0-9][KMG]\|[KMG]B" err'
+        sluice recv -q q >/dev/null
+}
+summary 0 '0 B'
+summary 1000 '1000 B'
+summary 1023 '1023 B'
+summary 1024 '1\.0 KiB'
+summary 10240 '10 KiB'
+summary 100000 '98 KiB'
+sluice rm q
+start recv --create q >/dev/null
+receiver=$!
+await in_state q consumer asleep
+expect 0 '--stats of 32 MiB' sh -c 'head -c 33554432 /dev/zero | timeout 20 "$0" send --stats --raw 1000 q' "$SLUICE"
+says '--stats of 32 MiB' ': 33555 messages, 32 MiB in [0-9.]* s ([0-9.]* [KMG]iB/s, [0-9]* messages/s)$'
+ends 0 'its receiver' $receiver
 printf 'a\n' | sluice send q 2>err
 verdict 'no --stats, no terminal: nothing' [ ! -s err ]
 sluice rm q

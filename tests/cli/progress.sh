@@ -25,10 +25,10 @@ END
 
 terminal "sh lines_for 16 | '$SLUICE' send --create q"
 verdict 'send draws a line' \
-        grep -q 'sluice: send: q: [0-9]* messages, [0-9]*B in 1\.[0-9]* s (' screen
+        grep -q 'sluice: send: q: [0-9]* messages, [0-9]* B in 1\.[0-9]* s ([0-9]* B/s, [0-9]* messages/s)' screen
 verdict 'again and again, on one line' [ "$(tr '\r' '\n' <screen | grep -c 'send: q:')" -ge 3 ]
 same 'and leaves the last one' 1 "$(tr -d '\r' <screen | grep -c '')"
-verdict 'with all messages' grep -q 'q: 16 messages, 38B' screen
+verdict 'with all messages' grep -q 'q: 16 messages, 38 B' screen
 
 terminal "'$SLUICE' recv q >/dev/null"
 verdict 'recv, short: nothing' [ ! -s screen ]
