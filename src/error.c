@@ -2,6 +2,7 @@
 /* What each error means here, and what to do about it. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdio.h>
 
 #include "internal.h"
 
@@ -21,14 +22,17 @@ static const struct {
         {EBUSY, "the role is held by another process, or the queue is being made or removed"},
         {ESTALE, "the queue was removed or made again: close, then open it anew"},
         {ECANCELED, "interrupted by sluice_*_interrupt"},
-        {EINVAL, "misuse: an argument out of range (capacity and alignment are powers of two), or "
-                 "a call out of order"},
-        {EPERM, "the queue belongs to another user, or the handle to the parent process"},
-        {EACCES, "no permission: see the mode of the queue (made with --mode 0660, say)"},
-        {ENOENT, "no such queue: create it first"},
+        {EINVAL, "misuse: a name that is none (., .., /, or key: without a number from 1 to "
+                 "0xffffffff), an argument out of range (capacity and alignment are powers of "
+                 "two), or a call out of order"},
+        {EPERM, "the queue, or the user's folder of queues, belongs to another user, the handle "
+                "to the parent process, or huge pages are not for this process (sluice_limit)"},
+        {EACCES, "no permission: see the mode of the queue, and of the folder that it is in"},
+        {ENOENT, "no such queue: create it first; or the folder of its path is not there"},
         {EEXIST, "there is such a queue already"},
-        {ENAMETOOLONG, "the name is too long: at most 1023 bytes, with its folder"},
-        {ENOTDIR, "the path is a file, a pipe or a device, not a queue"},
+        {ENAMETOOLONG, "the name is too long: at most 1023 bytes with its folder, and 255 between "
+                       "two slashes (where the file system does not take less)"},
+        {ENOTDIR, "the path is a file, a pipe or a device, not a queue, or leads through one"},
         {ELOOP, "the path is a symbolic link: name the queue itself"},
         {ENOTEMPTY, "the folder holds something else than a queue"},
         {EPROTO, "the segment under this key is another program's, not a queue"},
@@ -36,29 +40,45 @@ static const struct {
         {EPROTONOSUPPORT, "the queue was made by another version of the library"},
         {EINPROGRESS, "the queue is half made: its maker is at work, or died; creating it again, "
                       "or removing it, clears it"},
+        {EREMOTE,
+         "the queue's memory is in another IPC namespace: share that namespace (for example "
+         "one container's --ipc with the other's), or, if it is gone, delete the queue's "
+         "directory"},
         {EADDRINUSE, "another program holds every System V key of this name: choose another "
                      "name"},
         {EFBIG, "the capacity is too large: at most 2 GiB, and what kernel.shmmax allows"},
         {ERANGE, "the capacity is too small: at least 4 times the record alignment"},
-        {ENOSPC, "a limit on System V objects is reached (kernel.shmmni, kernel.shmall, "
-                 "kernel.sem), or the memory or disk is full"},
-        {ENOMEM, "out of memory, or beyond RLIMIT_MEMLOCK or vm.nr_hugepages"},
+        {ENOSPC, "a limit on System V objects is reached (kernel.shmmni, kernel.shmall or "
+                 "kernel.sem: sluice_limit tells which), or the file system is full"},
+        {ENOMEM, "out of memory, or a limit of it is reached (RLIMIT_MEMLOCK, vm.nr_hugepages: "
+                 "sluice_limit tells which)"},
+        {E2BIG, "the kernel takes too few operations on semaphores at once: kernel.sem, third "
+                "number, at least 4"},
         {EMFILE, "too many open descriptors in this process: RLIMIT_NOFILE"},
         {ENFILE, "too many open files in the system: fs.file-max"},
         {EOPNOTSUPP, "FIFO wake-ups need a queue with a path, not a bare key"},
         {EDQUOT, "the disk quota of this user is used up: name the queue elsewhere"},
         {EMLINK, "the folder cannot hold another folder: name the queue elsewhere"},
         {EIO, "the file system, or the memory, has failed: see the kernel's log"},
-        {ENOLCK, "the file system of the path does not lock, or no more: name the queue "
+        {ENOLCK, "the file system of the path has no file locks, or none left: name the queue "
                  "elsewhere"},
         {ENODEV, "the kernel cannot make an eventfd"},
         {EROFS, "the file system is read-only: name the queue elsewhere"},
 };
 
+static _Thread_local char unknown[80];
+
 const char *sluice_strerror(int err)
 {
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-                if (-texts[i].err == err)
+                if (err == -texts[i].err)
                         return texts[i].text;
-        return "a system call failed in a way that sluice does not know";
+        if (err > 0)
+                snprintf(unknown, sizeof unknown, "%d is no error: those of sluice are negative",
+                         err);
+        else
+                snprintf(unknown, sizeof unknown,
+                         "a system call failed with error %lld, which sluice does not know",
+                         -(long long)err);
+        return unknown;
 }

@@ -218,6 +218,7 @@ int sluice_priv_place_of(struct sluice_priv_place *place, const struct sluice_pr
 
 enum sluice_priv_call {
         SLUICE_PRIV_SHMGET,
+        SLUICE_PRIV_SHMGET_HUGE,
         SLUICE_PRIV_SEMGET,
         SLUICE_PRIV_SEMOP,
         SLUICE_PRIV_MLOCK,

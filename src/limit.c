@@ -24,15 +24,21 @@ const char *sluice_limit(void)
         return text;
 }
 
+static void note_huge(int err, size_t bytes)
+{
+        if (err == EPERM)
+                snprintf(text, sizeof text, "huge pages: for CAP_IPC_LOCK, and for the group in %s",
+                         "/proc/sys/vm/hugetlb_shm_group");
+        else
+                snprintf(text, sizeof text, "huge pages: %zu bytes wanted, more than are free: %s",
+                         bytes, "/proc/sys/vm/nr_hugepages");
+}
+
 static void note_shm(int err, size_t bytes)
 {
         struct shminfo limits;
         struct shm_info used;
 
-        if (err == EPERM) {
-                snprintf(text, sizeof text, "huge pages: /proc/sys/vm/hugetlb_shm_group");
-                return;
-        }
         if (shmctl(0, IPC_INFO, (struct shmid_ds *)(void *)&limits) < 0 ||
             shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&used) < 0)
                 return;
@@ -46,8 +52,8 @@ static void note_shm(int err, size_t bytes)
                 snprintf(text, sizeof text, "pages in all segments: %lu in use, at most %lu: %s",
                          used.shm_tot, limits.shmall, "/proc/sys/kernel/shmall");
         else if (err == ENOMEM)
-                snprintf(text, sizeof text, "memory, or for huge pages: %s",
-                         "/proc/sys/vm/nr_hugepages");
+                snprintf(text, sizeof text, "memory: %zu bytes wanted: %s", bytes,
+                         "/proc/sys/vm/overcommit_memory");
 }
 
 static void note_sem(int err, size_t wanted)
@@ -91,17 +97,37 @@ static void note_semop(int err, size_t wanted)
                  wanted, limits.semopm, "/proc/sys/kernel/sem, third number");
 }
 
-static void note_rlimit(const char *what, const struct rlimit *limit)
+static void note_mlock(size_t bytes)
 {
-        snprintf(text, sizeof text, "%s, at most %llu", what, (unsigned long long)limit->rlim_cur);
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+                snprintf(text, sizeof text, "locked bytes: %zu wanted, at most %llu in all: %s",
+                         bytes, (unsigned long long)limit.rlim_cur, "RLIMIT_MEMLOCK (ulimit -l)");
+}
+
+static void note_fd(int err)
+{
+        struct rlimit limit;
+
+        if (err == ENFILE)
+                snprintf(text, sizeof text, "open files: /proc/sys/fs/file-max");
+        else if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+                snprintf(text, sizeof text, "descriptors: at most %llu: RLIMIT_NOFILE (ulimit -n)",
+                         (unsigned long long)limit.rlim_cur);
 }
 
 void sluice_priv_limit_note(enum sluice_priv_call call, int err, size_t wanted)
 {
         const int saved = errno;
-        struct rlimit limit = {0, 0};
 
         switch (call) {
+        case SLUICE_PRIV_SHMGET_HUGE:
+                if (err == EPERM || err == ENOMEM)
+                        note_huge(err, wanted);
+                else
+                        note_shm(err, wanted);
+                break;
         case SLUICE_PRIV_SHMGET:
                 note_shm(err, wanted);
                 break;
@@ -112,15 +138,10 @@ void sluice_priv_limit_note(enum sluice_priv_call call, int err, size_t wanted)
                 note_semop(err, wanted);
                 break;
         case SLUICE_PRIV_MLOCK:
-                getrlimit(RLIMIT_MEMLOCK, &limit);
-                note_rlimit("locked bytes: RLIMIT_MEMLOCK (ulimit -l)", &limit);
+                note_mlock(wanted);
                 break;
         case SLUICE_PRIV_FD:
-                getrlimit(RLIMIT_NOFILE, &limit);
-                if (err == EMFILE)
-                        note_rlimit("descriptors: RLIMIT_NOFILE (ulimit -n)", &limit);
-                else if (err == ENFILE)
-                        snprintf(text, sizeof text, "open files: /proc/sys/fs/file-max");
+                note_fd(err);
                 break;
         }
         errno = saved;

@@ -103,9 +103,9 @@ struct sluice_options {
  * something else. -EPERM: somebody else's. -EACCES. -EADDRINUSE: all
  * keys that ftok gives for the path are taken by others; for key: names,
  * another program has the key. -ENOSPC: kernel.shmmni, shmall or sem is
- * reached. -ENOMEM. -EBUSY: being created or removed by another process.
- * -EMFILE, -ENFILE; of the file system: -EROFS, -EDQUOT, -EMLINK, -EIO,
- * -ENOLCK.
+ * reached. -E2BIG: semopm is below 4. -ENOMEM. -EBUSY: being created or
+ * removed by another process. -EMFILE, -ENFILE; of the file system:
+ * -EROFS, -EDQUOT, -EMLINK, -EIO, -ENOLCK.
  */
 SLUICE_API int sluice_create(const char *name, const struct sluice_options *options);
 
@@ -276,7 +276,9 @@ SLUICE_API int sluice_reap(const struct sluice_queue_stat *st, unsigned flags);
 SLUICE_API ssize_t sluice_dump(const char *name, sluice_handler *fn, void *ctx);
 
 /* What an error of this library means and what to do, in a sentence.
- * Never NULL; constant storage. err: negative, as returned. */
+ * Never NULL. err: negative, as returned. The text of one that is not
+ * known has its number, and is valid until the thread's next such call;
+ * all others are constant. */
 SLUICE_API const char *sluice_strerror(int err);
 
 /* After -ENOSPC, -ENOMEM, -EFBIG, -EMFILE, -ENFILE or -EPERM of create or

@@ -536,6 +536,12 @@ QTest(limit, of_semaphore_sets)
         works_and_goes("other");
 }
 
+QTest(limit, of_semaphores_in_a_set)
+{
+        limited("/proc/sys/kernel/sem", "2 1024000000 500 32000", "32000 1024000000 500 32000",
+                -ENOSPC, "first number");
+}
+
 static int few_descriptors(void *ctx)
 {
         const bool fifo = *(const bool *)ctx;

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "queue_util.h"
 
+#include <pthread.h>
 #include <sys/uio.h>
 
 static struct sluice_producer p;
@@ -285,12 +286,13 @@ QTest(misuse, of_handles_that_were_never_opened)
 QTest(strerror, has_a_sentence_of_its_own_for_each)
 {
         static const int documented[] = {
-                0,         EAGAIN,    ETIMEDOUT,  EMSGSIZE,        EPIPE,       EOWNERDEAD,
-                EBADMSG,   EBUSY,     ESTALE,     ECANCELED,       EINVAL,      EPERM,
-                EACCES,    ENOENT,    EEXIST,     ENAMETOOLONG,    ENOTDIR,     ELOOP,
-                EPROTO,    ENOTEMPTY, EPROTOTYPE, EPROTONOSUPPORT, EINPROGRESS, EADDRINUSE,
-                EFBIG,     ERANGE,    ENOSPC,     ENOMEM,          EMFILE,      ENFILE,
-                EOPNOTSUPP};
+                0,          EAGAIN,    ETIMEDOUT,  EMSGSIZE,        EPIPE,       EOWNERDEAD,
+                EBADMSG,    EBUSY,     ESTALE,     ECANCELED,       EINVAL,      EPERM,
+                EACCES,     ENOENT,    EEXIST,     ENAMETOOLONG,    ENOTDIR,     ELOOP,
+                EPROTO,     ENOTEMPTY, EPROTOTYPE, EPROTONOSUPPORT, EINPROGRESS, EADDRINUSE,
+                EFBIG,      ERANGE,    ENOSPC,     ENOMEM,          EMFILE,      ENFILE,
+                EOPNOTSUPP, EREMOTE,   E2BIG,      EDQUOT,          EMLINK,      EIO,
+                ENOLCK,     ENODEV,    EROFS};
         const size_t n = sizeof documented / sizeof *documented;
         const char *unknown = sluice_strerror(-100000);
 
@@ -302,6 +304,36 @@ QTest(strerror, has_a_sentence_of_its_own_for_each)
                 for (size_t k = 0; k < i; k++)
                         check(strcmp(text, sluice_strerror(-documented[k])) != 0);
         }
+}
+
+QTest(strerror, says_the_number_of_one_that_is_not_known)
+{
+        const char *const known = sluice_strerror(-EPIPE);
+
+        check(strstr(sluice_strerror(-100000), " 100000,"));
+        check(strstr(sluice_strerror(-ENOTTY), " 25,"));
+        check(strstr(sluice_strerror(INT32_MIN), " 2147483648,"));
+        check(strstr(sluice_strerror(INT32_MIN), "does not know"));
+        check(strstr(sluice_strerror(EPIPE), "32 is no error"));
+        check(strstr(sluice_strerror(INT32_MAX), "2147483647 is no error"));
+        eq(strcmp(known, sluice_strerror(-EPIPE)), 0);
+}
+
+static void *other_thread(void *ctx)
+{
+        (void)ctx;
+        return (void *)(uintptr_t)sluice_strerror(-1002);
+}
+
+QTest(strerror, of_another_thread_changes_nothing)
+{
+        const char *const mine = sluice_strerror(-1001);
+        pthread_t thread;
+        void *other;
+
+        eq(pthread_create(&thread, NULL, other_thread, NULL), 0);
+        eq(pthread_join(thread, &other), 0);
+        check(strstr(mine, " 1001,"));
 }
 
 QTest(strerror, never_null)
@@ -330,6 +362,7 @@ QTest(limit, is_forgotten_by_the_next_call)
         skip_unless(r != 0, "a machine without free huge pages");
         check(r == -ENOMEM || r == -EPERM); /* none, or not for this user */
         check(strstr(sluice_limit(), "huge"));
+        check(r == -EPERM || strstr(sluice_limit(), "huge pages: 275903 bytes"));
         refused(sluice_create("", NULL), -EINVAL);
         eq(*sluice_limit(), '\0');
 }
