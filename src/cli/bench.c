@@ -87,7 +87,7 @@ static int make_queues(struct bench *b)
 
                 if (r) {
                         b->cli->name = name;
-                        return cli_fail(b->cli, r);
+                        return cli_fail_open(b->cli, r);
                 }
                 b->queues++;
                 if (cli_stopped())

@@ -274,7 +274,7 @@ static int open_queues(struct side *s)
                 if (r == 0)
                         r = sluice_consumer_open(&s->ends[i].in, b->name[i][!s->is_far], &o);
                 if (r)
-                        return cli_fail(b->cli, r);
+                        return cli_fail_open(b->cli, r);
         }
         b->cli->name = NULL;
         return 0;

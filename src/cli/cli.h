@@ -3,8 +3,8 @@
 #define SLUICE_CLI_H
 /*
  * The command: main.c reads the command line, send.c and recv.c move
- * messages, admin.c looks and removes, bench*.c measure; common.c and text.c
- * are what they share.
+ * messages, admin.c looks and removes, bench*.c measure; explain.c finds
+ * the words for errors, common.c and text.c are what all share.
  *
  * Functions that return int return an exit code, 0 to go on, unless
  * they say otherwise; they have told the user why. Results go to
@@ -65,9 +65,16 @@ int cli_bench(struct cli *c);
 void cli_say(const struct cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same for news that --quiet suppresses. */
 void cli_note(const struct cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same in pieces: what is written to stderr between the two. */
+void cli_say_begin(const struct cli *c);
+void cli_say_end(void);
 /* Tells what a library error means; returns the exit code for it. */
 int cli_fail(const struct cli *c, int err);
-/* The same for errno and stdin or stdout. */
+/* The same for an error of create or open, which may have met a limit. */
+int cli_fail_open(const struct cli *c, int err);
+/* " in FOLDER" on stderr, where the name is a bare word. */
+void cli_put_place(const struct cli *c);
+/* Tells of errno and stdin or stdout. */
 int cli_fail_io(const struct cli *c, const char *what, int error);
 
 /* ---- Results ---- */
@@ -97,6 +104,7 @@ const char *cli_bytes(char text[16], double bytes);
 
 int cli_parse_size(const char *text, uint64_t *value);
 int cli_parse_seconds(const char *text, int64_t *ns);
+/* Reading and writing: 0600, and more for others. */
 int cli_parse_mode(const char *text, mode_t *mode);
 /* 0,1: two different ones. */
 int cli_parse_cpus(const char *text, int cpu[2]);
@@ -118,7 +126,8 @@ void cli_interrupt_consumer(struct sluice_consumer *c);
 
 sluice_deadline cli_deadline(const struct cli *c);
 /* Sleeps a moment, longer each time: *ms is kept by the caller, 0 at
- * first. An exit code when the deadline has passed or a signal came. */
+ * first. An exit code when the deadline has passed or a signal came.
+ * for_what: NULL: for the queue. */
 int cli_doze(const struct cli *c, int *ms, sluice_deadline until, const char *for_what);
 typedef int cli_open_fn(void *handle, const char *name, const struct sluice_options *options);
 /* Opens the queue, makes it with --create, or waits until it is there. */

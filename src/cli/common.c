@@ -26,7 +26,7 @@ static void clear_progress(void)
         fputs("\r\033[K", stderr);
 }
 
-static void say(const struct cli *c, const char *format, va_list arguments)
+void cli_say_begin(const struct cli *c)
 {
         clear_progress();
         fprintf(stderr, "sluice: %s: ", c->command);
@@ -34,9 +34,19 @@ static void say(const struct cli *c, const char *format, va_list arguments)
                 cli_put_text(stderr, c->name, strlen(c->name));
                 fputs(": ", stderr);
         }
-        vfprintf(stderr, format, arguments);
+}
+
+void cli_say_end(void)
+{
         fputc('\n', stderr);
         fflush(stderr);
+}
+
+static void say(const struct cli *c, const char *format, va_list arguments)
+{
+        cli_say_begin(c);
+        vfprintf(stderr, format, arguments);
+        cli_say_end();
 }
 
 void cli_say(const struct cli *c, const char *format, ...)
@@ -56,29 +66,6 @@ void cli_note(const struct cli *c, const char *format, ...)
         if (!c->quiet)
                 say(c, format, arguments);
         va_end(arguments);
-}
-
-int cli_fail(const struct cli *c, int err)
-{
-        if (cli_stopped() && err == -ECANCELED)
-                return 128 + cli_stopped();
-        cli_say(c, "%s", sluice_strerror(err));
-        switch (err) {
-        case -EAGAIN:
-        case -ETIMEDOUT:
-                return CLI_TIMEOUT;
-        case -EPIPE:
-        case -EOWNERDEAD:
-                return CLI_PEER;
-        case -ESTALE:
-                return CLI_REMOVED;
-        case -EBUSY:
-                return CLI_TAKEN;
-        case -EMSGSIZE:
-                return CLI_TOO_LONG;
-        default:
-                return CLI_ERROR;
-        }
 }
 
 int cli_fail_io(const struct cli *c, const char *what, int error)
@@ -187,7 +174,7 @@ int cli_parse_mode(const char *text, mode_t *mode)
         if (text[strspn(text, "01234567")] != '\0')
                 return -1;
         value = strtoul(text, &end, 8);
-        if (end == text || value == 0 || value > 0777)
+        if (end == text || (value & ~0666ul) != 0 || (value & 0600) != 0600)
                 return -1;
         *mode = (mode_t)value;
         return 0;
@@ -275,6 +262,17 @@ sluice_deadline cli_deadline(const struct cli *c)
         return c->timeout_ns < 0 ? SLUICE_FOREVER : sluice_after(c->timeout_ns);
 }
 
+static void say_awaited(const struct cli *c, const char *before, const char *what,
+                        const char *behind)
+{
+        cli_say_begin(c);
+        fprintf(stderr, "%s%s", before, what ? what : "the queue to exist");
+        if (!what)
+                cli_put_place(c);
+        fputs(behind, stderr);
+        cli_say_end();
+}
+
 int cli_doze(const struct cli *c, int *ms, sluice_deadline until, const char *for_what)
 {
         const int64_t left = until == SLUICE_FOREVER ? INT64_MAX : until - sluice_now_ns();
@@ -284,34 +282,18 @@ int cli_doze(const struct cli *c, int *ms, sluice_deadline until, const char *fo
         if (cli_stopped())
                 return 128 + cli_stopped();
         if (left <= 0) {
-                cli_say(c, "timed out waiting for %s (--timeout)", for_what);
+                say_awaited(c, "timed out waiting for ", for_what, " (--timeout)");
                 return CLI_TIMEOUT;
         }
         *ms = *ms == 0 ? 1 : *ms >= 50 ? 100 : *ms * 2;
-        if (*ms == 64 && isatty(STDERR_FILENO))
-                cli_note(c, "waiting for %s", for_what);
+        if (*ms == 64 && !c->quiet && isatty(STDERR_FILENO))
+                say_awaited(c, "waiting for ", for_what, "");
         ns = (int64_t)*ms * 1000000;
         ns = ns < left ? ns : left;
         pause.tv_sec = 0;
         pause.tv_nsec = (long)ns;
         nanosleep(&pause, NULL);
         return cli_stopped() ? 128 + cli_stopped() : 0;
-}
-
-/* Why it cannot be opened, in the words of this command. */
-static int fail_open(const struct cli *c, int err)
-{
-        if (err == -ENOENT) {
-                cli_say(c, "the folder of the path is not there (--create makes only the last "
-                           "part of it)");
-                return CLI_ERROR;
-        }
-        if (err == -EBUSY) {
-                cli_say(c, "another process already %s this queue (sluice stat tells which)",
-                        strcmp(c->command, "send") == 0 ? "sends to" : "receives from");
-                return CLI_TAKEN;
-        }
-        return cli_fail(c, err);
 }
 
 /* Not there, or not complete yet. */
@@ -348,8 +330,8 @@ int cli_open(const struct cli *c, cli_open_fn *open, void *handle)
                 if (r == 0)
                         return 0;
                 if (!may_appear(r) || (c->create && r == -ENOENT))
-                        return fail_open(c, r);
-                code = cli_doze(c, &ms, until, "the queue to exist");
+                        return cli_fail_open(c, r);
+                code = cli_doze(c, &ms, until, NULL);
                 if (code)
                         return code;
         }

@@ -230,7 +230,7 @@ static int take_block(struct cli *c, const char *text)
 {
         uint64_t value;
 
-        if (cli_parse_size(text, &value) != 0 || value == 0 || value > SLUICE_CAPACITY_MAX)
+        if (cli_parse_size(text, &value) != 0 || value == 0 || value > SLUICE_CAPACITY_MAX / 2)
                 return usage_error(c, "--raw: expected a SIZE from 1 to 1G, got", text);
         c->block = (size_t)value;
         c->framing = CLI_RAW;
@@ -278,7 +278,10 @@ static int take_valued(struct cli *c, int code, const char *text)
         case 'M':
                 if (cli_parse_mode(text, &c->queue.mode) == 0)
                         return 0;
-                return usage_error(c, "--mode: expected an octal number from 1 to 777, got", text);
+                return usage_error(c,
+                                   "--mode: expected reading and writing in octal, like 0600, "
+                                   "0640 or 0666, got",
+                                   text);
         default:
                 if (cli_parse_seconds(text, &c->timeout_ns) == 0)
                         return 0;

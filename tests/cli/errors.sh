@@ -107,11 +107,11 @@ done
 verdict 'all is as before' [ -p squat -a -h link -a "$(cat file folder/file)" = 'precious
 precious' ]
 expect 1 'no folder' sluice send --create ./no/where/q </dev/null
-says 'no folder' '^sluice: send: ./no/where/q: the folder of the path is not there'
+says 'no folder' '^sluice: send: ./no/where/q: there is no folder ./no (--create makes only'
 expect 1 'a long name' sluice send --create "$(head -c 1100 /dev/zero | tr '\0' n)" </dev/null
-says 'a long name' 'the name is too long'
+says 'a long name' 'a part of the name has 1100 bytes'
 expect 1 'no such key' sluice stat key:0x51ce0002
-expect 1 'no key' sluice send --create key:zero </dev/null
+expect 2 'no key' sluice send --create key:zero </dev/null
 expect 1 'FIFO on a key' sluice send --create --wait fifo key:0x51ce0002 </dev/null
 says 'FIFO on a key' 'need a queue with a path'
 sluice rm key:0x51ce0002 2>/dev/null
@@ -120,10 +120,19 @@ sluice rm key:0x51ce0002 2>/dev/null
 id=$(ipcmk -M 4096 | tr -dc 0-9)
 key=$(ipcs -m | awk -v id="$id" '$2 == id { print $1 }')
 expect 1 'a foreign segment' sluice send --create "key:$key" </dev/null
-verdict 'a foreign segment' [ -s err ]
+says 'a foreign segment' "^sluice: send: key:$key: the segment under this key is another program's"
 expect 1 'a foreign segment, rm' sluice rm "key:$key"
+says 'a foreign segment, rm' "^sluice: rm: key:$key: the segment under this key is another program's"
 verdict 'it is still there' ipcs -m -i "$id"
 ipcrm -m "$id"
+
+# A semaphore set of another program under our key.
+id=$(ipcmk -S 1 | tr -dc 0-9)
+key=$(ipcs -s | awk -v id="$id" '$2 == id { print $1 }')
+expect 1 'a foreign set' sluice send --create "key:$key" </dev/null
+says 'a foreign set' "^sluice: send: key:$key: another program has this System V key: choose another"
+verdict 'it is still there' ipcs -s -i "$id"
+ipcrm -s "$id"
 
 # Another user.
 if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then

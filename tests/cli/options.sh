@@ -113,13 +113,13 @@ done
 for value in 4 7 65 256 64x; do
         wrong --align "$value" '8, 16, 32, 64 or 128'
 done
-for value in 0 8 888 1777 rw 0600x; do
-        wrong --mode "$value" 'an octal number from 1 to 777'
+for value in '' 0 8 888 1777 rw 0600x 400 200 777 0755 060 611 01600 -600; do
+        wrong --mode "$value" 'reading and writing in octal, like 0600, 0640 or 0666'
 done
 for value in '' x 1s -1 1e3 . 1.2.3 inf; do
         wrong --timeout "$value" 'SECONDS like 5 or 0.25'
 done
-for value in 0 -5 x 3G; do
+for value in 0 -5 x 3G 1073741825; do
         wrong --raw "$value" 'a SIZE from 1 to 1G'
 done
 wrong --wait poll 'futex, fifo or spin'
@@ -141,6 +141,12 @@ for size in 1k 1K 1KiB 1024; do
         echo x | sluice send --create --capacity $size --align 16 --mode 640 q
         sluice stat q >out
         shows "--capacity $size" 'of 1024 bytes' 'aligned to 16' 'mode 0640' '^longest  *504 '
+        sluice rm q
+done
+for mode in 600 0640 0666 620 606; do
+        expect 0 "--mode $mode" sluice send --create --mode $mode q </dev/null
+        sluice stat q >out
+        shows "--mode $mode" "mode 0${mode#0},"
         sluice rm q
 done
 echo x | sluice send --create --prefault --timeout 1.5 -q q

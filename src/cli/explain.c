@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an error of the library means to one who has typed a command: which
+ * name, which folder or which limit, and what to do. The folders are looked at
+ * again here, after the call that failed, and only to find the words.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+struct trouble {
+        const struct cli *cli;
+        int err;              /* an errno */
+        int opening;          /* or making; else looking or removing */
+        const char *variable; /* that a bare word's folder comes from; NULL: none */
+        int own;              /* sluice makes that folder, for this user alone */
+        char path[PATH_MAX];  /* of the queue; "": it has none */
+        char folder[PATH_MAX];
+};
+
+/* ---- Where a queue is ---------------------------------------------- */
+
+static int is_key(const char *name)
+{
+        return strncmp(name, "key:", 4) == 0;
+}
+
+/* As the library does it, see sluice/queue.h: Names. */
+static int bare_path(struct trouble *t, const char *name)
+{
+        const char *const set = secure_getenv("SLUICE_DIR");
+        const char *const runtime = secure_getenv("XDG_RUNTIME_DIR");
+
+        t->own = !(set && *set);
+        if (!t->own) {
+                t->variable = "SLUICE_DIR";
+                return snprintf(t->path, sizeof t->path, "%s/%s", set, name);
+        }
+        if (runtime && *runtime == '/') {
+                t->variable = "XDG_RUNTIME_DIR";
+                return snprintf(t->path, sizeof t->path, "%s/sluice/%s", runtime, name);
+        }
+        return snprintf(t->path, sizeof t->path, "/tmp/sluice-%lu/%s", (unsigned long)geteuid(),
+                        name);
+}
+
+static void find_path(struct trouble *t)
+{
+        const char *const name = t->cli->name;
+        size_t len;
+
+        if (!name || is_key(name))
+                return;
+        len = (size_t)(strchr(name, '/') ? snprintf(t->path, sizeof t->path, "%s", name)
+                                         : bare_path(t, name));
+        len = len < sizeof t->path ? len : sizeof t->path - 1;
+        while (len > 1 && t->path[len - 1] == '/')
+                t->path[--len] = '\0';
+}
+
+static int is_bare(const struct cli *c)
+{
+        return c->name && !is_key(c->name) && !strchr(c->name, '/');
+}
+
+/* The folder that holds what path names, in place. */
+static void to_parent(char *path)
+{
+        char *const slash = strrchr(path, '/');
+
+        if (!slash)
+                memcpy(path, ".", 2);
+        else
+                slash[slash == path] = '\0';
+}
+
+static int may(const char *folder, int what)
+{
+        return faccessat(AT_FDCWD, folder, what, AT_EACCESS) == 0;
+}
+
+/* Makes t->folder the one that holds the queue, or the first on the way there
+ * that cannot be passed; then returns why. */
+static int find_obstacle(struct trouble *t)
+{
+        struct stat st;
+
+        for (size_t i = 1; t->path[0] && t->path[i]; i++) {
+                if (t->path[i] != '/' || t->path[i - 1] == '/')
+                        continue;
+                memcpy(t->folder, t->path, i);
+                t->folder[i] = '\0';
+                if (stat(t->folder, &st) != 0) {
+                        const int err = errno;
+
+                        if (err == EACCES)
+                                to_parent(t->folder);
+                        return err;
+                }
+                if (!S_ISDIR(st.st_mode))
+                        return ENOTDIR;
+        }
+        memcpy(t->folder, t->path, sizeof t->folder);
+        to_parent(t->folder);
+        return may(t->folder, X_OK) ? 0 : errno;
+}
+
+/* ---- Words -------------------------------------------------------- */
+
+static void put(const char *text)
+{
+        fputs(text, stderr);
+}
+
+static void put_folder(const struct trouble *t)
+{
+        cli_put_text(stderr, t->folder, strlen(t->folder));
+        if (t->variable)
+                fprintf(stderr, " ($%s)", t->variable);
+}
+
+static void put_user(uid_t uid)
+{
+        const struct passwd *const user = getpwuid(uid);
+
+        if (user)
+                put(user->pw_name);
+        else
+                fprintf(stderr, "user %lu", (unsigned long)uid);
+}
+
+void cli_put_place(const struct cli *c)
+{
+        struct trouble t = {.cli = c};
+
+        if (!is_bare(c))
+                return;
+        find_path(&t);
+        memcpy(t.folder, t.path, sizeof t.folder);
+        to_parent(t.folder);
+        put(" in ");
+        put_folder(&t);
+}
+
+/* ---- Errors of names and folders; 1: it is told ------------------- */
+
+/* What no library call takes for a name. */
+static int tell_bad_name(struct trouble *t)
+{
+        const char *const name = t->cli->name;
+
+        if (!name)
+                return 0;
+        if (strcmp(name, "key:") == 0) {
+                put("the number of the System V key is missing, as in key:0x2020");
+        } else if (is_key(name)) {
+                put("'");
+                cli_put_text(stderr, name + 4, strlen(name + 4));
+                put("' is no System V key: give a number from 1 to 0xffffffff, as in key:0x2020");
+        } else if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+                   name[strspn(name, "/")] == '\0') {
+                put("this names a folder that is no queue: give a word, or a path like ./q");
+        } else {
+                return 0;
+        }
+        return 1;
+}
+
+/* Of the parts between slashes. */
+static size_t longest_part(const char *path)
+{
+        size_t longest = 0;
+
+        while (*path) {
+                const size_t len = strcspn(path, "/");
+
+                longest = len > longest ? len : longest;
+                path += len + (path[len] == '/');
+        }
+        return longest;
+}
+
+static int tell_long_name(struct trouble *t)
+{
+        const size_t part = longest_part(t->cli->name);
+        const size_t whole = strlen(t->path);
+
+        if (part > NAME_MAX) {
+                fprintf(stderr, "a part of the name has %zu bytes, and a file system takes %d",
+                        part, NAME_MAX);
+        } else if (whole > SLUICE_NAME_MAX) {
+                fprintf(stderr, "the name has %zu bytes with its folder, more than %d", whole,
+                        SLUICE_NAME_MAX);
+                cli_put_place(t->cli);
+        } else {
+                return 0;
+        }
+        return 1;
+}
+
+static int tell_missing(struct trouble *t)
+{
+        const int missing = find_obstacle(t) == ENOENT;
+
+        if (!t->opening) {
+                put("no such queue");
+                if (missing) {
+                        put(": there is no folder ");
+                        put_folder(t);
+                } else {
+                        cli_put_place(t->cli);
+                }
+                put(" (sluice ls shows which there are)");
+        } else if (missing) {
+                put("there is no folder ");
+                put_folder(t);
+                put(t->variable ? ": make it, or set $SLUICE_DIR to one that is there"
+                                : " (--create makes only the last part of a path)");
+        }
+        return !t->opening || missing;
+}
+
+/* To make a queue where there is none, and to remove one's own, takes the
+ * right to write in its folder. */
+static int is_unwritable(struct trouble *t)
+{
+        struct stat st;
+        const int there = lstat(t->path, &st) == 0;
+
+        if (there ? strcmp(t->cli->command, "rm") != 0 || st.st_uid != geteuid() : !t->opening)
+                return 0;
+        return !may(t->folder, W_OK);
+}
+
+static int tell_denied(struct trouble *t)
+{
+        const int obstacle = find_obstacle(t);
+        struct stat st;
+
+        if (!t->path[0])
+                return 0;
+        if (obstacle == ENOENT && t->own) /* which was to be made */
+                to_parent(t->folder);
+        if (obstacle == EACCES) {
+                put("no permission to look into the folder ");
+                put_folder(t);
+        } else if (is_unwritable(t)) {
+                put(t->opening ? "no permission to make a queue in the folder "
+                               : "no permission to remove a queue from the folder ");
+                put_folder(t);
+        } else if (lstat(t->path, &st) == 0 && st.st_uid != geteuid()) {
+                put("no permission: the queue belongs to ");
+                put_user(st.st_uid);
+                put(", and was not made (--mode) for others to use so");
+        } else {
+                return 0;
+        }
+        return 1;
+}
+
+static int tell_not_yours(struct trouble *t)
+{
+        struct stat st;
+
+        find_obstacle(t);
+        if (t->own && stat(t->folder, &st) == 0 &&
+            (st.st_uid != geteuid() || (st.st_mode & 022) != 0)) {
+                put("the folder ");
+                put_folder(t);
+                put(" must belong to you, and nobody else may write in it");
+        } else {
+                put("the queue belongs to ");
+                if (t->path[0] && lstat(t->path, &st) == 0 && st.st_uid != geteuid())
+                        put_user(st.st_uid);
+                else
+                        put("another user");
+        }
+        return 1;
+}
+
+static int tell_no_folder(struct trouble *t)
+{
+        if (find_obstacle(t) != ENOTDIR)
+                return 0;
+        put_folder(t);
+        put(" is not a folder");
+        return 1;
+}
+
+static int tell_link(struct trouble *t)
+{
+        const int obstacle = find_obstacle(t);
+        struct stat st;
+
+        if (obstacle == ELOOP)
+                put("symbolic links go round in a circle: ");
+        else if (t->own && lstat(t->folder, &st) == 0 && S_ISLNK(st.st_mode))
+                put("this folder must not be a symbolic link: ");
+        else
+                return 0;
+        put_folder(t);
+        return 1;
+}
+
+static int tell_full(struct trouble *t)
+{
+        find_obstacle(t);
+        put("no space is left on the file system of ");
+        put_folder(t);
+        return 1;
+}
+
+/* The file system has refused, and the sentence of the library says why. */
+static int tell_place(struct trouble *t)
+{
+        const int obstacle = find_obstacle(t);
+
+        if (obstacle == ENOENT && t->own)
+                to_parent(t->folder);
+        put(sluice_strerror(-t->err));
+        if (t->path[0]) {
+                put(": ");
+                put_folder(t);
+        }
+        return 1;
+}
+
+static int tell_taken_key(struct trouble *t)
+{
+        if (!is_key(t->cli->name))
+                return 0;
+        put("another program has this System V key: choose another (ipcs shows which are taken)");
+        return 1;
+}
+
+static int tell_busy(struct trouble *t)
+{
+        if (strcmp(t->cli->command, "send") == 0)
+                put("another process already sends to this queue (sluice stat tells which)");
+        else if (strcmp(t->cli->command, "recv") == 0)
+                put("another process already receives from this queue (sluice stat tells which)");
+        else
+                put("another process makes or removes it this moment: try again");
+        return 1;
+}
+
+static int tell_removed(struct trouble *t)
+{
+        (void)t;
+        put("the queue was removed, or made again, while it was in use");
+        return 1;
+}
+
+static int tell_no_memory(struct trouble *t)
+{
+        struct rlimit limit;
+
+        (void)t;
+        put("out of memory");
+        if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+                fprintf(stderr, ", or of addresses: at most %llu bytes: RLIMIT_AS (ulimit -v)",
+                        (unsigned long long)limit.rlim_cur);
+        return 1;
+}
+
+static const struct {
+        int err;
+        int (*tell)(struct trouble *t);
+} tellers[] = {
+        {EINVAL, tell_bad_name},  {ENAMETOOLONG, tell_long_name},
+        {ENOENT, tell_missing},   {EACCES, tell_denied},
+        {EPERM, tell_not_yours},  {ENOTDIR, tell_no_folder},
+        {ELOOP, tell_link},       {ENOSPC, tell_full},
+        {EROFS, tell_place},      {EDQUOT, tell_place},
+        {EMLINK, tell_place},     {ENOLCK, tell_place},
+        {EIO, tell_place},        {EADDRINUSE, tell_taken_key},
+        {EBUSY, tell_busy},       {ESTALE, tell_removed},
+        {ENOMEM, tell_no_memory},
+};
+
+/* ---- Limits ------------------------------------------------------- */
+
+static int tell_limit(const struct trouble *t)
+{
+        const char *const limit = t->opening ? sluice_limit() : "";
+
+        if (*limit == '\0')
+                return 0;
+        put(t->err == EPERM ? "not permitted: " : "a limit is reached: ");
+        put(limit);
+        return 1;
+}
+
+/* ---- Exit codes --------------------------------------------------- */
+
+static int exit_code(int err)
+{
+        switch (err) {
+        case EAGAIN:
+        case ETIMEDOUT:
+                return CLI_TIMEOUT;
+        case EPIPE:
+        case EOWNERDEAD:
+                return CLI_PEER;
+        case ESTALE:
+                return CLI_REMOVED;
+        case EBUSY:
+                return CLI_TAKEN;
+        case EMSGSIZE:
+                return CLI_TOO_LONG;
+        default:
+                return CLI_ERROR;
+        }
+}
+
+static int fail(const struct cli *c, int err, int opening)
+{
+        struct trouble t = {.cli = c, .err = -err, .opening = opening};
+        int told;
+
+        if (cli_stopped() && err == -ECANCELED)
+                return 128 + cli_stopped();
+        find_path(&t);
+        cli_say_begin(c);
+        told = tell_limit(&t);
+        for (size_t i = 0; !told && i < sizeof tellers / sizeof *tellers; i++)
+                if (tellers[i].err == t.err)
+                        told = tellers[i].tell(&t);
+        if (!told)
+                put(sluice_strerror(err));
+        cli_say_end();
+        return told && t.err == EINVAL ? CLI_USAGE : exit_code(t.err);
+}
+
+int cli_fail(const struct cli *c, int err)
+{
+        return fail(c, err, 0);
+}
+
+int cli_fail_open(const struct cli *c, int err)
+{
+        return fail(c, err, 1);
+}
