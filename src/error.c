@@ -34,10 +34,11 @@ static const struct {
                        "two slashes (where the file system does not take less)"},
         {ENOTDIR, "the path is a file, a pipe or a device, not a queue, or leads through one"},
         {ELOOP, "the path is a symbolic link: name the queue itself"},
-        {ENOTEMPTY, "the folder holds something else than a queue"},
+        {ENOTEMPTY, "the folder holds something else than a queue: name the queue elsewhere"},
         {EPROTO, "the segment under this key is another program's, not a queue"},
         {EPROTOTYPE, "the queue was made on a machine of the other byte order"},
-        {EPROTONOSUPPORT, "the queue was made by another version of the library"},
+        {EPROTONOSUPPORT, "the queue was made by another version of the library: use that one, "
+                          "or remove the queue with it"},
         {EINPROGRESS, "the queue is half made: its maker is at work, or died; creating it again, "
                       "or removing it, clears it"},
         {EREMOTE,
@@ -54,7 +55,7 @@ static const struct {
                  "sluice_limit tells which)"},
         {E2BIG, "the kernel takes too few operations on semaphores at once: kernel.sem, third "
                 "number, at least 4"},
-        {EMFILE, "too many open descriptors in this process: RLIMIT_NOFILE"},
+        {EMFILE, "too many open descriptors in this process: RLIMIT_NOFILE (ulimit -n)"},
         {ENFILE, "too many open files in the system: fs.file-max"},
         {EOPNOTSUPP, "FIFO wake-ups need a queue with a path, not a bare key"},
         {EDQUOT, "the disk quota of this user is used up: name the queue elsewhere"},
@@ -62,7 +63,7 @@ static const struct {
         {EIO, "the file system, or the memory, has failed: see the kernel's log"},
         {ENOLCK, "the file system of the path has no file locks, or none left: name the queue "
                  "elsewhere"},
-        {ENODEV, "the kernel cannot make an eventfd"},
+        {ENODEV, "the kernel cannot make an eventfd: it was built without (CONFIG_EVENTFD)"},
         {EROFS, "the file system is read-only: name the queue elsewhere"},
 };
 

@@ -363,6 +363,8 @@ static int bad_option(const struct cli *c, int code, char **argv)
 
         if (code == ':')
                 return usage_error(c, "a value is missing after", text);
+        if (optopt != 0 && text != letter)
+                return usage_error(c, "no value belongs to this option:", text);
         return usage_error(c, "there is no option", text);
 }
 

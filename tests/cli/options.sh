@@ -135,6 +135,12 @@ expect 2 'a letter without its value' sluice recv q -t
 says 'a letter without its value' "a value is missing after '-t'"
 expect 2 'dump, two forms' sluice dump --json --raw q
 expect 2 'a value for an option that takes none' sluice ls --json=yes
+says 'a value for an option that takes none' \
+        "^sluice: ls: no value belongs to this option: '--json=yes' (sluice ls --help"
+for option in --c --=x --j=; do
+        expect 2 "the option $option" sluice send $option q
+        says "the option $option" "there is no option '$option'"
+done
 
 # What is right.
 for size in 1k 1K 1KiB 1024; do
