@@ -198,8 +198,8 @@ static int tell_long_name(struct trouble *t)
                 fprintf(stderr, "a part of the name has %zu bytes, and a file system takes %d",
                         part, NAME_MAX);
         } else if (whole > SLUICE_NAME_MAX) {
-                fprintf(stderr, "the name has %zu bytes with its folder, more than %d", whole,
-                        SLUICE_NAME_MAX);
+                fprintf(stderr, "the name has %zu bytes with its folder, more than %zu", whole,
+                        (size_t)SLUICE_NAME_MAX);
                 cli_put_place(t->cli);
         } else {
                 return 0;

@@ -185,11 +185,13 @@ if [ "$place" != "$work" ]; then
         says '--huge of a user' '^sluice: send: key:0x51ce0004: not permitted: huge pages: for ' \
                 '/proc/sys/vm/hugetlb_shm_group$'
         verdict '--huge of a user: nothing of owners' sh -c '! grep -q belongs err'
-        expect 1 '--lock of a user' stranger 'ulimit -l 16; "$0" send --create --lock key:0x51ce0004 </dev/null'
-        says '--lock of a user' ': a limit is reached: locked bytes: [0-9]* wanted, at most 16384 in all: ' \
-                ': RLIMIT_MEMLOCK (ulimit -l)$'
-        verdict '--lock of a user: one limit' sh -c '! grep -q huge err'
-        stranger '"$0" rm key:0x51ce0004'
+        if ! grep -q __asan_init "$SLUICE"; then # which does not let mlock through
+                expect 1 '--lock of a user' stranger 'ulimit -l 16; "$0" send --create --lock key:0x51ce0004 </dev/null'
+                says '--lock of a user' ': a limit is reached: locked bytes: [0-9]* wanted, at most 16384 in all: ' \
+                        ': RLIMIT_MEMLOCK (ulimit -l)$'
+                verdict '--lock of a user: one limit' sh -c '! grep -q huge err'
+                stranger '"$0" rm key:0x51ce0004'
+        fi
 fi
 sluice rm "$place/mine/q"
 chmod 755 "$place/shut"
