@@ -11,7 +11,7 @@ static const struct {
         const char *text;
 } texts[] = {
         {0, "success"},
-        {EAGAIN, "nothing there, or no room, right now: try again later"},
+        {EAGAIN, "nothing there, no room, or (stat, dump) not still for a moment: try again later"},
         {ETIMEDOUT, "the deadline has passed"},
         {EMSGSIZE, "the message is too long: for the queue (at most capacity / 2 - 8 bytes: make "
                    "it with a larger capacity), or for the buffer"},

@@ -213,6 +213,27 @@ int sluice_priv_stat_read(struct sluice_queue_stat *st, const struct sluice_priv
  * not. The record of a directory counts only with the segment's owner. */
 int sluice_priv_place_of(struct sluice_priv_place *place, const struct sluice_priv_name *n,
                          const struct sluice_priv_segment *s);
+/* ---- observe.c ---------------------------------------------------- */
+
+struct sluice_priv_view {
+        const struct sluice_layout_consumer *consumer;
+        const struct sluice_layout_producer *producer;
+        const unsigned char *ring;
+        const struct sluice_priv_shape *shape;
+};
+
+/* Positions and counts that were all true at one moment. */
+struct sluice_priv_moment {
+        struct sluice_priv_found consumer, producer;
+};
+
+/* Looks at a queue that never keeps still, before it is told to be so. */
+enum { SLUICE_PRIV_LOOKS = 20000 };
+
+/* -EBADMSG: the contents contradict themselves. -EAGAIN: not once still.
+ * Looks at every record once at most, and at all else SLUICE_PRIV_LOOKS
+ * times. */
+int sluice_priv_observe(struct sluice_priv_moment *m, const struct sluice_priv_view *v);
 
 /* ---- limit.c: which limit was reached ----------------------------- */
 

@@ -42,20 +42,11 @@ static void endpoint_read(struct sluice_endpoint_stat *e, const struct sluice_la
         e->pid = (int64_t)sluice_priv_load_relaxed(&counters->pid);
 }
 
-/* Both ends of a queue in motion: each try takes the consumer's position
- * first, so that the producer's cannot lie behind it; a producer that
- * laps the walk meanwhile costs another try. */
-static int positions_read(struct sluice_priv_found *consumer, struct sluice_priv_found *producer,
-                          const struct sluice_priv_segment *s)
+static int observe(struct sluice_priv_moment *m, const struct sluice_priv_segment *s)
 {
-        for (int tries = 0; tries < 100; tries++) {
-                if (sluice_priv_consumer_find(consumer, consumer_of(s), &s->shape) != 0)
-                        continue;
-                if (sluice_priv_producer_find(producer, producer_of(s), ring_of(s),
-                                              consumer->position, &s->shape) == 0)
-                        return 0;
-        }
-        return -EBADMSG;
+        const struct sluice_priv_view v = {consumer_of(s), producer_of(s), ring_of(s), &s->shape};
+
+        return sluice_priv_observe(m, &v);
 }
 
 void sluice_priv_stat_kernel(struct sluice_queue_stat *st, const struct sluice_priv_segment *s)
@@ -86,10 +77,10 @@ static void segment_read(struct sluice_queue_stat *st, const struct sluice_priv_
 
 int sluice_priv_stat_read(struct sluice_queue_stat *st, const struct sluice_priv_segment *s)
 {
-        struct sluice_priv_found consumer, producer;
+        struct sluice_priv_moment now;
         const int p = sluice_priv_role_held(s->semid, SLUICE_PRIV_ROLE_PRODUCER);
         const int c = sluice_priv_role_held(s->semid, SLUICE_PRIV_ROLE_CONSUMER);
-        const int r = p < 0 ? p : c < 0 ? c : positions_read(&consumer, &producer, s);
+        const int r = p < 0 ? p : c < 0 ? c : observe(&now, s);
 
         memset(st, 0, sizeof *st);
         if (r)
@@ -97,13 +88,16 @@ int sluice_priv_stat_read(struct sluice_queue_stat *st, const struct sluice_priv
         segment_read(st, s);
         endpoint_read(&st->producer, &producer_of(s)->door, &producer_of(s)->counters, p);
         endpoint_read(&st->consumer, &consumer_of(s)->door, &consumer_of(s)->counters, c);
+        st->producer.position = now.producer.position;
+        st->producer.messages = now.producer.messages;
+        st->consumer.position = now.consumer.position;
+        st->consumer.messages = now.consumer.messages;
+        st->used = now.producer.position - now.consumer.position;
+        st->pending = now.producer.messages - now.consumer.messages;
+        /* The producer looks only when it runs out of room. */
         st->high_water = sluice_priv_load_relaxed(&producer_of(s)->counters.high_water);
-        st->producer.position = producer.position;
-        st->producer.messages = producer.messages;
-        st->consumer.position = consumer.position;
-        st->consumer.messages = consumer.messages;
-        st->used = producer.position - consumer.position;
-        st->pending = producer.messages - consumer.messages;
+        if (st->high_water < st->used)
+                st->high_water = st->used;
         return 0;
 }
 
@@ -148,64 +142,64 @@ static uint64_t overtaken(const struct sluice_priv_segment *s, uint64_t position
         return (int64_t)(now - position) > 0 ? now : position;
 }
 
-/* The record at *position into m and copy. 1: shown, 0: try where
- * *position now points, -ENODATA: nothing there, -EBADMSG. */
+/* The record at *position, which is published up to end, into copy and m.
+ * 1: shown, 0: go on where *position now points, -EBADMSG. Each byte of
+ * the ring is copied once at most: behind a copy, position is further on
+ * by as much. OBSERVE: a word that was overwritten, or bytes that were,
+ * are told by the consumer's position, read after them. */
 static int dump_one(const struct sluice_priv_segment *s, uint64_t *position, uint64_t end,
                     unsigned char *copy, struct sluice_message *m)
 {
-        const uint64_t mask = s->shape.capacity - 1, off = *position & mask;
+        const uint64_t from = *position, off = from & (s->shape.capacity - 1);
         const uint64_t word = sluice_priv_load_acquire(sluice_priv_peer_word(ring_of(s), off));
-        const uint64_t len = sluice_priv_header_len(word), kind = word & SLUICE_LAYOUT_KIND;
-        const uint64_t bytes = sluice_priv_record_bytes(len, s->shape.unit - 1);
-        uint64_t now;
+        struct sluice_priv_found next = {.position = from};
 
-        if (bytes <= mask + 1 - off && kind == SLUICE_LAYOUT_DATA)
-                sluice_priv_copy_out(copy, ring_of(s) + off + SLUICE_LAYOUT_HEADER_BYTES,
-                                     (size_t)len);
-        sluice_priv_fence_full(); /* the copy before the look at the position */
-        now = overtaken(s, *position);
-        if (now != *position) {
-                *position = now;
+        *position = overtaken(s, from);
+        if (*position != from)
                 return 0;
-        }
-        if (word == 0 || word == SLUICE_LAYOUT_END)
-                return -ENODATA;
-        if (kind == SLUICE_LAYOUT_END || kind == 0 || bytes > mask + 1 - off ||
-            bytes > end - *position)
+        if (sluice_priv_step_over(&next, word, &s->shape) != 0 || next.position - from > end - from)
                 return -EBADMSG;
+        *position = next.position;
+        m->len = (size_t)sluice_priv_header_len(word);
+        if (next.messages == 0)
+                return 0; /* padding */
+        if (m->len > s->shape.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES)
+                return -EBADMSG;
+        sluice_priv_copy_out(copy, ring_of(s) + off + SLUICE_LAYOUT_HEADER_BYTES, m->len);
+        sluice_priv_fence_full(); /* plain bytes: ordered before the look at the position */
+        if (overtaken(s, from) != from)
+                return 0;
         m->data = copy;
-        m->len = (size_t)len;
         m->tag = (uint32_t)(word >> 32);
-        m->position = *position;
-        *position += bytes;
-        return kind == SLUICE_LAYOUT_DATA;
+        m->position = from;
+        return 1;
 }
 
 /* Only what was published when we began: a live queue has no end. */
 static ssize_t dump(const struct sluice_priv_segment *s, sluice_handler *fn, void *ctx)
 {
-        struct sluice_priv_found consumer, producer;
-        int r = positions_read(&consumer, &producer, s);
-        uint64_t position = consumer.position;
+        struct sluice_priv_moment begin;
+        int r = observe(&begin, s);
+        uint64_t position = begin.consumer.position;
         unsigned char *copy;
         ssize_t n = 0;
 
         if (r)
                 return r;
-        copy = malloc((size_t)s->shape.capacity);
+        copy = malloc((size_t)s->shape.capacity / 2);
         if (!copy)
                 return -ENOMEM;
-        while (r == 0 && (int64_t)(producer.position - position) > 0) {
+        while (r == 0 && (int64_t)(begin.producer.position - position) > 0) {
                 struct sluice_message m;
 
-                r = dump_one(s, &position, producer.position, copy, &m);
+                r = dump_one(s, &position, begin.producer.position, copy, &m);
                 if (r == 1) {
                         r = fn(ctx, &m);
                         n++;
                 }
         }
         free(copy);
-        return r && r != -ENODATA ? r : n;
+        return r ? r : n;
 }
 
 ssize_t sluice_dump(const char *name, sluice_handler *fn, void *ctx)

@@ -55,6 +55,25 @@
  *          belongs to another position. A writer that is killed between
  *          the two leaves the older slot in force, because the newer one
  *          still bears its old position.
+ * OBSERVE  what an endpoint stored before it began to write a slot again
+ *          (release, of the count: the first store into the slot) -> an
+ *          acquire load of that count by an observer, who meant to read
+ *          the older one. A slot is written again only when the other one
+ *          is in force: so the observer, who looks again at what put it
+ *          into force (the consumer's position; the header word of what
+ *          was published, and the other slot's position), finds it
+ *          changed, and drops the count. Relaxed on either side: a count
+ *          that belongs to a later position, with nothing to tell it by.
+ *          (A successor needs this not: SUCCEED, nobody writes.)
+ *          Besides, an observer who reads header words or payload at or
+ *          behind a released position must not take the next lap's for
+ *          this one's. The producer writes there only after RELEASE: the
+ *          consumer's position is loaded with acquire, and the store
+ *          comes later in program order. On machines where a store is
+ *          seen by all others at once (x86, ARMv8, RISC-V) whoever sees
+ *          the producer's store, and then loads the consumer's position,
+ *          sees that it has moved on. The acquire of the header word, or
+ *          for payload a full fence, orders the observer's two loads.
  * SUCCEED  everything that the previous holder of a role did -> what its
  *          successor reads of the same half. The kernel orders it: the
  *          role's semaphore is given up after the one's last store and

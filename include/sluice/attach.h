@@ -194,6 +194,21 @@ static inline int sluice_priv_consumer_find(struct sluice_priv_found *f,
         return -EBADMSG;
 }
 
+/* Over the record at f->position, which has this header. 0 or -EBADMSG. */
+static inline int sluice_priv_step_over(struct sluice_priv_found *f, uint64_t word,
+                                        const struct sluice_priv_shape *s)
+{
+        const uint64_t kind = word & SLUICE_LAYOUT_KIND;
+        const uint64_t bytes = sluice_priv_record_bytes(sluice_priv_header_len(word), s->unit - 1);
+
+        if (bytes > s->capacity - (f->position & (s->capacity - 1)) ||
+            (kind != SLUICE_LAYOUT_DATA && kind != SLUICE_LAYOUT_PADDING))
+                return -EBADMSG;
+        f->messages += kind == SLUICE_LAYOUT_DATA;
+        f->position += bytes;
+        return 0;
+}
+
 /* Walks from the slot in force to the first word that publishes nothing.
  * consumer is the released position, read before: it may lie beyond the
  * slot, when the producer was killed between publishing and telling, and
@@ -204,32 +219,27 @@ static inline int sluice_priv_producer_find(struct sluice_priv_found *f,
                                             const unsigned char *ring, uint64_t consumer,
                                             const struct sluice_priv_shape *s)
 {
-        const uint64_t mask = s->capacity - 1;
-        uint64_t at[2], walked = 0;
+        uint64_t at[2], from;
 
         /* PROGRESS, reader's side. */
         at[0] = sluice_priv_load_acquire(&p->progress.slot[0].position);
         at[1] = sluice_priv_load_acquire(&p->progress.slot[1].position);
         f->slot = (int64_t)(at[0] - at[1]) >= 0 ? 1 : 0;
-        f->position = at[f->slot ^ 1];
+        f->position = from = at[f->slot ^ 1];
         f->messages = sluice_priv_load_relaxed(&p->progress.slot[f->slot ^ 1].messages);
         for (;;) {
-                const uint64_t off = f->position & mask;
-                uint64_t word, bytes;
+                uint64_t word;
 
-                if ((f->position & (s->unit - 1)) != 0 || walked > s->capacity - s->unit)
+                if ((f->position & (s->unit - 1)) != 0 ||
+                    f->position - from > s->capacity - s->unit)
                         return -EBADMSG;
-                /* SUCCEED; PUBLISH for an observer. */
-                word = sluice_priv_load_acquire(sluice_priv_peer_word(ring, off));
+                word = sluice_priv_load_acquire(/* SUCCEED */
+                                                sluice_priv_peer_word(
+                                                        ring, f->position & (s->capacity - 1)));
                 if (word == 0 || word == SLUICE_LAYOUT_END)
                         return f->position - consumer > s->capacity - s->unit ? -EBADMSG : 0;
-                bytes = sluice_priv_record_bytes(sluice_priv_header_len(word), s->unit - 1);
-                if (bytes > s->capacity - off || (word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_END ||
-                    (word & SLUICE_LAYOUT_KIND) == 0)
+                if (sluice_priv_step_over(f, word, s) != 0)
                         return -EBADMSG;
-                f->messages += (word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_DATA;
-                f->position += bytes;
-                walked += bytes;
         }
 }
 
@@ -275,7 +285,7 @@ static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem
         /* With both slots at one position, 0 is in force: never write that one
          * before the other has moved on. */
         if (sluice_priv_load_relaxed(&p->own->progress.slot[p->slot ^ 1].position) != p->position) {
-                sluice_priv_store_relaxed(&p->own->progress.slot[p->slot].messages, p->messages);
+                sluice_priv_store_release(&p->own->progress.slot[p->slot].messages, p->messages);
                 sluice_priv_store_release(&p->own->progress.slot[p->slot].position, p->position);
                 p->slot ^= 1;
         }

@@ -263,8 +263,8 @@ static inline int sluice_release(struct sluice_consumer *c)
         c->messages = messages;
         c->position = position;
         c->slot = slot ^ 1;
-        /* PROGRESS: in force once the position below is stored. */
-        sluice_priv_store_relaxed(&own->progress.slot[slot].messages, messages);
+        /* PROGRESS and OBSERVE: in force once the position below is stored. */
+        sluice_priv_store_release(&own->progress.slot[slot].messages, messages);
         sluice_priv_store_release(&own->progress.slot[slot].position, position);
         /* RELEASE, consumer's side. */
         sluice_priv_store_release(&own->position, position);

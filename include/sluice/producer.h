@@ -235,8 +235,8 @@ static inline void sluice_priv_show(struct sluice_producer *p, uint64_t word, ui
         p->messages = messages;
         p->reserved = 0;
         p->slot = slot ^ 1;
-        /* PROGRESS, writer's side. */
-        sluice_priv_store_relaxed(&own->progress.slot[slot].messages, messages);
+        /* PROGRESS and OBSERVE, writer's side. */
+        sluice_priv_store_release(&own->progress.slot[slot].messages, messages);
         sluice_priv_store_release(&own->progress.slot[slot].position, position);
         parked = sluice_priv_door_due(&p->door, position);
         if (sluice_priv_unlikely(parked != 0))

@@ -223,7 +223,7 @@ struct sluice_queue_stat {
         uint64_t max_len;    /* of a message, bytes */
         uint64_t used;       /* bytes in the ring, published and not released */
         uint64_t pending;    /* messages in it */
-        uint64_t high_water; /* most bytes in use that the producer has seen */
+        uint64_t high_water; /* most bytes in use that the producer has seen, or used */
         uint64_t attached;   /* processes that map the segment */
         uint64_t generation;
         int64_t created_s; /* seconds since 1970 */
@@ -232,9 +232,16 @@ struct sluice_queue_stat {
         int orphan; /* sluice_list: no directory leads to it: removed, or moved elsewhere */
 };
 
-/* Looks at a queue, live or dead, and changes nothing. The numbers of a
- * live queue are each true, but not all of the same moment. Needs read
- * permission only. Errors as of sluice_producer_open. */
+/*
+ * Looks at a queue, live or dead, and changes nothing. Positions, message
+ * counts, used and pending were all true at one moment, between call and
+ * return; all others were true at some moment each. Needs read permission
+ * only.
+ *
+ * Looks at each record once at most, and usually at none. -EBADMSG: the
+ * contents contradict themselves. -EAGAIN: it was in motion during each
+ * of 20,000 looks; ask again. Other errors as of sluice_producer_open.
+ */
 SLUICE_API int sluice_stat(const char *name, struct sluice_queue_stat *st);
 
 /* Called for each queue. Nonzero: stop, sluice_list returns it. */
@@ -270,8 +277,10 @@ SLUICE_API int sluice_reap(const struct sluice_queue_stat *st, unsigned flags);
  * Hands every message that is published and not released to fn, oldest
  * first, and changes nothing; data points to a private copy that lives
  * until fn returns. For inspection, also after a crash. On a live queue
- * messages that are released meanwhile are skipped. Returns how many
- * were shown, or the function's nonzero value.
+ * it ends with what was published when it began, and messages that are
+ * released meanwhile are skipped. Copies each byte of the ring once at
+ * most. Returns how many were shown, or the function's nonzero value;
+ * errors as of sluice_stat, also after some were shown.
  */
 SLUICE_API ssize_t sluice_dump(const char *name, sluice_handler *fn, void *ctx);
 

@@ -157,6 +157,18 @@ QTest(stat, of_a_full_queue)
         call(sluice_remove("q"), 0);
 }
 
+/* The producer itself has not looked yet: it had room. */
+QTest(stat, high_water_is_no_less_than_what_is_in_use)
+{
+        make("q", 16384);
+        call(sluice_producer_open(&p, "q", NULL), 0);
+        send_numbers(0, 100);
+        eq(look("q").used, 6400);
+        eq(look("q").high_water, 6400);
+        call(sluice_producer_close(&p), 0);
+        call(sluice_remove("q"), 0);
+}
+
 /* Padding takes room and is no message. */
 QTest(stat, counts_padding_as_used_only)
 {
@@ -371,6 +383,33 @@ static int is_number(void *ctx, const struct sluice_message *m)
         d->next++;
         d->n++;
         return d->n == d->stop_at ? -1234 : 0;
+}
+
+/* Contents that contradict themselves are told, and not as a queue that
+ * moves. */
+QTest(dump, of_contradicting_contents_is_refused_as_stat_is)
+{
+        const uint64_t wrong_position = 65, wrong_count = 9, wrong_header = 3 + 4;
+        uint64_t consumer = 0, messages = 0;
+        key_t key;
+
+        make("q", 1024);
+        key = key_of("q");
+        call(sluice_producer_open(&p, "q", NULL), 0);
+        send_numbers(0, 3);
+        poke(key, 4096, &wrong_position, 8);
+        refused(sluice_stat("q", &(struct sluice_queue_stat){.uid = 1}), -EBADMSG);
+        refused(sluice_dump("q", is_number, NULL), -EBADMSG);
+        poke(key, 4096, &consumer, 8);
+        poke(key, 4096 + 256, &wrong_count, 8);
+        refused(sluice_stat("q", &(struct sluice_queue_stat){.uid = 1}), -EBADMSG);
+        poke(key, 4096 + 256, &messages, 8);
+        poke(key, 12288 + 3 * 64, &wrong_header, 8);
+        refused(sluice_stat("q", &(struct sluice_queue_stat){.uid = 1}), -EBADMSG);
+        poke(key, 12288 + 3 * 64, &consumer, 8);
+        eq(look("q").pending, 3);
+        call(sluice_producer_close(&p), 0);
+        call(sluice_remove("q"), 0);
 }
 
 QTest(dump, shows_what_is_pending_and_changes_nothing)
