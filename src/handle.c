@@ -103,13 +103,13 @@ static void list_add(struct sluice_priv_queue *q)
 
 static void list_del(struct sluice_priv_queue *q)
 {
-        if (!q->link)
-                return;
         pthread_mutex_lock(&list_lock);
-        *q->link = q->next;
-        if (q->next)
-                q->next->link = q->link;
-        q->link = NULL;
+        if (q->link) {
+                *q->link = q->next;
+                if (q->next)
+                        q->next->link = q->link;
+                q->link = NULL;
+        }
         pthread_mutex_unlock(&list_lock);
 }
 
