@@ -72,7 +72,8 @@
  *          comes later in program order. On machines where a store is
  *          seen by all others at once (x86, ARMv8, RISC-V) whoever sees
  *          the producer's store, and then loads the consumer's position,
- *          sees that it has moved on. The acquire of the header word, or
+ *          sees that it has moved on, and drops what it has loaded (which
+ *          may be plain payload, and half of it old). The acquire of the header word, or
  *          for payload a full fence, orders the observer's two loads.
  * SUCCEED  everything that the previous holder of a role did -> what its
  *          successor reads of the same half. The kernel orders it: the
