@@ -205,7 +205,7 @@ int sluice_priv_remove_dir(const struct sluice_priv_place *place);
 
 /* ---- stat.c, list.c ----------------------------------------------- */
 
-/* What the kernel keeps of a queue; all else is 0. */
+/* What the kernel keeps of a queue. */
 void sluice_priv_stat_kernel(struct sluice_queue_stat *st, const struct sluice_priv_segment *s);
 /* ... and what it says itself. */
 int sluice_priv_stat_read(struct sluice_queue_stat *st, const struct sluice_priv_segment *s);

@@ -108,6 +108,7 @@ static int stat_segment(struct sluice_queue_stat *st, struct sluice_priv_segment
         if (r == 0)
                 r = sluice_priv_stat_read(st, s);
         if (r) {
+                memset(st, 0, sizeof *st);
                 sluice_priv_stat_kernel(st, s);
                 memcpy(st->name, h->name, sizeof st->name);
                 st->name[sizeof st->name - 1] = '\0'; /* UNTRUSTED */

@@ -12,6 +12,9 @@
 
 #include "internal.h"
 
+/* While somebody comes and goes, which takes system calls each time. */
+enum { STATE_LOOKS = 1000 };
+
 static const struct sluice_layout_consumer *consumer_of(const struct sluice_priv_segment *s)
 {
         return (const void *)((const unsigned char *)s->mem + s->shape.consumer);
@@ -27,14 +30,29 @@ static const unsigned char *ring_of(const struct sluice_priv_segment *s)
         return (const unsigned char *)s->mem + s->shape.ring;
 }
 
-static void endpoint_read(struct sluice_endpoint_stat *e, const struct sluice_layout_door *door,
-                          const struct sluice_layout_counters *counters, int held)
+/* Is the role held, and what does the state say: both at one moment, or
+ * somebody who comes or goes meanwhile would be called dead. */
+static int state_read(struct sluice_endpoint_stat *e, const struct sluice_layout_door *door,
+                      int semid, int role)
 {
-        const uint64_t state = sluice_priv_load_relaxed(&door->state);
+        for (int i = 0; i < STATE_LOOKS; i++) {
+                const uint64_t state = sluice_priv_load_acquire(&door->state); /* UNTRUSTED */
+                const int held = sluice_priv_role_held(semid, role);
 
-        e->held = held > 0;
-        e->attaches = state / SLUICE_LAYOUT_EPOCH;
-        e->closed = (state & SLUICE_LAYOUT_CLOSED) != 0;
+                if (held < 0)
+                        return held;
+                e->held = held;
+                e->attaches = state / SLUICE_LAYOUT_EPOCH;
+                e->closed = (state & SLUICE_LAYOUT_CLOSED) != 0;
+                if (sluice_priv_load_acquire(&door->state) == state)
+                        return 0;
+        }
+        return -EAGAIN;
+}
+
+static void counters_read(struct sluice_endpoint_stat *e, const struct sluice_layout_door *door,
+                          const struct sluice_layout_counters *counters)
+{
         e->asleep = (sluice_priv_load_relaxed(&door->parked) & SLUICE_LAYOUT_PARKED) != 0;
         e->stalls = sluice_priv_load_relaxed(&counters->stalls);
         e->parks = sluice_priv_load_relaxed(&counters->parks);
@@ -51,7 +69,6 @@ static int observe(struct sluice_priv_moment *m, const struct sluice_priv_segmen
 
 void sluice_priv_stat_kernel(struct sluice_queue_stat *st, const struct sluice_priv_segment *s)
 {
-        memset(st, 0, sizeof *st);
         st->mode = (mode_t)(s->ds.shm_perm.mode & 0777);
         st->uid = s->ds.shm_perm.uid;
         st->gid = s->ds.shm_perm.gid;
@@ -75,29 +92,40 @@ static void segment_read(struct sluice_queue_stat *st, const struct sluice_priv_
         st->generation = h->generation;
 }
 
+static void moment_read(struct sluice_queue_stat *st, const struct sluice_priv_moment *m,
+                        const struct sluice_layout_producer *p)
+{
+        st->producer.position = m->producer.position;
+        st->producer.messages = m->producer.messages;
+        st->consumer.position = m->consumer.position;
+        st->consumer.messages = m->consumer.messages;
+        st->used = m->producer.position - m->consumer.position;
+        st->pending = m->producer.messages - m->consumer.messages;
+        /* The producer looks only when it runs out of room. */
+        st->high_water = sluice_priv_load_relaxed(&p->counters.high_water);
+        if (st->high_water < st->used)
+                st->high_water = st->used;
+}
+
 int sluice_priv_stat_read(struct sluice_queue_stat *st, const struct sluice_priv_segment *s)
 {
-        struct sluice_priv_moment now;
-        const int p = sluice_priv_role_held(s->semid, SLUICE_PRIV_ROLE_PRODUCER);
-        const int c = sluice_priv_role_held(s->semid, SLUICE_PRIV_ROLE_CONSUMER);
-        const int r = p < 0 ? p : c < 0 ? c : observe(&now, s);
+        const struct sluice_layout_producer *const p = producer_of(s);
+        const struct sluice_layout_consumer *const c = consumer_of(s);
+        struct sluice_priv_moment moment;
+        int r;
 
         memset(st, 0, sizeof *st);
+        r = state_read(&st->producer, &p->door, s->semid, SLUICE_PRIV_ROLE_PRODUCER);
+        if (r == 0)
+                r = state_read(&st->consumer, &c->door, s->semid, SLUICE_PRIV_ROLE_CONSUMER);
+        if (r == 0)
+                r = observe(&moment, s);
         if (r)
                 return r == -EIDRM ? -ENOENT : r;
         segment_read(st, s);
-        endpoint_read(&st->producer, &producer_of(s)->door, &producer_of(s)->counters, p);
-        endpoint_read(&st->consumer, &consumer_of(s)->door, &consumer_of(s)->counters, c);
-        st->producer.position = now.producer.position;
-        st->producer.messages = now.producer.messages;
-        st->consumer.position = now.consumer.position;
-        st->consumer.messages = now.consumer.messages;
-        st->used = now.producer.position - now.consumer.position;
-        st->pending = now.producer.messages - now.consumer.messages;
-        /* The producer looks only when it runs out of room. */
-        st->high_water = sluice_priv_load_relaxed(&producer_of(s)->counters.high_water);
-        if (st->high_water < st->used)
-                st->high_water = st->used;
+        counters_read(&st->producer, &p->door, &p->counters);
+        counters_read(&st->consumer, &c->door, &c->counters);
+        moment_read(st, &moment, p);
         return 0;
 }
 

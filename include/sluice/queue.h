@@ -235,8 +235,8 @@ struct sluice_queue_stat {
 /*
  * Looks at a queue, live or dead, and changes nothing. Positions, message
  * counts, used and pending were all true at one moment, between call and
- * return; all others were true at some moment each. Needs read permission
- * only.
+ * return; so were held, closed and attaches of each endpoint; all others
+ * were true at some moment each. Needs read permission only.
  *
  * Looks at each record once at most, and usually at none. -EBADMSG: the
  * contents contradict themselves. -EAGAIN: it was in motion during each

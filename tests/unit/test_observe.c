@@ -609,3 +609,77 @@ Test(dump, refuses_contents_that_contradict_themselves)
         test_eq(dump_rig(taken), -EBADMSG);
         test_rig_close(&s.rig);
 }
+
+/* ---- Who holds what ----------------------------------------------- */
+
+static struct {
+        struct sluice_producer p;
+        int loads;
+        int open_at, close_at; /* behind this load */
+} holder;
+
+static uint64_t come_and_go(const sluice_word *word, uint64_t value)
+{
+        (void)word;
+        holder.loads++;
+        test_hook_loaded = NULL;
+        if (holder.loads == holder.open_at)
+                test_eq(sluice_producer_open(&holder.p, "key:0x0b5e", NULL), 0);
+        if (holder.loads == holder.close_at)
+                test_eq(sluice_producer_close(&holder.p), 0);
+        test_hook_loaded = come_and_go;
+        return value;
+}
+
+static struct sluice_endpoint_stat look_while(int open_at, int close_at)
+{
+        struct sluice_queue_stat st;
+
+        holder.loads = 0;
+        holder.open_at = open_at;
+        holder.close_at = close_at;
+        test_hook_loaded = come_and_go;
+        test_eq(sluice_stat("key:0x0b5e", &st), 0);
+        test_hook_loaded = NULL;
+        return st.producer;
+}
+
+Test(stat, calls_nobody_dead_who_comes_or_goes)
+{
+        struct sluice_endpoint_stat e;
+
+        test_eq(sluice_create("key:0x0b5e", NULL), 0);
+        for (int i = 1; i <= 16; i++) {
+                e = look_while(i, 0);
+                test_check(e.held || e.closed || e.attaches == 0);
+                if (holder.loads < i)
+                        test_eq(sluice_producer_open(&holder.p, "key:0x0b5e", NULL), 0);
+                e = look_while(0, i);
+                test_check(e.held || e.closed);
+                if (holder.loads < i)
+                        test_eq(sluice_producer_close(&holder.p), 0);
+                sluice_remove("key:0x0b5e");
+                test_eq(sluice_create("key:0x0b5e", NULL), 0);
+        }
+        test_eq(sluice_remove("key:0x0b5e"), 0);
+}
+
+/* A state that is another one each time. */
+static uint64_t restless(const sluice_word *word, uint64_t value)
+{
+        const bool state = ((uintptr_t)word & 4095) == offsetof(struct sluice_layout_door, state);
+
+        return state ? (uint64_t)++holder.loads * SLUICE_LAYOUT_EPOCH : value;
+}
+
+Test(stat, gives_up_who_comes_and_goes_without_end)
+{
+        struct sluice_queue_stat st;
+
+        test_eq(sluice_create("key:0x0b5e", NULL), 0);
+        test_hook_loaded = restless;
+        test_eq(sluice_stat("key:0x0b5e", &st), -EAGAIN);
+        test_hook_loaded = NULL;
+        test_eq(holder.loads, 2 * STATE_LOOKS);
+        test_eq(sluice_remove("key:0x0b5e"), 0);
+}
