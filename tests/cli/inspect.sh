@@ -21,8 +21,8 @@ shows 'stat' "^name *$SLUICE_DIR/q\$" '^pending *2 messages, 128 of 8192 bytes' 
 expect 0 'stat --json' sluice stat --json q
 json 'stat --json' 'j["pending"] == 2 and j["used"] == 128 and j["capacity"] == 8192 and
         j["mode"] == "0640" and j["producer"]["state"] == "closed" and
-        j["consumer"]["state"] == "never" and j["producer"]["messages"] == 2 and j["high_water"] == 128 and
-        j["longest"] == 4088 and j["name"].endswith("/q")'
+        j["consumer"]["state"] == "never" and j["producer"]["messages"] == 2 and
+        j["high_water"] == 128 and j["longest"] == 4088 and j["name"].endswith("/q")'
 expect 0 'ls' sluice ls
 shows 'ls' '^PRODUCER  CONSUMER' "^closed    never  *2  *128  *8.0K  .*0640  $SLUICE_DIR/q\$"
 
