@@ -66,7 +66,7 @@ static struct {
         unsigned char *peer; /* the half that the endpoint must not write */
         size_t peer_bytes;
         unsigned char before[512];
-        uint64_t reserved;
+        size_t reserved;
         unsigned char *payload;
         uint64_t next; /* no message may begin before this position */
 } f;
@@ -196,10 +196,11 @@ static void scribble(void)
                 scribble_at(8192 + (size_t)(where / 4 % 48) * 8);
                 break;
         case 1:
-                scribble_at(12288 + where / 4 * align % capacity);
+                scribble_at(12288 + (size_t)(where / 4 * align % capacity));
                 break;
         case 2: /* the very word that is looked at next */
-                scribble_at(12288 + (f.r.c.ring == f.r.mem + 12288 ? f.r.c.next % capacity : 0));
+                scribble_at(12288 +
+                            (f.r.c.ring == f.r.mem + 12288 ? (size_t)(f.r.c.next % capacity) : 0));
                 break;
         default: /* padding that is right, and something at the start */
                 position = f.r.c.next % capacity;
@@ -255,7 +256,7 @@ static void attack_producer(uint8_t op)
 {
         const size_t longest = f.r.geometry.capacity / 2 - 8;
         const sluice_deadline until = deadline(op);
-        size_t len = number(1) * 8 % (longest + 9);
+        size_t len = (size_t)(number(1) * 8 % (longest + 9));
         void *payload = NULL;
         int r;
 
@@ -383,7 +384,7 @@ static void attack_consumer(uint8_t op)
                 REQUIRE((n >= 0 && n <= 8) || n == -EIO || n == -EPIPE || n == -EBADMSG);
                 break;
         default:
-                cap = number(1) * 8 % (longest + 1);
+                cap = (size_t)(number(1) * 8 % (longest + 1));
                 buf = malloc(cap ? cap : 1);
                 REQUIRE(buf);
                 n = sluice_recv(&f.r.c, buf, cap, until);

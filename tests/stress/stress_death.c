@@ -174,13 +174,13 @@ static int by_time(const void *a, const void *b)
         return (x > y) - (x < y);
 }
 
-static int64_t median(int64_t *ns, uint64_t n)
+static int64_t median(int64_t *ns, size_t n)
 {
         qsort(ns, n, sizeof *ns, by_time);
         return ns[n / 2];
 }
 
-static int deaths(const struct mode *m, uint64_t n)
+static int deaths(const struct mode *m, size_t n)
 {
         int64_t *ns = calloc(n, sizeof *ns);
         struct survivor s;
@@ -295,7 +295,7 @@ static int reused(const struct mode *m)
         return r != -EOWNERDEAD;
 }
 
-static void pidfd_beside(uint64_t n)
+static void pidfd_beside(size_t n)
 {
         const struct timespec moment = {0, 500000};
         int64_t *killed = mmap(NULL, sizeof *killed, PROT_READ | PROT_WRITE,
@@ -333,7 +333,7 @@ static void pidfd_beside(uint64_t n)
 int main(void)
 {
         const int kinds = sizeof modes / sizeof *modes;
-        const uint64_t each = (traffic_scale(1000) + (uint64_t)kinds - 1) / (uint64_t)kinds;
+        const size_t each = ((size_t)traffic_scale(1000) + (size_t)kinds - 1) / (size_t)kinds;
         int failed = 0, n = 0, skipped = 0;
 
         pidfd_beside(each);

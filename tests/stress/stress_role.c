@@ -228,7 +228,7 @@ static int run(int role, unsigned crowd, uint64_t seed)
         struct sluice_options o = SLUICE_OPTIONS_INIT;
         struct race race = {.role = role, .crowd = crowd, .random = seed};
         const unsigned long runs = 2 * sizeof sizes / sizeof *sizes;
-        const unsigned long target = (traffic_scale(ACQUISITIONS) + runs - 1) / runs;
+        const unsigned long target = ((unsigned long)traffic_scale(ACQUISITIONS) + runs - 1) / runs;
         const int64_t end = sluice_now_ns() + INT64_C(60000000000);
         struct sluice_queue_stat st;
         int failed = 0;

@@ -7,7 +7,7 @@
 
 #include "util.h"
 
-static uint64_t capacity(const struct numbered *q)
+static size_t capacity(const struct numbered *q)
 {
         return q->align == 8 ? 512 : 2048;
 }

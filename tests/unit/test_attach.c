@@ -397,7 +397,7 @@ TEST_EACH(successor, of_the_consumer_gets_what_was_not_released, 16)
         struct sluice_message m;
         uint64_t position[3];
 
-        for (uint64_t i = 0; i < 4; i++)
+        for (unsigned i = 0; i < 4; i++)
                 test_eq(test_send(r, i, i), 0);
         test_expect(r, 0, 0);
         for (int i = 0; i < 3; i++) {
@@ -408,7 +408,7 @@ TEST_EACH(successor, of_the_consumer_gets_what_was_not_released, 16)
         test_expect_empty(r);
         test_eq(sluice_consumer_attach(&r->c, r->mem, r->bytes), 0);
         test_eq(sluice_consumer_messages(&r->c), 1);
-        for (uint64_t i = 1; i < 4; i++)
+        for (unsigned i = 1; i < 4; i++)
                 test_eq(test_expect(r, i, i), position[i - 1]);
 }
 

@@ -148,7 +148,7 @@ static void other_signals(int wake)
 
         handle(SIGUSR1, nothing);
         open_both(wake, wake, SLUICE_SPIN_NONE, 256);
-        w.until = sluice_after(MS(60));
+        w.until = sluice_after(MS(300));
         t = thread_start(receiver, &w);
         until_asleep("q", CONSUMER);
         for (int i = 0; i < 20; i++) {

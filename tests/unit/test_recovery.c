@@ -330,8 +330,8 @@ static void run_script(size_t units, uint32_t align, uint64_t first, uint64_t se
         for (unsigned step = 0; step < 2000; step++) {
                 const uint64_t dice = test_random(&seed);
                 const size_t longest = test_longest(&s.rig);
-                const size_t len = dice >> 32 & 1 ? (dice >> 40) % (longest + 1)
-                                                  : (dice >> 40) % 3 * align / 2;
+                const size_t any = (size_t)(dice >> 40);
+                const size_t len = dice >> 32 & 1 ? any % (longest + 1) : any % 3 * align / 2;
 
                 test_at("capacity %zu, align %u, first %#llx, step %u", units * align, align,
                         (unsigned long long)first, step);

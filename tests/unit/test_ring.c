@@ -80,7 +80,7 @@ TEST_EACH(reserve, gives_room_in_place_aligned_to_eight, 8)
         unsigned char *payload;
         void *room;
 
-        for (uint64_t i = 0; i < 30; i++) {
+        for (unsigned i = 0; i < 30; i++) {
                 const size_t len = i % (test_longest(r) + 1);
 
                 test_eq(sluice_reserve(&r->p, len, &room, SLUICE_NOW), 0);

@@ -4,7 +4,7 @@
 
 TEST_EACH(stage, shows_nothing_until_publish, 16)
 {
-        for (uint64_t i = 0; i < 5; i++) {
+        for (unsigned i = 0; i < 5; i++) {
                 test_eq(test_stage(r, i, i), 0);
                 test_expect_empty(r);
         }
@@ -12,7 +12,7 @@ TEST_EACH(stage, shows_nothing_until_publish, 16)
         test_eq(sluice_producer_position(&r->p), r->geometry.first_position);
         test_eq(sluice_publish(&r->p), 0);
         test_eq(sluice_producer_messages(&r->p), 5);
-        for (uint64_t i = 0; i < 5; i++)
+        for (unsigned i = 0; i < 5; i++)
                 test_expect(r, i, i);
         test_expect_empty(r);
 }

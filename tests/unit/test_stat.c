@@ -16,7 +16,7 @@ static unsigned char *snapshot(const char *name, size_t *bytes)
         const unsigned char *mem = shmat(st.shmid, NULL, SHM_RDONLY);
         unsigned char *copy;
 
-        *bytes = 12288 + st.capacity;
+        *bytes = 12288 + (size_t)st.capacity;
         copy = malloc(*bytes);
         memcpy(copy, mem, *bytes);
         shmdt(mem);

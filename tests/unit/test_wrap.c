@@ -148,7 +148,7 @@ TEST_EACH(wrap, takes_the_longest_from_every_offset_once_drained, 8)
  * stays where its room was reserved. */
 TEST_EACH(wrap, keeps_padding_when_the_commit_is_shorter, 8)
 {
-        const uint64_t align = r->geometry.record_align;
+        const size_t align = r->geometry.record_align;
         void *payload;
 
         for (int staged = 0; staged < 2; staged++) {
@@ -169,7 +169,7 @@ TEST_EACH(wrap, keeps_padding_when_the_commit_is_shorter, 8)
  * padding behind. */
 TEST_EACH(wrap, forgets_padding_on_abort, 8)
 {
-        const uint64_t align = r->geometry.record_align;
+        const size_t align = r->geometry.record_align;
         void *payload;
 
         test_go_to(r, 7);
