@@ -198,7 +198,8 @@ static int open_role(struct sluice_priv_queue *q, const struct sluice_priv_place
                 return r;
         r = open_pipes(q, place);
         if (r == 0)
-                r = sluice_priv_prepare_pages(q->segment.mem, q->segment.shape.total_bytes, flags);
+                r = sluice_priv_prepare_pages(q->segment.mem, (size_t)q->segment.shape.total_bytes,
+                                              flags);
         if (r)
                 return r;
         q->named = true;

@@ -10,6 +10,10 @@
 
 #include "sluice/queue.h"
 
+/* An inode is part of what a queue is known by, and files may be large. */
+SLUICE_STATIC_ASSERT(sizeof(off_t) == 8 && sizeof(ino_t) == 8 && sizeof(time_t) == 8,
+                     "compile with -include src/wide.h");
+
 /* ---- name.c: from a name to a place ------------------------------- */
 
 struct sluice_priv_name {

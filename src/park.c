@@ -49,9 +49,15 @@ struct waitv {
         uint32_t flags, reserved;
 };
 
-static struct timespec timespec_of(int64_t ns)
+/* As linux/time_types.h has it since 5.1: on every machine, whatever size
+ * time_t has there. */
+struct kernel_time {
+        int64_t s, ns;
+};
+
+static struct kernel_time kernel_time_of(int64_t ns)
 {
-        const struct timespec t = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+        const struct kernel_time t = {ns / 1000000000, ns % 1000000000};
 
         return t;
 }
@@ -183,6 +189,30 @@ bool sluice_priv_take_interrupt(struct sluice_priv_queue *q)
         return true;
 }
 
+/* The call is not there, or a filter that is older than it says so. */
+static bool is_unknown_call(void)
+{
+        return errno == ENOSYS || errno == EPERM;
+}
+
+/* On one word, until a time that is near. A kernel before 5.1 has no
+ * other call on 32 bit than the one with times of 32 bits. */
+static void futex_wait(const sluice_word *word, uint32_t value, int64_t until)
+{
+        const struct kernel_time t = kernel_time_of(until);
+        const struct {
+                __kernel_long_t s, ns;
+        } t_long = {(__kernel_long_t)t.s, (__kernel_long_t)t.ns};
+
+#ifdef SYS_futex_time64
+        if (syscall(SYS_futex_time64, word, FUTEX_WAIT_BITSET, value, &t, NULL,
+                    FUTEX_BITSET_MATCH_ANY) >= 0 ||
+            !is_unknown_call())
+                return;
+#endif
+        syscall(SYS_futex, word, FUTEX_WAIT_BITSET, value, &t_long, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
 void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_priv_unchanged *word,
                              const struct sluice_priv_unchanged *second, int64_t now, int64_t until)
 {
@@ -190,7 +220,7 @@ void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_pr
                 {word->value, (uintptr_t)word->word, FUTEX_32, 0},
                 {0, (uintptr_t)&q->interrupt, FUTEX_32, 0},
         };
-        struct timespec t = timespec_of(until);
+        const struct kernel_time t = kernel_time_of(until);
 
         if (second) {
                 v[2].val = second->value;
@@ -198,12 +228,11 @@ void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_pr
                 v[2].flags = FUTEX_32;
         }
         if (syscall(SYS_futex_waitv, v, second ? 3 : 2, 0, &t, CLOCK_MONOTONIC) >= 0 ||
-            (errno != ENOSYS && errno != EPERM)) /* EPERM: an old seccomp filter */
-                return;                          /* woken, changed already, timed out: look again */
-        if (until > now + INTERRUPT_SLICE_NS)
-                t = timespec_of(now + INTERRUPT_SLICE_NS);
-        syscall(SYS_futex, word->word, FUTEX_WAIT_BITSET, word->value, &t, NULL,
-                FUTEX_BITSET_MATCH_ANY);
+            !is_unknown_call())
+                return; /* woken, changed already, timed out: look again */
+        if (until - now > INTERRUPT_SLICE_NS)
+                until = now + INTERRUPT_SLICE_NS;
+        futex_wait(word->word, word->value, until);
 }
 
 static void pipe_sleep(struct sluice_priv_queue *q, int64_t now, int64_t until)
@@ -212,7 +241,8 @@ static void pipe_sleep(struct sluice_priv_queue *q, int64_t now, int64_t until)
                 {q->own_fd, POLLIN, 0},
                 {q->interrupt_fd, POLLIN, 0},
         };
-        const struct timespec t = timespec_of(until > now ? until - now : 0);
+        const struct kernel_time rest = kernel_time_of(until > now ? until - now : 0);
+        const struct timespec t = {.tv_sec = rest.s, .tv_nsec = (long)rest.ns};
 
         if (ppoll(fds, 2, &t, NULL) <= 0)
                 return;

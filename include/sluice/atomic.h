@@ -110,7 +110,8 @@ typedef std::atomic<uint64_t> sluice_word;
 #define sluice_priv_atomic(name) std::name
 #else
 #include <stdatomic.h>
-typedef _Atomic uint64_t sluice_word;
+/* Some compilers align it to 4 bytes on i386. */
+typedef _Atomic uint64_t sluice_word __attribute__((aligned(8)));
 #define sluice_priv_atomic(name) name
 #endif
 
@@ -227,5 +228,8 @@ static inline uint64_t sluice_priv_guess(uint64_t value)
 }
 
 SLUICE_STATIC_ASSERT(sizeof(sluice_word) == 8, "a shared word is 64 bits on every machine");
+SLUICE_STATIC_ASSERT(__alignof__(sluice_word) == 8, "a shared word never crosses a cache line");
+SLUICE_STATIC_ASSERT(__GCC_ATOMIC_LLONG_LOCK_FREE == 2,
+                     "this processor cannot load and store 64 bits at once");
 
 #endif

@@ -21,8 +21,11 @@ typedef int64_t sluice_deadline;
 #define SLUICE_FOREVER ((sluice_deadline)INT64_MAX) /* never -ETIMEDOUT */
 
 /* clock_gettime(3) is hidden by <time.h> under a strict -std=c11, and a
- * header must not set feature macros for the file that includes it. */
-#if defined _TIME_BITS && _TIME_BITS == 64 && __SIZEOF_LONG__ == 4
+ * header must not set feature macros for the file that includes it. On 32
+ * bit it has two names, for the two sizes of time_t: glibc says which in
+ * the first two macros, musl in the third. */
+#if (defined __USE_TIME_BITS64 && defined __TIMESIZE && __TIMESIZE == 32) || \
+        (defined _REDIR_TIME64 && _REDIR_TIME64)
 #define SLUICE_PRIV_CLOCK_SYMBOL "__clock_gettime64"
 #else
 #define SLUICE_PRIV_CLOCK_SYMBOL "clock_gettime"
