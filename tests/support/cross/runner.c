@@ -53,7 +53,7 @@ static int run(const struct cross_test *test)
         if (pid < 0)
                 return -errno;
         if (pid == 0) {
-                alarm(test->options.timeout ? test->options.timeout : 60);
+                alarm(test->options.timeout);
                 test->body();
                 fflush(NULL);
                 _exit(0);

@@ -5,11 +5,11 @@
 /*
  * So much of Criterion as the unit tests use, for processors that it is
  * not packaged for: each test runs in a process of its own, in the order
- * of the source, under a time limit. See runner.c.
+ * of the source. See runner.c.
  */
 struct cross_options {
         int unused;
-        unsigned timeout; /* seconds; 0: a minute */
+        unsigned timeout; /* seconds; 0: none, tools/runtest has one for all */
 };
 
 struct cross_test {
