@@ -145,8 +145,9 @@ in_state() {
 }
 
 # waits_in CALL PID: the process sleeps in such a system call.
-case $(uname -m) in
-x86_64) read=0 writev=20 nanosleep='(35|230)' poll=7 ;;
+case $(uname -m)-$(od -An -tu1 -j4 -N1 "$SLUICE" | tr -d ' ') in
+x86_64-1) read=3 writev=146 nanosleep='(162|267|407)' poll=168 ;; # i386: a file of 32 bits
+x86_64-2) read=0 writev=20 nanosleep='(35|230)' poll=7 ;;
 *) read=63 writev=66 nanosleep='(101|115)' poll=73 ;;
 esac
 waits_in() {
