@@ -272,13 +272,13 @@ static int create(const char *name, const struct sluice_options *options)
 
 int sluice_create(const char *name, const struct sluice_options *options)
 {
-        const int saved = errno;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
         int r;
 
         sluice_priv_limit_forget();
         r = create(name, options);
         if (r == -EMFILE || r == -ENFILE)
                 sluice_priv_limit_note(SLUICE_PRIV_FD, -r, 0);
-        errno = saved;
+        sluice_priv_leave(&entry);
         return r;
 }

@@ -61,7 +61,7 @@ static void short_sleep(const struct sluice_priv_queue *q)
  * byte that is written for this parking stays in the pipe. */
 static int arm(struct sluice_priv_queue *q, const struct sluice_priv_await *a)
 {
-        const int saved = errno;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
         bool present, wait;
 
         sluice_priv_fifo_drain(q->own_fd);
@@ -80,7 +80,7 @@ static int arm(struct sluice_priv_queue *q, const struct sluice_priv_await *a)
         else
                 sluice_priv_count(&q->counters->parks);
         q->check_due = true;
-        errno = saved;
+        sluice_priv_leave(&entry);
         return wait ? 0 : 1;
 }
 
@@ -144,7 +144,7 @@ int sluice_producer_disarm(struct sluice_producer *p)
 
 static int interrupt(struct sluice_priv_queue *q)
 {
-        const int saved = errno;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
         const uint64_t one = 1;
 
         sluice_priv_store_release(&q->interrupt, 1);
@@ -153,7 +153,7 @@ static int interrupt(struct sluice_priv_queue *q)
         if (q->interrupt_fd >= 0)
                 while (write(q->interrupt_fd, &one, sizeof one) < 0 && errno == EINTR)
                         continue;
-        errno = saved;
+        sluice_priv_leave(&entry);
         return 0;
 }
 
@@ -203,18 +203,18 @@ static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
 
 int sluice_producer_await_peer(struct sluice_producer *p, sluice_deadline until)
 {
-        const int saved = errno;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
         const int r = p->err ? p->err : !p->queue ? -EINVAL : await_peer(p->queue, until);
 
-        errno = saved;
+        sluice_priv_leave(&entry);
         return r;
 }
 
 int sluice_consumer_await_peer(struct sluice_consumer *c, sluice_deadline until)
 {
-        const int saved = errno;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
         const int r = c->err ? c->err : !c->queue ? -EINVAL : await_peer(c->queue, until);
 
-        errno = saved;
+        sluice_priv_leave(&entry);
         return r;
 }

@@ -95,6 +95,20 @@ void sluice_priv_fifo_ring(int fd)
                 continue;
 }
 
+void sluice_priv_fifo_ring_at(const struct sluice_priv_place *place, const char *which, mode_t mode)
+{
+        int fd;
+
+        if (sluice_priv_fork_lock() != 0)
+                return;
+        fd = sluice_priv_fifo_open(place, which, O_RDWR, mode);
+        if (fd >= 0) {
+                sluice_priv_fifo_ring(fd);
+                close(fd);
+        }
+        sluice_priv_fork_unlock();
+}
+
 /* A peer can write as fast as we read: at most a pipe's worth. */
 void sluice_priv_fifo_drain(int fd)
 {

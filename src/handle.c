@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Opening and closing the endpoints of named queues, and what fork()
- * does to them: a list of all open queues lets the child poison its
- * copies of the handles and close its copies of the descriptors, so that
- * a death of the parent is not hidden behind a living child.
- */
+/* Opening and closing the endpoints of named queues. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -17,101 +11,6 @@
 #include "internal.h"
 
 #define SPIN_DEFAULT_NS INT64_C(50000)
-
-static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct sluice_priv_queue *list;
-
-static void close_fd(int *fd)
-{
-        if (*fd >= 0)
-                close(*fd);
-        *fd = -1;
-}
-
-static void close_fds(struct sluice_priv_queue *q)
-{
-        close_fd(&q->own_fd);
-        close_fd(&q->peer_fd);
-        close_fd(&q->keeper_fd);
-        close_fd(&q->interrupt_fd);
-        close_fd(&q->dirfd);
-}
-
-static void fork_prepare(void)
-{
-        pthread_mutex_lock(&list_lock);
-}
-
-static void fork_parent(void)
-{
-        pthread_mutex_unlock(&list_lock);
-}
-
-/* The mapping is not there in the child (MADV_DONTFORK), nor the role. */
-static void fork_child(void)
-{
-        struct sluice_priv_queue *q = list;
-
-        while (q) {
-                struct sluice_priv_queue *next = q->next;
-
-                if (q->role == SLUICE_PRIV_ROLE_PRODUCER) {
-                        struct sluice_producer *p = q->handle;
-
-                        p->own = NULL;
-                        p->queue = NULL;
-                        sluice_priv_producer_poison(p, -EPERM);
-                } else {
-                        struct sluice_consumer *c = q->handle;
-
-                        c->own = NULL;
-                        c->queue = NULL;
-                        sluice_priv_consumer_poison(c, -EPERM);
-                }
-                close_fds(q);
-                free(q);
-                q = next;
-        }
-        list = NULL;
-        pthread_mutex_unlock(&list_lock);
-}
-
-/* Before the first queue: 0 or -ENOMEM. */
-static int list_start(void)
-{
-        static bool started;
-        int r = 0;
-
-        pthread_mutex_lock(&list_lock);
-        if (!started)
-                r = pthread_atfork(fork_prepare, fork_parent, fork_child);
-        started |= r == 0;
-        pthread_mutex_unlock(&list_lock);
-        return -r;
-}
-
-static void list_add(struct sluice_priv_queue *q)
-{
-        pthread_mutex_lock(&list_lock);
-        q->next = list;
-        q->link = &list;
-        if (list)
-                list->link = &q->next;
-        list = q;
-        pthread_mutex_unlock(&list_lock);
-}
-
-static void list_del(struct sluice_priv_queue *q)
-{
-        pthread_mutex_lock(&list_lock);
-        if (q->link) {
-                *q->link = q->next;
-                if (q->next)
-                        q->next->link = q->link;
-                q->link = NULL;
-        }
-        pthread_mutex_unlock(&list_lock);
-}
 
 /* The peer may need that CPU: then who spins has to give way to it, unless
  * somebody knows better and has said how long to spin. */
@@ -147,19 +46,17 @@ static void queue_free(struct sluice_priv_queue *q)
 {
         if (!q)
                 return;
-        list_del(q);
-        close_fds(q);
+        sluice_priv_queue_unlist(q);
         sluice_priv_segment_unmap(&q->segment);
         free(q);
 }
 
-static int open_pipes(struct sluice_priv_queue *q, const struct sluice_priv_place *place)
+/* Under the fork lock. */
+static int open_all_pipes(struct sluice_priv_queue *q, const struct sluice_priv_place *place)
 {
         const bool consumer = q->role == SLUICE_PRIV_ROLE_CONSUMER;
         const mode_t mode = q->segment.ds.shm_perm.mode;
 
-        if (place->dirfd < 0)
-                return 0;
         q->peer_fd = sluice_priv_fifo_open(
                 place, consumer ? SLUICE_PRIV_WRITABLE : SLUICE_PRIV_READABLE, O_RDWR, mode);
         if (q->peer_fd < 0)
@@ -173,6 +70,17 @@ static int open_pipes(struct sluice_priv_queue *q, const struct sluice_priv_plac
                 return -errno;
         q->dirfd = fcntl(place->dirfd, F_DUPFD_CLOEXEC, 0);
         return q->dirfd < 0 ? -errno : 0;
+}
+
+static int open_pipes(struct sluice_priv_queue *q, const struct sluice_priv_place *place)
+{
+        int r = place->dirfd < 0 ? 0 : sluice_priv_fork_lock();
+
+        if (r || place->dirfd < 0)
+                return r;
+        r = open_all_pipes(q, place);
+        sluice_priv_fork_unlock();
+        return r;
 }
 
 /* The lock comes first: whoever finds the role held and the pipe not
@@ -286,7 +194,6 @@ static int join(struct sluice_priv_queue *q)
         if (parked & SLUICE_LAYOUT_PARKED)
                 rouse(q, parked);
         q->rang = true; /* just now, or by a predecessor */
-        list_add(q);
         return 0;
 }
 
@@ -310,19 +217,18 @@ static int open_endpoint(void *handle, int role, const char *name,
         }
         if (r)
                 return r;
-        r = list_start();
-        if (r)
-                return r;
         r = sluice_priv_place_open(&place, &n);
         place.any_owner = (o.flags & SLUICE_ANY_OWNER) != 0;
         if (r == 0) {
                 q = queue_new(handle, role, &o);
-                r = q ? open_role(q, &place, o.flags) : -ENOMEM;
+                r = q ? sluice_priv_queue_list(q) : -ENOMEM;
         }
+        if (r == 0)
+                r = open_role(q, &place, o.flags);
         if (r == 0) {
                 r = join(q);
                 if (r)
-                        sluice_priv_role_give(q->segment.semid, role, q->locked);
+                        sluice_priv_role_give(q->segment.semid, q->role, q->locked);
         }
         sluice_priv_place_close(&place);
         if (r)
@@ -335,26 +241,28 @@ static int open_endpoint(void *handle, int role, const char *name,
 int sluice_producer_open(struct sluice_producer *p, const char *name,
                          const struct sluice_options *options)
 {
-        const int saved = errno, r = open_endpoint(p, SLUICE_PRIV_ROLE_PRODUCER, name, options);
+        const struct sluice_priv_entry entry = sluice_priv_enter();
+        const int r = open_endpoint(p, SLUICE_PRIV_ROLE_PRODUCER, name, options);
 
         if (r) {
                 memset(p, 0, sizeof *p);
                 sluice_priv_producer_poison(p, -EINVAL);
         }
-        errno = saved;
+        sluice_priv_leave(&entry);
         return r;
 }
 
 int sluice_consumer_open(struct sluice_consumer *c, const char *name,
                          const struct sluice_options *options)
 {
-        const int saved = errno, r = open_endpoint(c, SLUICE_PRIV_ROLE_CONSUMER, name, options);
+        const struct sluice_priv_entry entry = sluice_priv_enter();
+        const int r = open_endpoint(c, SLUICE_PRIV_ROLE_CONSUMER, name, options);
 
         if (r) {
                 memset(c, 0, sizeof *c);
                 sluice_priv_consumer_poison(c, -EINVAL);
         }
-        errno = saved;
+        sluice_priv_leave(&entry);
         return r;
 }
 
@@ -369,31 +277,33 @@ static void leave(struct sluice_priv_queue *q)
 
 int sluice_producer_close(struct sluice_producer *p)
 {
-        const int saved = errno;
         struct sluice_priv_queue *q = p->queue;
+        struct sluice_priv_entry entry;
 
         if (!q)
                 return p->err ? p->err : -EINVAL;
+        entry = sluice_priv_enter();
         sluice_producer_detach(p);
         p->queue = NULL;
         p->sleep = NULL;
         leave(q);
-        errno = saved;
+        sluice_priv_leave(&entry);
         return 0;
 }
 
 int sluice_consumer_close(struct sluice_consumer *c)
 {
-        const int saved = errno;
         struct sluice_priv_queue *q = c->queue;
+        struct sluice_priv_entry entry;
 
         if (!q)
                 return c->err ? c->err : -EINVAL;
+        entry = sluice_priv_enter();
         sluice_consumer_detach(c);
         c->queue = NULL;
         c->sleep = NULL;
         leave(q);
-        errno = saved;
+        sluice_priv_leave(&entry);
         return 0;
 }
 
@@ -424,7 +334,7 @@ static void announce(struct sluice_priv_queue *q)
 
 int sluice_producer_enable_sleep(struct sluice_producer *p, const struct sluice_options *options)
 {
-        const int saved = errno;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
         struct sluice_priv_queue *q;
         int r = p->err;
 
@@ -436,13 +346,13 @@ int sluice_producer_enable_sleep(struct sluice_producer *p, const struct sluice_
                 give_sleep_to_producer(p, q);
                 announce(q);
         }
-        errno = saved;
+        sluice_priv_leave(&entry);
         return r;
 }
 
 int sluice_consumer_enable_sleep(struct sluice_consumer *c, const struct sluice_options *options)
 {
-        const int saved = errno;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
         struct sluice_priv_queue *q;
         int r = c->err;
 
@@ -454,6 +364,6 @@ int sluice_consumer_enable_sleep(struct sluice_consumer *c, const struct sluice_
                 give_sleep_to_consumer(c, q);
                 announce(q);
         }
-        errno = saved;
+        sluice_priv_leave(&entry);
         return r;
 }

@@ -3,6 +3,8 @@
 #define SLUICE_INTERNAL_H
 /* What the parts of the library share. No public contract. */
 #define SLUICE_BUILD 1
+#include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
@@ -13,6 +15,45 @@
 /* An inode is part of what a queue is known by, and files may be large. */
 SLUICE_STATIC_ASSERT(sizeof(off_t) == 8 && sizeof(ino_t) == 8 && sizeof(time_t) == 8,
                      "compile with -include src/wide.h");
+
+/* ---- Public calls that make system calls -------------------------- */
+
+/* errno stays as it was, and a cancellation of the thread waits until
+ * the call is through: it would leave locks and roles behind. */
+struct sluice_priv_entry {
+        int errno_before, cancel_before;
+};
+
+static inline struct sluice_priv_entry sluice_priv_enter(void)
+{
+        struct sluice_priv_entry entry = {errno, 0};
+
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &entry.cancel_before);
+        return entry;
+}
+
+static inline void sluice_priv_leave(const struct sluice_priv_entry *entry)
+{
+        pthread_setcancelstate(entry->cancel_before, NULL);
+        errno = entry->errno_before;
+}
+
+/* ---- fork.c: what a child of fork() gets --------------------------- */
+
+/* A descriptor of a call that is under way, which a child closes. */
+struct sluice_priv_kept {
+        struct sluice_priv_kept *next, **link; /* link NULL: none */
+        int fd;
+};
+
+/* Between the two no fork() begins: what is opened is noted before it is
+ * copied. Short sections only. 0 or -ENOMEM. */
+int sluice_priv_fork_lock(void);
+void sluice_priv_fork_unlock(void);
+/* Under the lock. */
+void sluice_priv_kept_add(struct sluice_priv_kept *k, int fd);
+/* Takes the lock itself, closes the descriptor, forgets it. */
+void sluice_priv_kept_close(struct sluice_priv_kept *k);
 
 /* ---- name.c: from a name to a place ------------------------------- */
 
@@ -43,6 +84,7 @@ struct sluice_priv_place {
         struct stat st; /* of the directory */
         bool made;      /* by us, just now */
         bool any_owner;
+        struct sluice_priv_kept kept[2]; /* both descriptors */
 };
 
 /* ftok(3) gives this many keys to one path before we give up. */
@@ -98,6 +140,9 @@ int sluice_priv_fifo_open(const struct sluice_priv_place *place, const char *whi
                           mode_t mode);
 void sluice_priv_fifo_ring(int fd);
 void sluice_priv_fifo_ring_once(int fd);
+/* Whoever sleeps on that pipe looks again, if it can be opened. */
+void sluice_priv_fifo_ring_at(const struct sluice_priv_place *place, const char *which,
+                              mode_t mode);
 void sluice_priv_fifo_drain(int fd);
 /* A lock that exec gives back and fork does not share: 0, or -EBUSY. */
 int sluice_priv_fifo_lock(int fd);
@@ -292,6 +337,12 @@ struct sluice_priv_queue {
         bool rang;       /* a byte may be in the peer's pipe for the parking that it is in */
         bool membarrier; /* DOOR: this process can call it */
 };
+
+/* fork.c: from here on a child poisons its copy of the handle and closes
+ * its copies of the descriptors. 0 or -ENOMEM. */
+int sluice_priv_queue_list(struct sluice_priv_queue *q);
+/* Closes the descriptors, too. */
+void sluice_priv_queue_unlist(struct sluice_priv_queue *q);
 
 /* ---- park.c ------------------------------------------------------- */
 

@@ -7,7 +7,6 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,34 +49,47 @@ static bool leads_here(const char *name, const struct sluice_priv_segment *s)
         return true;
 }
 
+/* The entry of a directory that has this inode; the directory is not kept open
+ * beyond it, and not handed to a child. */
+static bool find_entry(const char *dir_name, uint64_t inode, char *entry_name, size_t size)
+{
+        bool found = false;
+        struct dirent *entry;
+        DIR *dir;
+
+        if (sluice_priv_fork_lock() != 0)
+                return false;
+        dir = opendir(dir_name);
+        for (int i = 0; dir && !found && i < SIBLINGS && (entry = readdir(dir)) != NULL; i++) {
+                found = (uint64_t)entry->d_ino == inode && strlen(entry->d_name) < size;
+                if (found)
+                        strcpy(entry_name, entry->d_name);
+        }
+        if (dir)
+                closedir(dir);
+        sluice_priv_fork_unlock();
+        return found;
+}
+
 /* Beside the directory that the queue was made in. inode: UNTRUSTED, it
  * only spares us to open every directory. */
 static bool find_renamed(char *name, const struct sluice_priv_segment *s, uint64_t inode)
 {
-        char *base = strrchr(name, '/');
-        struct dirent *entry;
-        bool found = false;
-        DIR *dir;
+        char *base = strrchr(name, '/'), path[SLUICE_NAME_MAX + 1];
+        size_t dir_len;
 
         if (!base || base == name)
                 return false;
-        *base++ = '\0';
-        dir = opendir(name);
-        base[-1] = '/';
-        for (int i = 0; dir && !found && i < SIBLINGS && (entry = readdir(dir)) != NULL; i++) {
-                char path[SLUICE_NAME_MAX + 1];
-
-                if ((uint64_t)entry->d_ino != inode ||
-                    (size_t)(base - name) + strlen(entry->d_name) > SLUICE_NAME_MAX)
-                        continue;
-                snprintf(path, sizeof path, "%.*s%s", (int)(base - name), name, entry->d_name);
-                found = leads_here(path, s);
-                if (found)
-                        strcpy(name, path);
-        }
-        if (dir)
-                closedir(dir);
-        return found;
+        dir_len = (size_t)(base - name);
+        memcpy(path, name, dir_len);
+        path[dir_len] = '\0';
+        if (!find_entry(path, inode, path + dir_len + 1, sizeof path - dir_len - 1))
+                return false;
+        path[dir_len] = '/';
+        if (!leads_here(path, s))
+                return false;
+        strcpy(name, path);
+        return true;
 }
 
 /* A name that leads to it. UNTRUSTED: what it says of itself is only where to
@@ -132,7 +144,7 @@ static int stat_slot(struct sluice_queue_stat *st, int slot)
 
 int sluice_list(sluice_list_fn *fn, void *ctx)
 {
-        const int saved = errno;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
         struct shm_info info;
         const int slots = shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&info);
         struct sluice_queue_stat st;
@@ -148,6 +160,6 @@ int sluice_list(sluice_list_fn *fn, void *ctx)
                 r = fn(ctx, &st);
                 n++;
         }
-        errno = saved;
+        sluice_priv_leave(&entry);
         return r ? r : n;
 }

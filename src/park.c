@@ -256,28 +256,39 @@ static void pipe_sleep(struct sluice_priv_queue *q, int64_t now, int64_t until)
                 q->check_due = true;
 }
 
+/* Under the fork lock. */
+static int open_keeper(const struct sluice_priv_queue *q)
+{
+        const struct sluice_priv_name nowhere = {0};
+        struct sluice_priv_place place = {.name = &nowhere, .dirfd = q->dirfd};
+        int fd;
+
+        if (fstat(q->dirfd, &place.st) != 0)
+                return -1;
+        fd = sluice_priv_fifo_open(&place,
+                                   q->role == SLUICE_PRIV_ROLE_CONSUMER ? SLUICE_PRIV_READABLE
+                                                                        : SLUICE_PRIV_WRITABLE,
+                                   O_RDWR, q->segment.ds.shm_perm.mode);
+        return fd < 0 ? -1 : fd;
+}
+
 /* With no peer there is no writer, and the pipe would report a hang-up
  * without end: while there is none we hold the writing end ourselves. */
 void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present)
 {
-        const struct sluice_priv_name nowhere = {0};
-        struct sluice_priv_place place = {.name = &nowhere, .dirfd = q->dirfd};
+        const bool alone = !peer_present;
 
-        if (!q->by_fifo || peer_present == (q->keeper_fd < 0))
+        if (!q->by_fifo)
                 return;
-        if (peer_present) {
-                close(q->keeper_fd);
-                q->keeper_fd = -1;
-                return;
+        if (alone != (q->keeper_fd >= 0) && sluice_priv_fork_lock() == 0) {
+                if (alone) {
+                        q->keeper_fd = open_keeper(q);
+                } else {
+                        close(q->keeper_fd);
+                        q->keeper_fd = -1;
+                }
+                sluice_priv_fork_unlock();
         }
-        if (fstat(q->dirfd, &place.st) != 0)
-                return;
-        q->keeper_fd = sluice_priv_fifo_open(
-                &place,
-                q->role == SLUICE_PRIV_ROLE_CONSUMER ? SLUICE_PRIV_READABLE : SLUICE_PRIV_WRITABLE,
-                O_RDWR, q->segment.ds.shm_perm.mode);
-        if (q->keeper_fd < 0)
-                q->keeper_fd = -1;
 }
 
 /* ---- Is anybody there? -------------------------------------------- */
@@ -445,7 +456,7 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
 static int wait_for(struct sluice_priv_queue *q, const struct sluice_priv_await *a,
                     sluice_deadline until)
 {
-        const int saved = errno;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
         const int64_t begin = sluice_now_ns();
         int64_t now = begin;
         int r = 0;
@@ -460,7 +471,7 @@ static int wait_for(struct sluice_priv_queue *q, const struct sluice_priv_await 
         }
         if (r == 0)
                 adapt(q, now - begin);
-        errno = saved;
+        sluice_priv_leave(&entry);
         return r;
 }
 
@@ -486,7 +497,7 @@ static int consumer_wait(void *handle, uint64_t need, sluice_deadline until)
 /* For one who polls: asks no more often than once in a slice. */
 static int check(struct sluice_priv_queue *q, bool keeps_messages)
 {
-        const int saved = errno;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
         struct timespec t;
         int64_t now;
         bool present;
@@ -502,7 +513,7 @@ static int check(struct sluice_priv_queue *q, bool keeps_messages)
                 if (keeps_messages)
                         nudge_producer(q); /* as if it had parked */
         }
-        errno = saved;
+        sluice_priv_leave(&entry);
         return r;
 }
 
@@ -530,7 +541,7 @@ void sluice_priv_futex_wake(const sluice_word *word)
 static void wake(struct sluice_priv_queue *q, struct sluice_priv_door *door, uint64_t parked,
                  const sluice_word *word)
 {
-        const int saved = errno;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
 
         door->answered = parked;
         sluice_priv_count(&q->counters->wakes);
@@ -541,7 +552,7 @@ static void wake(struct sluice_priv_queue *q, struct sluice_priv_door *door, uin
         else if (q->peer_fd >= 0)
                 sluice_priv_fifo_ring(q->peer_fd);
         q->rang = false;
-        errno = saved;
+        sluice_priv_leave(&entry);
 }
 
 /* The consumer sleeps on the header word that it waits for, which its

@@ -27,19 +27,23 @@
 static int open_dir(struct sluice_priv_place *place, const struct sluice_priv_name *n)
 {
         struct stat st;
+        int r = sluice_priv_fork_lock();
 
+        if (r)
+                return r;
         place->dirfd = open(n->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (place->dirfd < 0) {
-                const int r = -errno;
-
+        r = place->dirfd < 0 ? -errno : 0;
+        if (r == 0)
+                sluice_priv_kept_add(&place->kept[0], place->dirfd);
+        sluice_priv_fork_unlock();
+        if (r) {
                 /* With O_DIRECTORY a link is ENOTDIR on some kernels. */
                 if (r == -ENOTDIR && lstat(n->path, &st) == 0 && S_ISLNK(st.st_mode))
                         return -ELOOP;
                 return r;
         }
         if (fstat(place->dirfd, &place->st) != 0) {
-                const int r = -errno;
-
+                r = -errno;
                 sluice_priv_place_close(place);
                 return r;
         }
@@ -89,10 +93,8 @@ int sluice_priv_place_make(struct sluice_priv_place *place, const struct sluice_
 
 void sluice_priv_place_close(struct sluice_priv_place *place)
 {
-        if (place->lockfd >= 0)
-                close(place->lockfd);
-        if (place->dirfd >= 0)
-                close(place->dirfd);
+        sluice_priv_kept_close(&place->kept[1]);
+        sluice_priv_kept_close(&place->kept[0]);
         place->dirfd = place->lockfd = -1;
 }
 
@@ -145,7 +147,7 @@ static int look_at(int dirfd, const char *name)
         return (st.st_mode & S_IFMT) == kind ? 1 : -ENOTEMPTY;
 }
 
-int sluice_priv_place_look(const struct sluice_priv_place *place)
+static int look_at_all(const struct sluice_priv_place *place)
 {
         const int fd = openat(place->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -169,6 +171,19 @@ int sluice_priv_place_look(const struct sluice_priv_place *place)
                 found = -errno;
         closedir(dir);
         return found;
+}
+
+/* Stops at the first entry that is no part of a queue, so that fork() does not
+ * wait for long. */
+int sluice_priv_place_look(const struct sluice_priv_place *place)
+{
+        int r = sluice_priv_fork_lock();
+
+        if (r == 0) {
+                r = look_at_all(place);
+                sluice_priv_fork_unlock();
+        }
+        return r;
 }
 
 bool sluice_priv_place_has_queue(const struct sluice_priv_place *place)
@@ -213,7 +228,7 @@ static int lock_make(const struct sluice_priv_place *place)
 
 /* A lock that the owner cannot open was left by one who died while making
  * it. -EAGAIN: it came or went meanwhile. */
-static int lock_open(const struct sluice_priv_place *place)
+static int lock_open_once(const struct sluice_priv_place *place)
 {
         const int fd = openat(place->dirfd, LOCK, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 
@@ -222,6 +237,22 @@ static int lock_open(const struct sluice_priv_place *place)
         if (errno == EACCES && unlinkat(place->dirfd, LOCK, 0) == 0)
                 return -EAGAIN;
         return errno == ENOENT ? lock_make(place) : errno == EISDIR ? -ENOTEMPTY : -errno;
+}
+
+static int lock_open(struct sluice_priv_place *place)
+{
+        int fd = -EAGAIN, r = sluice_priv_fork_lock();
+
+        if (r)
+                return r;
+        for (int tries = 0; fd == -EAGAIN && tries < 1000; tries++)
+                fd = lock_open_once(place);
+        if (fd >= 0) {
+                place->lockfd = fd;
+                sluice_priv_kept_add(&place->kept[1], fd);
+        }
+        sluice_priv_fork_unlock();
+        return fd >= 0 ? 0 : fd == -ENOENT ? -ESTALE : fd == -EAGAIN ? -EBUSY : fd;
 }
 
 /* The directory that we have locked is still the one of that name? */
@@ -242,18 +273,13 @@ static int still_there(const struct sluice_priv_place *place)
  * was removed meanwhile, open it again. */
 int sluice_priv_place_lock(struct sluice_priv_place *place)
 {
-        int tries = 5000;
+        int tries = 5000, r;
 
         if (place->dirfd < 0)
                 return 0;
-        while ((place->lockfd = lock_open(place)) == -EAGAIN && --tries > 0)
-                continue;
-        if (place->lockfd < 0) {
-                const int r = place->lockfd;
-
-                place->lockfd = -1;
-                return r == -ENOENT ? -ESTALE : r == -EAGAIN ? -EBUSY : r;
-        }
+        r = lock_open(place);
+        if (r)
+                return r;
         while (flock(place->lockfd, LOCK_EX | LOCK_NB) != 0) {
                 if (errno != EWOULDBLOCK && errno != EINTR)
                         return -errno;

@@ -145,7 +145,7 @@ static int reap_it(struct reap *reap)
 
 int sluice_reap(const struct sluice_queue_stat *st, unsigned flags)
 {
-        const int saved = errno;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
         struct reap reap;
         int r = flags & ~(unsigned)ALL_FLAGS ? -EINVAL : 0;
 
@@ -161,6 +161,6 @@ int sluice_reap(const struct sluice_queue_stat *st, unsigned flags)
         sluice_priv_place_close(&reap.place);
         if (r == 0 && !(flags & SLUICE_REAP_DRY_RUN))
                 sluice_priv_user_dir_unmake();
-        errno = saved;
+        sluice_priv_leave(&entry);
         return r;
 }

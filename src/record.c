@@ -43,10 +43,13 @@ static void here(struct sluice_priv_record *r)
         int fd;
 
         r->ipc = stat("/proc/self/ns/ipc", &st) == 0 ? (uint64_t)st.st_ino : 0;
-        fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-        if (fd >= 0) {
-                n = read(fd, r->boot, sizeof r->boot - 1);
-                close(fd);
+        if (sluice_priv_fork_lock() == 0) {
+                fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+                if (fd >= 0) {
+                        n = read(fd, r->boot, sizeof r->boot - 1);
+                        close(fd);
+                }
+                sluice_priv_fork_unlock();
         }
         r->boot[n > 0 ? n : 0] = '\0';
         r->boot[strcspn(r->boot, "\n")] = '\0';

@@ -11,7 +11,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/sem.h>
 #include <unistd.h>
 
@@ -33,14 +32,8 @@ static void wake_all(const struct sluice_priv_segment *s, const struct sluice_pr
         sluice_priv_futex_wake(&c->position);
         sluice_priv_futex_wake(&c->door.state);
         sluice_priv_futex_wake(&p->door.state);
-        for (int i = 0; i < 2 && place->dirfd >= 0; i++) {
-                const int fd = sluice_priv_fifo_open(place, pipes[i], O_RDWR, s->ds.shm_perm.mode);
-
-                if (fd >= 0) {
-                        sluice_priv_fifo_ring(fd);
-                        close(fd);
-                }
-        }
+        for (int i = 0; i < 2 && place->dirfd >= 0; i++)
+                sluice_priv_fifo_ring_at(place, pipes[i], s->ds.shm_perm.mode);
 }
 
 int sluice_priv_queue_remove(struct sluice_priv_segment *s, const struct sluice_priv_place *place,
@@ -225,7 +218,7 @@ static int remove_place(struct sluice_priv_place *place)
 
 int sluice_remove(const char *name)
 {
-        const int saved = errno;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
         struct sluice_priv_place place;
         struct sluice_priv_name n;
         int r = sluice_priv_name_parse(&n, name);
@@ -238,6 +231,6 @@ int sluice_remove(const char *name)
                 if (r == 0 && n.in_user_dir)
                         sluice_priv_user_dir_unmake();
         }
-        errno = saved;
+        sluice_priv_leave(&entry);
         return r == -ESTALE ? -ENOENT : r;
 }

@@ -52,20 +52,32 @@ static int advise(struct sluice_priv_segment *s, int advice)
         return r;
 }
 
-int sluice_priv_segment_attach(struct sluice_priv_segment *s, bool read_only)
+static int attach(struct sluice_priv_segment *s, bool read_only)
 {
         s->mem = shmat(s->shmid, NULL, read_only ? SHM_RDONLY : 0);
         if (s->mem == (void *)-1) {
                 s->mem = NULL;
                 return errno == EIDRM || errno == EINVAL ? -ENOENT : -errno;
         }
-        /* A child of fork() gets no mapping: no use of the handle by
-         * accident, and nobody counted as attached who is not. */
         if (advise(s, MADV_DONTFORK) != 0) {
                 sluice_priv_segment_unmap(s);
                 return -ENOMEM; /* or EAGAIN, which means the same */
         }
         return 0;
+}
+
+/* A child of fork() gets no mapping, whenever it begins: no use of a
+ * handle by accident, and nobody counted as attached who is not. */
+int sluice_priv_segment_attach(struct sluice_priv_segment *s, bool read_only)
+{
+        int r = sluice_priv_fork_lock();
+
+        s->mem = NULL;
+        if (r)
+                return r;
+        r = attach(s, read_only);
+        sluice_priv_fork_unlock();
+        return r;
 }
 
 int sluice_priv_segment_map(struct sluice_priv_segment *s, bool read_only)

@@ -147,7 +147,7 @@ static int find(struct sluice_priv_segment *s, const char *name)
 
 int sluice_stat(const char *name, struct sluice_queue_stat *st)
 {
-        const int saved = errno;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
         struct sluice_priv_segment s;
         int r = find(&s, name);
 
@@ -155,7 +155,7 @@ int sluice_stat(const char *name, struct sluice_queue_stat *st)
                 r = sluice_priv_stat_read(st, &s);
                 sluice_priv_segment_unmap(&s);
         }
-        errno = saved;
+        sluice_priv_leave(&entry);
         return r;
 }
 
@@ -232,7 +232,7 @@ static ssize_t dump(const struct sluice_priv_segment *s, sluice_handler *fn, voi
 
 ssize_t sluice_dump(const char *name, sluice_handler *fn, void *ctx)
 {
-        const int saved = errno;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
         struct sluice_priv_segment s;
         ssize_t r = find(&s, name);
 
@@ -240,6 +240,6 @@ ssize_t sluice_dump(const char *name, sluice_handler *fn, void *ctx)
                 r = dump(&s, fn, ctx);
                 sluice_priv_segment_unmap(&s);
         }
-        errno = saved;
+        sluice_priv_leave(&entry);
         return r;
 }

@@ -19,8 +19,20 @@
  *
  * Who may call: create, remove, stat and list: anybody, any thread. A
  * handle belongs to one thread at a time; only sluice_*_interrupt may be
- * called from another thread or from a signal handler. A child of fork()
- * may not use its parent's handles: it is answered -EPERM.
+ * called from another thread or from a signal handler.
+ *
+ * Threads and processes that end, or change
+ *   fork     A child may not use its parent's handles: it is answered
+ *            -EPERM. It gets no descriptor and no mapping of them,
+ *            whatever another thread was doing at the time. A handle in
+ *            memory that parent and child share stays the parent's; the
+ *            child must keep its hands off it (and neither may put one
+ *            in shared huge pages).
+ *   pthread_cancel
+ *            waits until a call is through, be it asleep until its
+ *            deadline: sluice_*_interrupt ends a wait. So it does while
+ *            a function runs that was given to sluice_list or
+ *            sluice_dump.
  *
  * Guarantees, beside those of ring.h
  *   6. One producer and one consumer at a time. A role ends with its

@@ -369,8 +369,12 @@ static const char *const never_fail[] = {
         "memmove",
         "memcmp",
         "bcmp",
+        "mremap", /* in a child, whatever it says */
+        "munmap",
         "pthread_mutex_lock",
         "pthread_mutex_unlock",
+        "pthread_setcancelstate",
+        "sysconf",
         "snprintf",
         "strchr",
         "strcmp",

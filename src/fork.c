@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What fork() does to open queues, and to calls that are under way in
+ * other threads. The child may use none of it: a descriptor that it kept
+ * would hide the death of its parent, or hold a lock of it.
+ *
+ * Every descriptor that matters is opened, noted and closed under one
+ * lock, which fork() takes as well: so the child knows all of them,
+ * closes its copies, and poisons its copies of the handles. The sections
+ * under the lock are short. Mappings are not there in the child.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sluice_priv_queue *queues;
+static struct sluice_priv_kept *kept;
+
+static void fork_prepare(void)
+{
+        pthread_mutex_lock(&lock);
+}
+
+static void fork_parent(void)
+{
+        pthread_mutex_unlock(&lock);
+}
+
+static void close_fd(int *fd)
+{
+        if (*fd >= 0)
+                close(*fd);
+        *fd = -1;
+}
+
+static void close_fds(struct sluice_priv_queue *q)
+{
+        close_fd(&q->own_fd);
+        close_fd(&q->peer_fd);
+        close_fd(&q->keeper_fd);
+        close_fd(&q->interrupt_fd);
+        close_fd(&q->dirfd);
+}
+
+/* mremap(2) of no bytes makes a second mapping of memory that is shared,
+ * and refuses private memory with EINVAL. */
+static bool is_private_page(uintptr_t page, size_t size)
+{
+        void *second = mremap((void *)page, 0, size, MREMAP_MAYMOVE);
+
+        if (second == MAP_FAILED)
+                return errno == EINVAL; /* else: not there in the child */
+        munmap(second, size);
+        return false;
+}
+
+/* A handle that the child shares with its parent cannot be poisoned for
+ * one of them. */
+static bool is_private(const void *handle, size_t bytes)
+{
+        const size_t size = (size_t)sysconf(_SC_PAGESIZE);
+        const uintptr_t first = (uintptr_t)handle & ~(size - 1);
+        const uintptr_t last = ((uintptr_t)handle + bytes - 1) & ~(size - 1);
+
+        return is_private_page(first, size) && (last == first || is_private_page(last, size));
+}
+
+static void poison(const struct sluice_priv_queue *q)
+{
+        if (q->role == SLUICE_PRIV_ROLE_PRODUCER) {
+                struct sluice_producer *p = q->handle;
+
+                if (!is_private(p, sizeof *p))
+                        return;
+                p->own = NULL;
+                p->queue = NULL;
+                sluice_priv_producer_poison(p, -EPERM);
+        } else {
+                struct sluice_consumer *c = q->handle;
+
+                if (!is_private(c, sizeof *c))
+                        return;
+                c->own = NULL;
+                c->queue = NULL;
+                sluice_priv_consumer_poison(c, -EPERM);
+        }
+}
+
+/* The mapping is not there in the child (MADV_DONTFORK), nor the role. */
+static void fork_child(void)
+{
+        const int saved = errno;
+        struct sluice_priv_queue *q = queues;
+
+        while (q) {
+                struct sluice_priv_queue *next = q->next;
+
+                poison(q);
+                close_fds(q);
+                free(q);
+                q = next;
+        }
+        queues = NULL;
+        for (; kept; kept = kept->next)
+                close(kept->fd);
+        pthread_mutex_unlock(&lock);
+        errno = saved;
+}
+
+int sluice_priv_fork_lock(void)
+{
+        static bool started;
+        int r = 0;
+
+        pthread_mutex_lock(&lock);
+        if (!started)
+                r = pthread_atfork(fork_prepare, fork_parent, fork_child);
+        started |= r == 0;
+        if (r)
+                pthread_mutex_unlock(&lock);
+        return -r;
+}
+
+void sluice_priv_fork_unlock(void)
+{
+        pthread_mutex_unlock(&lock);
+}
+
+void sluice_priv_kept_add(struct sluice_priv_kept *k, int fd)
+{
+        k->fd = fd;
+        k->next = kept;
+        k->link = &kept;
+        if (kept)
+                kept->link = &k->next;
+        kept = k;
+}
+
+void sluice_priv_kept_close(struct sluice_priv_kept *k)
+{
+        if (!k->link)
+                return;
+        pthread_mutex_lock(&lock);
+        close(k->fd);
+        *k->link = k->next;
+        if (k->next)
+                k->next->link = k->link;
+        k->link = NULL;
+        pthread_mutex_unlock(&lock);
+}
+
+int sluice_priv_queue_list(struct sluice_priv_queue *q)
+{
+        const int r = sluice_priv_fork_lock();
+
+        if (r)
+                return r;
+        q->next = queues;
+        q->link = &queues;
+        if (queues)
+                queues->link = &q->next;
+        queues = q;
+        sluice_priv_fork_unlock();
+        return 0;
+}
+
+void sluice_priv_queue_unlist(struct sluice_priv_queue *q)
+{
+        if (!q->link)
+                return;
+        pthread_mutex_lock(&lock);
+        close_fds(q);
+        *q->link = q->next;
+        if (q->next)
+                q->next->link = q->link;
+        q->link = NULL;
+        pthread_mutex_unlock(&lock);
+}
