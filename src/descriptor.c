@@ -52,7 +52,7 @@ static bool is_news(struct sluice_priv_queue *q, int error)
 static void short_sleep(const struct sluice_priv_queue *q)
 {
         const struct timespec slice = {0, SLUICE_PRIV_SHORT_SLICE_NS};
-        struct pollfd fd = {q->own_fd, POLLIN, 0};
+        struct pollfd fd = {q->hung_up ? -1 : q->own_fd, POLLIN, 0};
 
         ppoll(&fd, 1, &slice, NULL);
 }

@@ -5,9 +5,13 @@
  * and so that its death is a hang-up at the other end. A byte in a pipe
  * means "look", nothing more: a stale or a foreign one does no harm.
  *
- * It also locks that pipe, through a descriptor that exec closes: a role
- * whose semaphore is held and whose pipe is not locked belongs to a
- * process that has become another program. (The semaphore alone would
+ * It also locks that pipe, before it takes its role and until it has
+ * given it back, through a descriptor that exec closes. A role whose
+ * semaphore is held and whose pipe is not locked belongs to a process
+ * that has become another program, or that has closed descriptors which
+ * are not its own: the former has lost its mapping of the segment. A pipe
+ * that is locked belongs to a holder, whatever the semaphore says: that
+ * is free after unshare(CLONE_SYSVSEM). (The semaphore alone would
  * outlive exec; the lock alone would live on in a child.)
  */
 #define _GNU_SOURCE
@@ -137,19 +141,28 @@ int sluice_priv_fifo_lock(int fd)
 
         if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
                 return 0;
-        return errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
+        return errno == EACCES || errno == EAGAIN ? -EBUSY : -ENOLCK;
 }
 
-bool sluice_priv_fifo_locked(int fd)
+/* Closing is not enough while a child of vfork() has a copy. */
+void sluice_priv_fifo_unlock(int fd)
 {
         struct flock lock = whole_byte();
 
-        return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+        lock.l_type = F_UNLCK;
+        fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+int sluice_priv_fifo_locked(int fd)
+{
+        struct flock lock = whole_byte();
+
+        return fcntl(fd, F_OFD_GETLK, &lock) != 0 ? -errno : lock.l_type != F_UNLCK;
 }
 
 bool sluice_priv_fifo_gone(int fd)
 {
         struct stat st;
 
-        return fstat(fd, &st) == 0 && st.st_nlink == 0;
+        return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && st.st_nlink == 0;
 }

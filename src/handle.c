@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening and closing the endpoints of named queues. */
+/*
+ * Opening and closing the endpoints of named queues, and who may follow
+ * whom: a role is taken under the lock of a pipe (fifo.c), and taken away
+ * from a process only that has become another program.
+ */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
 
 #define SPIN_DEFAULT_NS INT64_C(50000)
+
+/* So long, in milliseconds, a predecessor that leaves is waited for. */
+enum { HANDOVER_TRIES = 200 };
 
 /* The peer may need that CPU: then who spins has to give way to it, unless
  * somebody knows better and has said how long to spin. */
@@ -46,6 +54,8 @@ static void queue_free(struct sluice_priv_queue *q)
 {
         if (!q)
                 return;
+        if (q->locked)
+                sluice_priv_fifo_unlock(q->peer_fd);
         sluice_priv_queue_unlist(q);
         sluice_priv_segment_unmap(&q->segment);
         free(q);
@@ -83,17 +93,91 @@ static int open_pipes(struct sluice_priv_queue *q, const struct sluice_priv_plac
         return r;
 }
 
-/* The lock comes first: whoever finds the role held and the pipe not
- * locked has not met somebody who is just opening or closing. */
+static void pause_ms(void)
+{
+        const struct timespec ms = {0, 1000000};
+
+        nanosleep(&ms, NULL);
+}
+
+/* A lock without the role: somebody is just opening or closing, or lives
+ * on without his semaphores. */
+static int take_lock(struct sluice_priv_queue *q)
+{
+        for (int tries = HANDOVER_TRIES;; tries--) {
+                const int r = sluice_priv_fifo_lock(q->peer_fd);
+                int held;
+
+                q->locked = r == 0;
+                if (r != -EBUSY)
+                        return r;
+                held = sluice_priv_role_held(q->segment.semid, q->role);
+                if (held != 0 || tries == 0)
+                        return held < 0 ? held : -EBUSY;
+                pause_ms();
+        }
+}
+
+/* The other end is there, with its pipes: it maps the queue, once. */
+static bool other_end_maps(const struct sluice_priv_queue *q)
+{
+        const int other = q->role == SLUICE_PRIV_ROLE_PRODUCER ? SLUICE_PRIV_ROLE_CONSUMER
+                                                               : SLUICE_PRIV_ROLE_PRODUCER;
+
+        return sluice_priv_role_held(q->segment.semid, other) > 0 &&
+               sluice_priv_fifo_locked(q->own_fd) > 0;
+}
+
+/* We have the lock, another has the role: has he become another program?
+ * Then nobody maps the queue but we and the other end, which has to be
+ * the same one before and after the count. */
+static bool is_deserted(const struct sluice_priv_queue *q)
+{
+        const uint64_t before = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
+        const bool other = other_end_maps(q);
+        const int n = sluice_priv_segment_attached(&q->segment);
+
+        if (n == 2)
+                return other && other_end_maps(q) &&
+                       sluice_priv_load_acquire(&q->peer_door->state) == before;
+        return n == 1;
+}
+
+/* Observers map the queue for a moment, too: once more, for a while. */
 static int take_role(struct sluice_priv_queue *q)
 {
         int r;
 
-        q->locked = q->peer_fd >= 0 && sluice_priv_fifo_lock(q->peer_fd) == 0;
-        r = sluice_priv_role_take(q->segment.semid, q->role, q->locked);
-        if (r == -EBUSY && q->locked)
-                r = sluice_priv_role_take_over(q->segment.semid, q->role);
+        if (q->peer_fd < 0)
+                return sluice_priv_role_take(q->segment.semid, q->role, false);
+        r = take_lock(q);
+        for (int tries = HANDOVER_TRIES; r == 0; tries--) {
+                r = sluice_priv_role_take(q->segment.semid, q->role, true);
+                if (r == -EBUSY && is_deserted(q))
+                        r = sluice_priv_role_take_over(q->segment.semid, q->role);
+                if (r != -EBUSY || tries == 0)
+                        break;
+                pause_ms();
+                r = 0;
+        }
         return r;
+}
+
+static void find_doors(struct sluice_priv_queue *q)
+{
+        const struct sluice_priv_segment *s = &q->segment;
+        unsigned char *base = s->mem;
+        struct sluice_layout_producer *p = (void *)(base + s->shape.producer);
+        struct sluice_layout_consumer *c = (void *)(base + s->shape.consumer);
+        const bool producer = q->role == SLUICE_PRIV_ROLE_PRODUCER;
+
+        q->own_door = producer ? &p->door : &c->door;
+        q->peer_door = producer ? &c->door : &p->door;
+}
+
+static void give_role(struct sluice_priv_queue *q)
+{
+        sluice_priv_role_give(q->segment.semid, q->role, q->locked);
 }
 
 /* Maps the queue and takes the role: from here on the half is ours. */
@@ -104,15 +188,19 @@ static int open_role(struct sluice_priv_queue *q, const struct sluice_priv_place
 
         if (r)
                 return r;
+        find_doors(q);
         r = open_pipes(q, place);
-        if (r == 0)
-                r = sluice_priv_prepare_pages(q->segment.mem, (size_t)q->segment.shape.total_bytes,
-                                              flags);
         if (r)
                 return r;
         q->named = true;
         r = take_role(q);
-        return r == -EIDRM ? -ENOENT : r;
+        if (r)
+                return r == -EIDRM ? -ENOENT : r;
+        /* Nobody else waits for the pages, or maps the queue meanwhile. */
+        r = sluice_priv_prepare_pages(q->segment.mem, q->segment.shape.total_bytes, flags);
+        if (r)
+                give_role(q);
+        return r;
 }
 
 static uint64_t own_state(const struct sluice_priv_queue *q)
@@ -228,7 +316,7 @@ static int open_endpoint(void *handle, int role, const char *name,
         if (r == 0) {
                 r = join(q);
                 if (r)
-                        sluice_priv_role_give(q->segment.semid, q->role, q->locked);
+                        give_role(q);
         }
         sluice_priv_place_close(&place);
         if (r)
@@ -271,7 +359,7 @@ static void leave(struct sluice_priv_queue *q)
 {
         sluice_priv_futex_wake(&q->own_door->state);
         if (q->named)
-                sluice_priv_role_give(q->segment.semid, q->role, q->locked);
+                give_role(q);
         queue_free(q);
 }
 

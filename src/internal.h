@@ -144,9 +144,12 @@ void sluice_priv_fifo_ring_once(int fd);
 void sluice_priv_fifo_ring_at(const struct sluice_priv_place *place, const char *which,
                               mode_t mode);
 void sluice_priv_fifo_drain(int fd);
-/* A lock that exec gives back and fork does not share: 0, or -EBUSY. */
+/* A lock that exec gives back and fork does not share: 0, -EBUSY, or
+ * -ENOLCK. */
 int sluice_priv_fifo_lock(int fd);
-bool sluice_priv_fifo_locked(int fd);
+void sluice_priv_fifo_unlock(int fd);
+/* 1: by somebody else, 0, or -errno: not to be told. */
+int sluice_priv_fifo_locked(int fd);
 bool sluice_priv_fifo_gone(int fd);
 
 /* ---- role.c: who holds what --------------------------------------- */
@@ -221,6 +224,8 @@ int sluice_priv_segment_find(struct sluice_priv_segment *s, const struct sluice_
 int sluice_priv_segment_attach(struct sluice_priv_segment *s, bool read_only);
 /* ... and the header, checked. */
 int sluice_priv_segment_map(struct sluice_priv_segment *s, bool read_only);
+/* How often it is mapped, by whomever, or -errno. */
+int sluice_priv_segment_attached(const struct sluice_priv_segment *s);
 void sluice_priv_segment_unmap(struct sluice_priv_segment *s);
 int sluice_priv_prepare_pages(void *mem, size_t bytes, unsigned flags);
 
@@ -320,6 +325,8 @@ struct sluice_priv_queue {
         struct sluice_layout_counters *counters;
 
         bool by_fifo;          /* sleeps on own_fd, not by futex */
+        bool peer_apart;       /* the peer holds its role, but no pipe: it cannot ring */
+        bool hung_up;          /* own_fd reports a hang-up that we cannot end */
         bool locked;           /* peer_fd bears our lock */
         int own_fd;            /* the pipe that wakes us and that the peer locks, or -1 */
         int peer_fd;           /* the pipe that wakes the peer and that we lock, or -1 */

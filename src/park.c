@@ -78,13 +78,15 @@ static void sleeper_barrier(struct sluice_priv_queue *q)
 }
 
 /* Nobody will wake us in time: the peer was attached without the
- * library, or it relies on a membarrier that we cannot call. */
+ * library, relies on a membarrier that we cannot call, or has closed its
+ * pipes; or ours reports a hang-up for as long as nobody comes. */
 bool sluice_priv_must_slice_short(const struct sluice_priv_queue *q)
 {
         const uint64_t state = sluice_priv_load_relaxed(&q->peer_door->state); /* UNTRUSTED */
 
         return (state & SLUICE_LAYOUT_MUTE) ||
-               (!q->membarrier && (state & SLUICE_LAYOUT_FENCELESS));
+               (!q->membarrier && (state & SLUICE_LAYOUT_FENCELESS)) ||
+               (q->by_fifo && (q->hung_up || q->peer_apart));
 }
 
 /* ---- What is waited for ------------------------------------------- */
@@ -238,7 +240,7 @@ void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_pr
 static void pipe_sleep(struct sluice_priv_queue *q, int64_t now, int64_t until)
 {
         struct pollfd fds[2] = {
-                {q->own_fd, POLLIN, 0},
+                {q->hung_up ? -1 : q->own_fd, POLLIN, 0},
                 {q->interrupt_fd, POLLIN, 0},
         };
         const struct kernel_time rest = kernel_time_of(until > now ? until - now : 0);
@@ -256,7 +258,7 @@ static void pipe_sleep(struct sluice_priv_queue *q, int64_t now, int64_t until)
                 q->check_due = true;
 }
 
-/* Under the fork lock. */
+/* Under the fork lock. -1 when the right to open it is gone, say. */
 static int open_keeper(const struct sluice_priv_queue *q)
 {
         const struct sluice_priv_name nowhere = {0};
@@ -276,7 +278,7 @@ static int open_keeper(const struct sluice_priv_queue *q)
  * without end: while there is none we hold the writing end ourselves. */
 void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present)
 {
-        const bool alone = !peer_present;
+        const bool alone = !peer_present || q->peer_apart;
 
         if (!q->by_fifo)
                 return;
@@ -289,14 +291,41 @@ void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present)
                 }
                 sluice_priv_fork_unlock();
         }
+        q->hung_up = alone && q->keeper_fd < 0;
 }
 
 /* ---- Is anybody there? -------------------------------------------- */
 
 /*
- * Death is: the role is free, or held by a process that has become
- * another program (fifo.c), and its last holder has not closed. The
- * state word changes with every holder and every close, so when it is
+ * Does anybody hold the peer's role? (fifo.c) A locked pipe says yes, a
+ * free role without one says no. A role that is held without a lock: by a
+ * process that has become another program, and maps nothing any more, or
+ * by one that has closed its pipes, and still maps the queue beside us.
+ * When we may not ask for the role any more, the lock alone says it; on
+ * a bare key nothing does. state: the peer's. 1, 0, or an error.
+ */
+static int peer_held(struct sluice_priv_queue *q, int role, uint64_t state)
+{
+        const int held = sluice_priv_role_held(q->segment.semid, role);
+        const int locked = q->own_fd >= 0 ? sluice_priv_fifo_locked(q->own_fd) : -EBADF;
+
+        q->peer_apart = false;
+        if (held < 0 && held != -EACCES)
+                return held;
+        if (locked < 0)
+                return held == -EACCES ? 1 : held;
+        if (locked > 0 || held == 0)
+                return locked;
+        if (held > 0 && !(state & SLUICE_LAYOUT_UNLOCKED) &&
+            sluice_priv_segment_attached(&q->segment) == 1)
+                return 0;
+        q->peer_apart = held > 0;
+        return q->peer_apart;
+}
+
+/*
+ * Death is: nobody holds the role, and its last holder has not closed.
+ * The state word changes with every holder and every close, so when it is
  * the same before and after the role was seen deserted, it was that
  * holder that is gone.
  */
@@ -311,10 +340,7 @@ int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
         if (!q->named)
                 return 0;
         before = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
-        held = sluice_priv_role_held(q->segment.semid, role);
-        if (held > 0 && q->own_fd >= 0 && !(before & SLUICE_LAYOUT_UNLOCKED) &&
-            !sluice_priv_fifo_locked(q->own_fd))
-                held = 0;
+        held = peer_held(q, role, before);
         after = sluice_priv_load_acquire(&q->peer_door->state);
         q->check_due = held < 0; /* removed is for ever: say so at once next time */
         *present = held > 0;

@@ -7,7 +7,8 @@
  *
  * 1: the holder had locked its pipe (fifo.c) before, and unlocks it
  * after. So whoever has that lock and finds a 1 has met a process that
- * has become another program. 2: the holder has no lock, nobody can tell.
+ * has become another program, or has closed its descriptors (handle.c
+ * tells them apart). 2: a bare key, without a lock: nobody can tell.
  * 3 or 2, for a moment: it is being taken from such a process.
  */
 #define _GNU_SOURCE

@@ -26,6 +26,13 @@ static bool is_size_of_ours(size_t bytes)
                capacity <= SLUICE_CAPACITY_MAX && (capacity & (capacity - 1)) == 0;
 }
 
+int sluice_priv_segment_attached(const struct sluice_priv_segment *s)
+{
+        struct shmid_ds ds;
+
+        return shmctl(s->shmid, IPC_STAT, &ds) != 0 ? -errno : (int)ds.shm_nattch;
+}
+
 int sluice_priv_segment_stat(struct sluice_priv_segment *s, int shmid)
 {
         s->shmid = shmid;

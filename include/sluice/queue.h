@@ -28,6 +28,22 @@
  *            memory that parent and child share stays the parent's; the
  *            child must keep its hands off it (and neither may put one
  *            in shared huge pages).
+ *   exec     gives a role up, as death does. As long as an observer maps
+ *            the queue beside the two ends, nobody can tell that from a
+ *            holder who lives: the role is then still held. On a key:
+ *            queue, and for one who has opened a path's queue by its
+ *            key, a role is held until the new program ends.
+ *   closefrom(3), unshare(CLONE_SYSVSEM)
+ *            of descriptors and undo lists that are the library's: the
+ *            role stays, and a second holder is refused; on a key: queue
+ *            only after the former. Without its descriptors an endpoint
+ *            neither wakes by FIFO nor is woken: its peer looks every
+ *            millisecond.
+ *   setuid   after open: everything goes on. Where the semaphores may
+ *            not be asked for any more, the pipes tell who is there; on
+ *            a key: queue the peer counts as present, only removal is
+ *            noticed, and the role is held until the process ends. A
+ *            peer that has closed its descriptors counts as dead.
  *   pthread_cancel
  *            waits until a call is through, be it asleep until its
  *            deadline: sluice_*_interrupt ends a wait. So it does while
@@ -139,9 +155,9 @@ SLUICE_API int sluice_remove(const char *name);
  * -EPROTO, -EPROTOTYPE, -EPROTONOSUPPORT, -EBADMSG, -EINPROGRESS: see
  * sluice_producer_attach. -ENOTDIR, -ELOOP, -ENAMETOOLONG: the path.
  * -EINVAL: options. -EOPNOTSUPP: SLUICE_WAKE_FIFO on a key: queue.
- * -EMFILE, -ENFILE, -ENOMEM. A queue that SLUICE_CREATE has made stays when
- * the opening fails. A call that waits can later give -EACCES, when the
- * owner takes the permission back.
+ * -EMFILE, -ENFILE, -ENOMEM. -ENOLCK: its file system cannot lock a pipe.
+ * A queue that SLUICE_CREATE has made stays when the opening fails. May
+ * sleep for some 200 ms while a predecessor leaves.
  */
 SLUICE_API int sluice_producer_open(struct sluice_producer *p, const char *name,
                                     const struct sluice_options *options);

@@ -46,8 +46,10 @@ static const struct {
         {K_WRITE, ANY, "", "the sleeper looks at its next slice"},
         {K_CLOSE, ANY, "", "Linux has closed it"},
         {K_NANOSLEEP, ANY, "", "only a pause"},
-        {K_SETLK, ANY, "", "says so in its state word; exec is then noticed later"},
-        {K_GETLK, ANY, "", "taken for locked: the role alone decides"},
+        {K_SETLK, EAGAIN, "open", "the predecessor is leaving: waits for it"},
+        {K_SETLK, EACCES, "open", "as EAGAIN"},
+        {K_SETLK, ANY, "close", "closing unlocks as well"},
+        {K_GETLK, ANY, "", "the role alone decides"},
         {K_REALPATH, ANY, "create", "the name as it was given is stored"},
         {K_REALPATH, ANY, "open, CREATE", "the name as it was given is stored"},
         {K_SEMOP_GIVE, ANY, "", "the set is gone, or the role is cleared by SETVAL"},
@@ -82,7 +84,12 @@ static const struct {
         {K_OPENAT_FIFO, ANY, "remove", "the sleeper looks at its next slice"},
         {K_FSTAT, ANY, "arm", "the pipe is taken for the same"},
         {K_OPENAT_FIFO, ANY, "arm", "a hang-up makes it look again"},
-        {K_SEMCTL_GETVAL, EACCES, "arm", "says that the next call will tell"},
+        {K_SEMCTL_GETVAL, EACCES, "arm", "the lock of the pipe tells"},
+        {K_SEMCTL_GETVAL, EACCES, "open, from one", "the other end counts as absent"},
+        {K_SHMCTL_STAT, EACCES, "open, from one", "counts once more"},
+        {K_SEMCTL_GETVAL, EACCES, "receive", "the lock of the pipe tells"},
+        {K_SEMCTL_GETVAL, EACCES, "send", "the lock of the pipe tells"},
+        {K_SEMCTL_GETVAL, EACCES, "await_peer", "the lock of the pipe tells"},
 };
 
 static const char *const modes[] = {"once", "lasting", "with another"};

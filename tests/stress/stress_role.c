@@ -2,7 +2,9 @@
 /*
  * 2 to 64 processes race for each role while holders are killed, become
  * another program, or leave a child behind: ten thousand acquisitions,
- * and never two holders at once.
+ * and never two holders at once. Then two thousand hand-overs from one
+ * that closes to one that knocks all the time and becomes another program
+ * at once: each of them is noticed while that program lives.
  *
  * Whoever gets the role writes its number into a word of its own memory
  * and looks at it until it leaves. Two holders: the newcomer finds a
@@ -11,6 +13,8 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -27,7 +31,14 @@
 
 #define NAME "stress-role"
 
-enum { PRODUCER, CONSUMER, WORKERS = 64, NUMBERS = 1 << 20, ACQUISITIONS = 10000 };
+enum {
+        PRODUCER,
+        CONSUMER,
+        WORKERS = 64,
+        NUMBERS = 1 << 20,
+        ACQUISITIONS = 10000,
+        HAND_OVERS = 1000 /* for each role */
+};
 
 static const unsigned sizes[] = {2, 3, 8, 16, 32, 64};
 
@@ -263,6 +274,104 @@ static int run(int role, unsigned crowd, uint64_t seed)
         return failed;
 }
 
+/* ---- Hand-over ---------------------------------------------------- */
+
+static bool stage_comes(unsigned stage)
+{
+        const int64_t end = sluice_now_ns() + INT64_C(10000000000);
+
+        while (atomic_load(&arena->holder) != stage && sluice_now_ns() < end)
+                sched_yield();
+        return atomic_load(&arena->holder) == stage;
+}
+
+static int hold_and_close(int role)
+{
+        struct endpoint e = {.role = role};
+
+        if (take(&e, NULL) != 0)
+                return 1;
+        atomic_store(&arena->holder, 1);
+        return !stage_comes(2) || give(&e) != 0;
+}
+
+static int knock_and_become_another(int role)
+{
+        struct endpoint e = {.role = role};
+        int r;
+
+        while ((r = take(&e, NULL)) == -EBUSY)
+                continue;
+        if (r == 0)
+                execlp("sleep", "sleep", "60", (char *)NULL);
+        return 1;
+}
+
+static pid_t fork_to(int (*body)(int), int role)
+{
+        const pid_t pid = fork();
+
+        if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                _exit(body(role));
+        }
+        return pid;
+}
+
+/* In the role of the one who has become another program, which lives. */
+static bool succeed(int role)
+{
+        const int64_t end = sluice_now_ns() + INT64_C(5000000000);
+        struct endpoint e = {.role = role};
+        int r;
+
+        while ((r = take(&e, NULL)) == -EBUSY && sluice_now_ns() < end)
+                pause_ns(100000);
+        return r == 0 && give(&e) == 0;
+}
+
+static bool hand_over(int role, uint64_t *random)
+{
+        pid_t first, second;
+        struct pollfd through;
+        int ends[2], status;
+        bool good;
+
+        atomic_store(&arena->holder, 0);
+        first = fork_to(hold_and_close, role);
+        good = stage_comes(1) && pipe2(ends, O_CLOEXEC) == 0;
+        if (!good)
+                return false;
+        second = fork_to(knock_and_become_another, role);
+        close(ends[1]); /* the other copy is closed by exec */
+        pause_ns((long)(traffic_random(random) % 1000000));
+        atomic_store(&arena->holder, 2);
+        good &= waitpid(first, &status, 0) == first && status == 0;
+        through = (struct pollfd){ends[0], POLLIN, 0};
+        good &= poll(&through, 1, 10000) == 1 && succeed(role) &&
+                waitpid(second, NULL, WNOHANG) == 0;
+        kill(second, SIGKILL);
+        waitpid(second, NULL, 0);
+        close(ends[0]);
+        return good;
+}
+
+static int hand_overs(int role, uint64_t seed)
+{
+        static const char *const names[] = {"producer", "consumer"};
+        const unsigned long n = traffic_scale(HAND_OVERS);
+        unsigned long good = 0;
+        bool failed = sluice_create(NAME, NULL) != 0;
+
+        for (unsigned long i = 0; i < n; i++)
+                good += hand_over(role, &seed);
+        failed |= sluice_remove(NAME) != 0 || good < n;
+        printf("%s, hand-over and exec: %lu of %lu noticed  %s\n", names[role], good, n,
+               failed ? "FAILED" : "ok");
+        fflush(stdout);
+        return failed;
+}
+
 int main(int argc, char **argv)
 {
         uint64_t seed = traffic_seed(argc, argv);
@@ -275,6 +384,8 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
                 for (int role = PRODUCER; role <= CONSUMER; role++, n++)
                         failed += run(role, sizes[i], traffic_random(&seed));
+        for (int role = PRODUCER; role <= CONSUMER; role++, n++)
+                failed += hand_overs(role, traffic_random(&seed));
         printf("%d passed, %d failed\n", n - failed, failed);
         return failed != 0;
 }

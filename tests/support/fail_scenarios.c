@@ -31,8 +31,7 @@ static const short open_create_errors[] = {PATH_ERRORS, LIMIT_ERRORS,    EBUSY, 
 static const short remove_errors[] = {PATH_ERRORS, LIMIT_ERRORS, EBUSY, 0};
 static const short look_errors[] = {PATH_ERRORS,     LIMIT_ERRORS, EPROTO,      EPROTOTYPE,
                                     EPROTONOSUPPORT, EBADMSG,      EINPROGRESS, 0};
-/* EACCES: the owner takes the permission back from the open handle. */
-static const short wait_errors[] = {ETIMEDOUT, EAGAIN, ESTALE, ECANCELED, EOWNERDEAD, EACCES, 0};
+static const short wait_errors[] = {ETIMEDOUT, EAGAIN, ESTALE, ECANCELED, EOWNERDEAD, 0};
 static const short no_errors[] = {0};
 
 static struct sluice_producer p;
