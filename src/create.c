@@ -86,7 +86,8 @@ static int segment_get(struct sluice_priv_segment *s, const struct sluice_option
 
                 if (error == EEXIST)
                         return -EADDRINUSE; /* another program's, just now */
-                sluice_priv_limit_note(huge ? SLUICE_PRIV_SHMGET_HUGE : SLUICE_PRIV_SHMGET, error, bytes);
+                sluice_priv_limit_note(huge ? SLUICE_PRIV_SHMGET_HUGE : SLUICE_PRIV_SHMGET, error,
+                                       bytes);
                 return error == EINVAL ? -EFBIG : -error; /* kernel.shmmax */
         }
         return shmctl(s->shmid, IPC_STAT, &s->ds) == 0 ? 0 : -errno;

@@ -48,8 +48,15 @@ static int user_dir(char *path, size_t size, bool *own)
         return len < 0 || (size_t)len >= size ? -ENAMETOOLONG : 0;
 }
 
+/* No name that a directory of its own could be made and removed by. */
+static bool is_dot(const char *name)
+{
+        return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
 int sluice_priv_name_parse(struct sluice_priv_name *n, const char *name)
 {
+        const char *base;
         size_t len, folder;
         int r;
 
@@ -65,9 +72,10 @@ int sluice_priv_name_parse(struct sluice_priv_name *n, const char *name)
                 memcpy(n->path, name, len + 1);
                 while (len > 1 && n->path[len - 1] == '/')
                         n->path[--len] = '\0'; /* "link/" would follow the link */
-                return len == 1 && *n->path == '/' ? -EINVAL : 0;
+                base = strrchr(n->path, '/');
+                return is_dot(base ? base + 1 : n->path) || strcmp(n->path, "/") == 0 ? -EINVAL : 0;
         }
-        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        if (is_dot(name))
                 return -EINVAL;
         r = user_dir(n->path, sizeof n->path, &n->in_user_dir);
         if (r)

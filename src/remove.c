@@ -11,6 +11,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/sem.h>
 #include <unistd.h>
 
@@ -210,7 +211,10 @@ static int remove_place(struct sluice_priv_place *place)
         }
         if (!may_remove(place->st.st_uid))
                 return -EPERM;
-        r = sluice_priv_place_look(place); /* before the lock is put there */
+        /* Before anything is changed. */
+        if (faccessat(place->dirfd, "..", W_OK | X_OK, AT_EACCESS) != 0)
+                return -errno;
+        r = sluice_priv_place_look(place);
         if (r >= 0)
                 r = sluice_priv_place_lock(place);
         return r ? r : sluice_priv_remove_dir(place);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sluice ls, stat, dump, rm: look at queues, show what waits, remove. */
+/* sluice ls, stat, dump: look at queues, show what waits. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pwd.h>
@@ -22,7 +22,7 @@ static const char *role_state(const struct sluice_endpoint_stat *e)
 }
 
 /* The name that others have put into their memory. */
-static size_t name_len(const struct sluice_queue_stat *st)
+size_t cli_name_len(const struct sluice_queue_stat *st)
 {
         return strnlen(st->name, sizeof st->name);
 }
@@ -33,6 +33,13 @@ static const char *owner_name(uid_t uid, char number[24])
 
         snprintf(number, 24, "%lu", (unsigned long)uid);
         return user ? user->pw_name : number;
+}
+
+static const char *what_is_wrong(int error)
+{
+        return error == -EINPROGRESS ? "half made"
+               : error == -EAGAIN    ? "too busy to be counted"
+                                     : "its contents contradict themselves";
 }
 
 /* ---- JSON --------------------------------------------------------- */
@@ -67,7 +74,7 @@ static void json_queue(const struct sluice_queue_stat *st)
         const char *const owner = owner_name(st->uid, number);
 
         fputs(" {", stdout);
-        json_string("name", st->name, name_len(st));
+        json_string("name", st->name, cli_name_len(st));
         fputs(", ", stdout);
         json_string("owner", owner, strlen(owner));
         printf(",\n  \"uid\": %lu, \"gid\": %lu, \"mode\": \"%04o\", \"key\": \"0x%08x\", "
@@ -83,19 +90,18 @@ static void json_queue(const struct sluice_queue_stat *st)
                (unsigned long long)st->high_water);
         json_endpoint("producer", &st->producer);
         json_endpoint("consumer", &st->consumer);
-        putchar('}');
+        printf(",\n  \"orphan\": %s, \"error\": ", st->orphan ? "true" : "false");
+        if (st->error)
+                printf("\"%s\"}", what_is_wrong(st->error));
+        else
+                fputs("null}", stdout);
 }
 
 /* ---- ls ----------------------------------------------------------- */
 
-struct listing {
-        struct sluice_queue_stat *queue;
-        size_t count, room;
-};
-
 static int list_one(void *context, const struct sluice_queue_stat *st)
 {
-        struct listing *const l = context;
+        struct cli_listing *const l = context;
 
         if (l->count == l->room) {
                 const size_t room = l->room ? l->room * 2 : 16;
@@ -118,7 +124,7 @@ static int by_name(const void *a, const void *b)
         return strncmp(x->name, y->name, sizeof x->name);
 }
 
-static int list_all(const struct cli *c, struct listing *l)
+int cli_list_all(const struct cli *c, struct cli_listing *l)
 {
         const int r = sluice_list(list_one, l);
 
@@ -129,22 +135,45 @@ static int list_all(const struct cli *c, struct listing *l)
         return 0;
 }
 
+/* What the kernel says of a queue that cannot say anything true. */
+static void show_broken(const struct sluice_queue_stat *st)
+{
+        char number[24];
+
+        printf("%-8s  %-8s  %9s  %5s  %8s  %-10s  %04o  ", "?", "?", "?", "?", "?",
+               owner_name(st->uid, number), (unsigned)st->mode & 0777u);
+}
+
+static void show_name(const struct sluice_queue_stat *st)
+{
+        cli_put_text(stdout, st->name, cli_name_len(st));
+        if (st->error)
+                printf("  (%s)", what_is_wrong(st->error));
+        if (st->orphan)
+                fputs("  (its directory was removed, or moved elsewhere)", stdout);
+        putchar('\n');
+}
+
 static void show_row(const struct sluice_queue_stat *st)
 {
         char used[16], capacity[16], number[24];
 
+        if (st->error) {
+                show_broken(st);
+                show_name(st);
+                return;
+        }
         printf("%-8s  %-8s  %9llu  %5s  %8s  %-10s  %04o  ", role_state(&st->producer),
                role_state(&st->consumer), (unsigned long long)st->pending,
                cli_amount(used, (double)st->used), cli_amount(capacity, (double)st->capacity),
                owner_name(st->uid, number), (unsigned)st->mode & 0777u);
-        cli_put_text(stdout, st->name, name_len(st));
-        putchar('\n');
+        show_name(st);
 }
 
 int cli_ls(struct cli *c)
 {
-        struct listing l = {NULL, 0, 0};
-        const int code = list_all(c, &l);
+        struct cli_listing l = {NULL, 0, 0};
+        const int code = cli_list_all(c, &l);
 
         if (code == 0 && c->json)
                 putchar('[');
@@ -185,7 +214,7 @@ static void show_queue(const struct sluice_queue_stat *st)
         if (localtime_r(&created, &parts))
                 strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &parts);
         fputs("name        ", stdout);
-        cli_put_text(stdout, st->name, name_len(st));
+        cli_put_text(stdout, st->name, cli_name_len(st));
         printf("\npending     %llu messages, %llu of %llu bytes (most ever %llu)\n",
                (unsigned long long)st->pending, (unsigned long long)st->used,
                (unsigned long long)st->capacity, (unsigned long long)st->high_water);
@@ -302,87 +331,4 @@ int cli_dump(struct cli *c)
         if (c->json)
                 puts("\n]");
         return cli_finish(c, r < 0 ? cli_fail(c, (int)r) : 0);
-}
-
-/* ---- rm ----------------------------------------------------------- */
-
-static int is_held(const struct sluice_queue_stat *st)
-{
-        return st->producer.held || st->consumer.held;
-}
-
-static int remove_stale(struct cli *c)
-{
-        struct sluice_queue_stat st;
-        int r = sluice_stat(c->name, &st);
-
-        if (r == 0 && is_held(&st)) {
-                cli_say(c, "is in use (rm without --stale removes it all the same)");
-                return CLI_TAKEN;
-        }
-        /* Half made, or left over by a reboot: nobody can hold it. */
-        if (r == 0 || r == -EINPROGRESS || r == -ENOENT)
-                r = sluice_remove(c->name);
-        return r ? cli_fail(c, r) : 0;
-}
-
-/* Removes what was listed a moment ago, if nobody holds it. -ENOENT: it is
- * in use, or the name now means another queue. */
-static int remove_unchanged(const struct sluice_queue_stat *listed)
-{
-        struct sluice_queue_stat now;
-        const int r = sluice_stat(listed->name, &now);
-
-        if (r)
-                return r;
-        if (now.shmid != listed->shmid || is_held(&now))
-                return -ENOENT;
-        return sluice_remove(listed->name);
-}
-
-/* All that nobody holds and that are the caller's; says which. */
-static int remove_all_stale(struct cli *c)
-{
-        const uid_t self = geteuid();
-        struct listing l = {NULL, 0, 0};
-        int code = list_all(c, &l);
-
-        for (size_t i = 0; i < l.count; i++) {
-                const struct sluice_queue_stat *const st = &l.queue[i];
-                int r;
-
-                if (self != 0 && st->uid != self)
-                        continue;
-                c->name = st->name;
-                r = remove_unchanged(st);
-                if (r == -ENOENT)
-                        continue;
-                if (r) {
-                        code = cli_fail(c, r);
-                        continue;
-                }
-                cli_put_text(stdout, st->name, name_len(st));
-                putchar('\n');
-        }
-        c->name = NULL;
-        free(l.queue);
-        return cli_finish(c, code);
-}
-
-int cli_rm(struct cli *c)
-{
-        int code = 0;
-
-        if (c->name_count == 0)
-                return remove_all_stale(c);
-        for (int i = 0; i < c->name_count; i++) {
-                int r;
-
-                c->name = c->names[i];
-                r = c->stale ? remove_stale(c) : sluice_remove(c->name);
-                if (r < 0)
-                        r = cli_fail(c, r);
-                code = r ? r : code;
-        }
-        return code;
 }

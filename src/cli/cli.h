@@ -3,7 +3,7 @@
 #define SLUICE_CLI_H
 /*
  * The command: main.c reads the command line, send.c and recv.c move
- * messages, admin.c looks and removes, bench*.c measure; explain.c finds
+ * messages, admin.c looks, rm.c removes, bench*.c measure; explain.c finds
  * the words for errors, common.c and text.c are what all share.
  *
  * Functions that return int return an exit code, 0 to go on, unless
@@ -44,6 +44,7 @@ struct cli {
         int name_count;
         struct sluice_options queue;
         int create, once, quiet, stats, json, stale;
+        unsigned reap; /* rm --stale: SLUICE_REAP_... */
         enum cli_framing framing;
         size_t block;       /* --raw SIZE, bytes */
         int64_t timeout_ns; /* of each wait; negative: for ever */
@@ -58,6 +59,15 @@ int cli_stat(struct cli *c);
 int cli_dump(struct cli *c);
 int cli_rm(struct cli *c);
 int cli_bench(struct cli *c);
+
+/* All queues, by name; to be freed. */
+struct cli_listing {
+        struct sluice_queue_stat *queue;
+        size_t count, room;
+};
+int cli_list_all(const struct cli *c, struct cli_listing *l);
+/* The name that others have put into their memory. */
+size_t cli_name_len(const struct sluice_queue_stat *st);
 
 /* ---- Talk ---- */
 

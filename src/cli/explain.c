@@ -154,6 +154,18 @@ void cli_put_place(const struct cli *c)
 /* ---- Errors of names and folders; 1: it is told ------------------- */
 
 /* What no library call takes for a name. */
+/* Is the last part of it "." or ".."? */
+static int ends_in_dots(const char *name)
+{
+        size_t len = strlen(name), dots = 0;
+
+        while (len > 1 && name[len - 1] == '/')
+                len--;
+        while (dots < len && name[len - 1 - dots] == '.')
+                dots++;
+        return (dots == 1 || dots == 2) && (dots == len || name[len - 1 - dots] == '/');
+}
+
 static int tell_bad_name(struct trouble *t)
 {
         const char *const name = t->cli->name;
@@ -166,8 +178,7 @@ static int tell_bad_name(struct trouble *t)
                 put("'");
                 cli_put_text(stderr, name + 4, strlen(name + 4));
                 put("' is no System V key: give a number from 1 to 0xffffffff, as in key:0x2020");
-        } else if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-                   name[strspn(name, "/")] == '\0') {
+        } else if (ends_in_dots(name) || name[strspn(name, "/")] == '\0') {
                 put("this names a folder that is no queue: give a word, or a path like ./q");
         } else {
                 return 0;

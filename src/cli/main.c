@@ -59,8 +59,11 @@ static const struct option_text options[] = {
          "end when the other side died or left, rather\n"
          "than wait for a successor"},
         {'s', 0, "stale", NULL,
-         "only queues that nobody holds; without a NAME\n"
-         "all of them"},
+         "only queues that nobody uses and in which no\n"
+         "message waits; without a NAME all of them"},
+        {'d', 0, "dry-run", NULL, "with --stale: only say what would be removed"},
+        {'f', 0, "force", NULL, "with --stale: also with messages that wait"},
+        {'a', 0, "all-users", NULL, "with --stale, for root: everybody's"},
         {'n', 1, "seconds", "SECONDS", "how long to measure, 0.5 to 3600 (20)"},
         {'p', 0, "cpus", "A,B", "the processors of the two sides"},
         {'j', 0, "json", NULL, "JSON, for programs"},
@@ -83,7 +86,7 @@ static const struct command commands[] = {
          ""},
         {"dump", cli_dump, "Rjh", 1, 1, "dump [--json|--raw] NAME",
          "show the messages that wait in a queue, and leave them there", ""},
-        {"rm", cli_rm, "sh", 0, INT32_MAX, "rm NAME... | rm --stale [NAME]...",
+        {"rm", cli_rm, "sdfah", 0, INT32_MAX, "rm NAME... | rm --stale [OPTION]... [NAME]...",
          "remove queues, also while they are in use",
          "Without --stale, users of the queue are woken and end with exit code 5.\n"},
         {"bench", cli_bench, "npjqh", 0, 0, "bench [OPTION]...",
@@ -316,6 +319,15 @@ static int take_plain(struct cli *c, int code)
         case 's':
                 c->stale = 1;
                 break;
+        case 'd':
+                c->reap |= SLUICE_REAP_DRY_RUN;
+                break;
+        case 'f':
+                c->reap |= SLUICE_REAP_PENDING;
+                break;
+        case 'a':
+                c->reap |= SLUICE_REAP_ALL_USERS;
+                break;
         case 'j':
                 c->json = 1;
                 break;
@@ -379,6 +391,8 @@ static int check_together(const struct cli *c, const struct command *k)
                 return usage_error(c, "--capacity, --align, --mode and --huge need --create", NULL);
         if (c->queue.capacity && c->queue.capacity < SLUICE_CAPACITY_MIN_UNITS * align)
                 return usage_error(c, "--capacity: expected at least 4 times --align", NULL);
+        if (c->reap && !c->stale)
+                return usage_error(c, "--dry-run, --force and --all-users need --stale", NULL);
         if (c->json && c->framing == CLI_RAW)
                 return usage_error(c, "--json or --raw, not both", NULL);
         if (c->name_count < k->least || (c->name_count == 0 && k->run == cli_rm && !c->stale))

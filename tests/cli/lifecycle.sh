@@ -142,9 +142,54 @@ pid=$!
 await in_state busy consumer asleep
 expect 6 'rm --stale of one that is held' sluice rm --stale busy
 says 'rm --stale of one that is held' '^sluice: rm: busy: is in use'
+expect 0 'rm --stale --dry-run' sluice rm --stale --dry-run
+same 'it tells what it would remove' "$SLUICE_DIR/gone" "$(cat out)"
+says 'messages wait' '^sluice: rm: .*/full: kept: [0-9]* messages wait in it (--force'
+expect 0 'nothing is gone' sluice stat gone
 expect 0 'rm --stale' sluice rm --stale
-same 'it tells what it removed' \
-        "$SLUICE_DIR/full $SLUICE_DIR/gone" "$(tr '\n' ' ' <out | sed 's/ $//')"
+same 'it tells what it removed' "$SLUICE_DIR/gone" "$(cat out)"
+expect 0 'messages are kept' sluice stat full
+expect 1 'rm --stale of one with messages' sluice rm --stale full
+says 'rm --stale of one with messages' '^sluice: rm: full: kept: [0-9]* messages wait'
+expect 0 'rm --stale --force' sluice rm --stale --force
+same 'it tells that, too' "$SLUICE_DIR/full" "$(cat out)"
+for option in --dry-run --force --all-users; do
+        expect 2 "$option alone" sluice rm $option busy
+        says "$option alone" '--dry-run, --force and --all-users need --stale'
+done
+
+# A directory that is removed by hand.
+sluice send --create lost <numbers
+rm -r "$SLUICE_DIR/lost"
+expect 1 'it has no name' sluice stat lost
+expect 0 'ls shows it' sluice ls
+shows 'ls shows it' 'lost  (its directory was removed, or moved elsewhere)$'
+expect 0 'ls --json shows it' sluice ls --json
+json 'ls --json shows it' '[q["orphan"] for q in j if q["name"].endswith("/lost")] == [True]'
+expect 0 'rm --stale keeps its messages' sluice rm --stale
+says 'rm --stale keeps its messages' 'lost: kept: '
+expect 0 'rm --stale --force of a lost one' sluice rm --stale --force
+verdict 'it is gone' [ "$(sluice ls | grep -c lost)" -eq 0 ]
+printf 'again\n' | sluice send --create lost
+same 'its name is free' again "$(sluice recv lost)"
+sluice rm lost
+
+# One whose contents a peer has spoiled.
+if command -v python3 >/dev/null; then
+        sluice send --create broken </dev/null
+        sluice send --create whole </dev/null
+        shmid=$(sluice stat --json broken | sed -n 's/.*"shmid": \([0-9]*\).*/\1/p')
+        python3 -c 'import ctypes, sys
+c = ctypes.CDLL(None)
+c.shmat.restype = ctypes.c_void_p
+m = c.shmat(int(sys.argv[1]), None, 0)
+ctypes.memset(m + 16, 0x5a, 8)' "$shmid"
+        expect 1 'stat of it' sluice stat broken
+        expect 0 'ls shows it, and the rest' sluice ls
+        shows 'ls marks it' 'broken  (its contents contradict themselves)$'
+        shows 'ls shows the rest' '/whole$'
+        expect 0 'rm of it' sluice rm broken whole
+fi
 verdict 'not what is held' in_state busy consumer asleep
 kill -KILL $pid
 wait $pid 2>/dev/null

@@ -55,7 +55,7 @@ for i in 1 2 3 4 5 6 7 8 9; do
 done
 unwritten ls
 unwritten ls --json
-expect 1 'rm --stale to a full disk' sh -c '"$@" >/dev/full' - "$SLUICE" rm --stale
+expect 1 'rm --stale to a full disk' sh -c '"$@" >/dev/full' - "$SLUICE" rm --stale --force
 says 'rm --stale to a full disk' '^sluice: rm: cannot write to stdout: No space left on device'
 
 # One that does not block and is full for a while is no error.

@@ -365,6 +365,10 @@ QTest(none, refuses_names_that_cannot_be)
         refused_by_all("..", -EINVAL);
         refused_by_all("/", -EINVAL);
         refused_by_all("///", -EINVAL);
+        refused_by_all("./", -EINVAL);
+        refused_by_all("../", -EINVAL);
+        refused_by_all("q/.", -EINVAL);
+        refused_by_all("/tmp/../..", -EINVAL);
 }
 
 /* A path below TMPDIR of exactly len bytes, in folders of at most 200. */
