@@ -199,12 +199,13 @@ static void scribble(void)
                 scribble_at(12288 + (size_t)(where / 4 * align % capacity));
                 break;
         case 2: /* the very word that is looked at next */
-                scribble_at(12288 +
-                            (f.r.c.ring == f.r.mem + 12288 ? (size_t)(f.r.c.next % capacity) : 0));
+                scribble_at(12288 + (sluice_priv_consumer_ring(&f.r.c, 0) == f.r.mem + 12288
+                                              ? (size_t)(f.r.c.next % capacity)
+                                              : 0));
                 break;
         default: /* padding that is right, and something at the start */
                 position = f.r.c.next % capacity;
-                if (f.r.c.ring == f.r.mem + 12288 && position != 0)
+                if (sluice_priv_consumer_ring(&f.r.c, 0) == f.r.mem + 12288 && position != 0)
                         test_poke(test_word(&f.r, position), (capacity - position - 8) << 2 | 2);
                 scribble_at(12288);
                 break;

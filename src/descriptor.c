@@ -130,16 +130,20 @@ int sluice_consumer_disarm(struct sluice_consumer *c)
 {
         const int fd = sluice_consumer_fd(c);
 
+        if (fd < 0)
+                return fd;
         c->polls = POLLS_CHECK_NEXT;
-        return fd < 0 ? fd : disarm(c->queue);
+        return disarm(c->queue);
 }
 
 int sluice_producer_disarm(struct sluice_producer *p)
 {
         const int fd = sluice_producer_fd(p);
 
+        if (fd < 0)
+                return fd;
         p->polls = POLLS_CHECK_NEXT;
-        return fd < 0 ? fd : disarm(p->queue);
+        return disarm(p->queue);
 }
 
 static int interrupt(struct sluice_priv_queue *q)

@@ -93,7 +93,7 @@ bool sluice_priv_must_slice_short(const struct sluice_priv_queue *q)
 
 void sluice_priv_await_message(struct sluice_priv_await *a, const struct sluice_consumer *c)
 {
-        a->word = sluice_priv_peer_word(c->ring, c->next & c->mask);
+        a->word = sluice_priv_next_word(c);
         a->producer = false;
         a->enough = 0;
         a->position = c->next + SLUICE_LAYOUT_HEADER_BYTES; /* published beyond next */

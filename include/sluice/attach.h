@@ -317,7 +317,7 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
                 c->own = NULL;
                 return sluice_priv_consumer_poison(c, r);
         }
-        c->ring = base + s.ring;
+        c->ring = (uintptr_t)(base + s.ring) - (uintptr_t)&c->nothing;
         c->mask = s.capacity - 1;
         c->unit_mask = s.unit - 1;
         c->max_len = s.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;

@@ -78,7 +78,7 @@ static inline int sluice_priv_accept_other(struct sluice_consumer *c, uint64_t w
         c->end = c->edge = c->next;
         /* UNTRUSTED. Relaxed would do, PUBLISH was the padding's header;
          * a successor that begins here needs the acquire. */
-        word = sluice_priv_load_acquire(sluice_priv_peer_word(c->ring, 0));
+        word = sluice_priv_load_acquire(sluice_priv_next_word(c));
         if ((word & SLUICE_LAYOUT_KIND) != SLUICE_LAYOUT_DATA)
                 return sluice_priv_consumer_poison(c, -EBADMSG);
         return sluice_priv_accept(c, word);
@@ -163,10 +163,10 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
                 uint64_t word;
                 int r;
 
-                if (c->err)
-                        return c->err;
+                if (c->mask == 0) /* poisoned, or never attached */
+                        return c->err ? c->err : -EINVAL;
                 /* PUBLISH, consumer's side. UNTRUSTED. */
-                word = sluice_priv_load_acquire(sluice_priv_peer_word(c->ring, c->next & c->mask));
+                word = sluice_priv_load_acquire(sluice_priv_next_word(c));
                 if ((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_DATA)
                         return sluice_priv_accept(c, word);
                 if (word != 0)
@@ -209,8 +209,7 @@ static inline int sluice_peek(struct sluice_consumer *c, struct sluice_message *
 {
         if (c->end == c->next) {
                 /* PUBLISH, consumer's side. UNTRUSTED: checked by accept. */
-                const uint64_t word =
-                        sluice_priv_load_acquire(sluice_priv_peer_word(c->ring, c->next & c->mask));
+                const uint64_t word = sluice_priv_load_acquire(sluice_priv_next_word(c));
                 const int r = sluice_priv_likely((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_DATA)
                                       ? sluice_priv_accept(c, word)
                                       : sluice_priv_look(c, until);
@@ -218,7 +217,7 @@ static inline int sluice_peek(struct sluice_consumer *c, struct sluice_message *
                 if (sluice_priv_unlikely(r != 0))
                         return r;
         }
-        m->data = c->ring + (c->next & c->mask) + SLUICE_LAYOUT_HEADER_BYTES;
+        m->data = sluice_priv_consumer_ring(c, c->next & c->mask) + SLUICE_LAYOUT_HEADER_BYTES;
         m->len = (size_t)sluice_priv_header_len(c->word);
         m->tag = (uint32_t)(c->word >> 32);
         m->position = c->next;
@@ -310,7 +309,7 @@ static inline ssize_t sluice_drain(struct sluice_consumer *c, sluice_handler *fn
 {
         struct sluice_message m;
         ssize_t n = 0;
-        int r = 0;
+        int r = c->own ? 0 : c->err ? c->err : -EINVAL;
 
         while ((size_t)n < max && r == 0) {
                 r = sluice_peek(c, &m, SLUICE_NOW);

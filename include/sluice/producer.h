@@ -21,7 +21,15 @@ static inline uint64_t sluice_priv_data_word(uint64_t reserved, size_t len)
         return sluice_priv_header_word(SLUICE_LAYOUT_DATA, len, (uint32_t)(reserved >> 32));
 }
 
-/* Re-reads the consumer's position. 0, or -EPIPE when it has closed. */
+/* What a call is refused with: this, unless something else is the matter
+ * with the handle. */
+static inline int sluice_priv_producer_refusal(const struct sluice_producer *p, int error)
+{
+        return p->err ? p->err : p->own ? error : -EINVAL;
+}
+
+/* Re-reads the consumer's position. 0, or -EPIPE when it has closed and
+ * that is not told yet. */
 static inline int sluice_priv_producer_refresh(struct sluice_producer *p)
 {
         /* RELEASE, producer's side. UNTRUSTED: checked on the next lines. */
@@ -96,7 +104,9 @@ static __attribute__((noinline, unused)) int sluice_priv_reserve_far(struct slui
         const uint64_t skip = bytes > rest ? rest : 0;
 
         if (len > p->max_len)
-                return p->err ? p->err : -EMSGSIZE;
+                return sluice_priv_producer_refusal(p, -EMSGSIZE);
+        if (!p->own)
+                return sluice_priv_producer_refusal(p, -EINVAL);
         if (p->limit - p->tail < skip + bytes) {
                 const int r = sluice_priv_make_room(p, skip + bytes, until);
 
@@ -257,7 +267,7 @@ static inline int sluice_publish(struct sluice_producer *p)
 
         if (n == 0) {
                 p->reserved = 0;
-                return p->err;
+                return p->own ? p->err : sluice_priv_producer_refusal(p, -EINVAL);
         }
         p->staged = 0;
         sluice_priv_show(p, p->first, n);
@@ -314,10 +324,10 @@ static inline int sluice_sendv(struct sluice_producer *p, const struct iovec *io
         int r;
 
         if (n < 0)
-                return p->err ? p->err : -EINVAL;
+                return sluice_priv_producer_refusal(p, -EINVAL);
         for (int i = 0; i < n; i++) {
                 if (iov[i].iov_len > p->max_len - len)
-                        return p->err ? p->err : -EMSGSIZE;
+                        return sluice_priv_producer_refusal(p, -EMSGSIZE);
                 len += iov[i].iov_len;
         }
         r = sluice_reserve(p, len, &payload, until);

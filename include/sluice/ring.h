@@ -40,6 +40,8 @@
  *      a constant, or changes what earlier calls have returned. A rule
  *      that is seen broken poisons the handle: -EBADMSG from then on.
  *   5. With SLUICE_NOW every call is wait-free.
+ *   6. A handle that was never attached, all zero, is answered -EINVAL by
+ *      every call; those that return nothing do nothing.
  * Not promised: that payload bytes do not change under a reader whose
  * peer is hostile. Who must rely on them copies first (sluice_recv).
  *
@@ -115,7 +117,8 @@ struct sluice_producer {
 };
 
 struct sluice_consumer {
-        const unsigned char *ring;
+        sluice_word nothing; /* 0: what a handle polls that is poisoned, or all zero */
+        uintptr_t ring;      /* where it begins, counted from `nothing` */
         uint64_t mask;
         uint64_t unit_mask;
         uint64_t max_len;
@@ -136,7 +139,6 @@ struct sluice_consumer {
         unsigned polls;
         int err;
         struct sluice_priv_pace pace;
-        sluice_word nothing; /* 0: what a poisoned handle polls */
         unsigned char unused[128];
 };
 
@@ -150,6 +152,25 @@ static inline sluice_word *sluice_priv_word(unsigned char *ring, uint64_t off)
 static inline const sluice_word *sluice_priv_peer_word(const unsigned char *ring, uint64_t off)
 {
         return (const sluice_word *)(const void *)(ring + off);
+}
+
+/* A handle that is all zero has its ring of one word in itself, so peek
+ * needs no test for it. Integers, because ring and handle are two objects;
+ * the asm, which is no instruction, keeps the compiler from adding in an
+ * order that takes two more. */
+static inline const unsigned char *sluice_priv_consumer_ring(const struct sluice_consumer *c,
+                                                             uint64_t off)
+{
+        uintptr_t from = c->ring + (uintptr_t)off;
+
+        __asm__("" : "+r"(from));
+        return (const unsigned char *)((uintptr_t)&c->nothing + from);
+}
+
+/* The header word of the current or next message. */
+static inline const sluice_word *sluice_priv_next_word(const struct sluice_consumer *c)
+{
+        return (const sluice_word *)(const void *)sluice_priv_consumer_ring(c, c->next & c->mask);
 }
 
 /* One writer, for people to look at: relaxed, and no read-modify-write. */
@@ -173,7 +194,7 @@ static inline int sluice_priv_producer_poison(struct sluice_producer *p, int err
 static inline int sluice_priv_consumer_poison(struct sluice_consumer *c, int err)
 {
         c->err = err;
-        c->ring = (const unsigned char *)&c->nothing;
+        c->ring = 0;
         c->mask = 0;
         c->end = c->next;
         c->held = 0;
