@@ -200,8 +200,8 @@ static void scribble(void)
                 break;
         case 2: /* the very word that is looked at next */
                 scribble_at(12288 + (sluice_priv_consumer_ring(&f.r.c, 0) == f.r.mem + 12288
-                                              ? (size_t)(f.r.c.next % capacity)
-                                              : 0));
+                                             ? (size_t)(f.r.c.next % capacity)
+                                             : 0));
                 break;
         default: /* padding that is right, and something at the start */
                 position = f.r.c.next % capacity;

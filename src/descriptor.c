@@ -6,14 +6,73 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
 
-/* A poller asks for its peer only now and then: let it be the next time. */
-#define POLLS_CHECK_NEXT 63u
+/*
+ * The byte that wakes an armed endpoint may be lost: whoever may write to
+ * the pipe may also read from it. The application waits without a time-out,
+ * so the slice is a timer beside the pipe, in an epoll descriptor that
+ * stands for both. It is set when an arming finds it run out, not by each
+ * arming: so a busy loop pays one system call in a slice for it, and the
+ * next look is never further away than a slice.
+ */
+static int watch(int poll_fd, int fd)
+{
+        struct epoll_event e = {.events = EPOLLIN};
+
+        return epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &e) != 0 ? -errno : 0;
+}
+
+/* A hang-up that we cannot end would be reported without end. */
+static int watch_pipe(struct sluice_priv_queue *q, bool on)
+{
+        int r = 0;
+
+        if (on == q->watched)
+                return 0;
+        if (on)
+                r = watch(q->poll_fd, q->own_fd);
+        else if (epoll_ctl(q->poll_fd, EPOLL_CTL_DEL, q->own_fd, NULL) != 0)
+                r = -errno;
+        if (r == 0)
+                q->watched = on;
+        return r;
+}
+
+int sluice_priv_descriptor_open(struct sluice_priv_queue *q)
+{
+        int r;
+
+        q->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+        if (q->alarm_fd < 0)
+                return -errno;
+        q->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+        if (q->poll_fd < 0)
+                return -errno;
+        r = watch_pipe(q, true);
+        return r ? r : watch(q->poll_fd, q->alarm_fd);
+}
+
+/* Setting a timer that has run out makes its descriptor quiet again. */
+static int set_alarm(struct sluice_priv_queue *q)
+{
+        const int64_t now = sluice_now_ns();
+        const int64_t due = sluice_priv_later(now, sluice_priv_longest_ns(q));
+        const struct itimerspec t = {
+                .it_value = {(time_t)(due / 1000000000), (long)(due % 1000000000)}};
+
+        if (q->alarm_ns > now && q->alarm_ns <= due)
+                return 0;
+        if (timerfd_settime(q->alarm_fd, TFD_TIMER_ABSTIME, &t, NULL) != 0)
+                return -errno;
+        q->alarm_ns = due;
+        return 0;
+}
 
 int sluice_consumer_fd(struct sluice_consumer *c)
 {
@@ -21,7 +80,7 @@ int sluice_consumer_fd(struct sluice_consumer *c)
 
         if (!q || !q->by_fifo)
                 return c->err ? c->err : -EINVAL;
-        return q->own_fd;
+        return q->poll_fd;
 }
 
 int sluice_producer_fd(struct sluice_producer *p)
@@ -30,31 +89,7 @@ int sluice_producer_fd(struct sluice_producer *p)
 
         if (!q || !q->by_fifo)
                 return p->err ? p->err : -EINVAL;
-        return q->own_fd;
-}
-
-/* A dead peer is something to tell, but once: from then on the wait is
- * for its successor. */
-static bool is_news(struct sluice_priv_queue *q, int error)
-{
-        const uint64_t state = sluice_priv_load_relaxed(&q->peer_door->state);
-
-        if (error != -EOWNERDEAD)
-                return error != 0;
-        if (state == q->mourned)
-                return false;
-        q->mourned = state;
-        return true;
-}
-
-/* The peer may fail to wake us, and the application's poll has no slices:
- * the slice is here, and the application is told to look. */
-static void short_sleep(const struct sluice_priv_queue *q)
-{
-        const struct timespec slice = {0, SLUICE_PRIV_SHORT_SLICE_NS};
-        struct pollfd fd = {q->hung_up ? -1 : q->own_fd, POLLIN, 0};
-
-        ppoll(&fd, 1, &slice, NULL);
+        return q->poll_fd;
 }
 
 /* The reader takes stale bytes out of the pipe, parks, then looks: a
@@ -63,25 +98,25 @@ static int arm(struct sluice_priv_queue *q, const struct sluice_priv_await *a)
 {
         const struct sluice_priv_entry entry = sluice_priv_enter();
         bool present, wait;
+        int r;
 
-        sluice_priv_fifo_drain(q->own_fd);
+        q->hung_up = sluice_priv_fifo_drain(q->own_fd);
         wait = sluice_priv_park(q, a);
-        if (is_news(q, sluice_priv_peer_check(q, &present)))
+        if (sluice_priv_news(q, sluice_priv_peer_check(q, &present)))
                 wait = false;
         sluice_priv_keep_pipe(q, present);
         if (sluice_priv_load_relaxed(&q->interrupt) != 0)
                 wait = false;
-        if (wait && sluice_priv_must_slice_short(q)) {
-                short_sleep(q);
-                wait = false;
-        }
-        if (!wait)
+        r = wait ? watch_pipe(q, !q->hung_up) : 0;
+        if (wait && r == 0)
+                r = set_alarm(q);
+        if (!wait || r)
                 sluice_priv_unpark(q);
         else
                 sluice_priv_count(&q->counters->parks);
         q->check_due = true;
         sluice_priv_leave(&entry);
-        return wait ? 0 : 1;
+        return !wait ? 1 : r;
 }
 
 int sluice_consumer_arm(struct sluice_consumer *c)
@@ -91,7 +126,7 @@ int sluice_consumer_arm(struct sluice_consumer *c)
 
         if (fd < 0)
                 return fd;
-        c->polls = POLLS_CHECK_NEXT;
+        c->polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
         if (c->end != c->next || c->err)
                 return 1;
         sluice_priv_await_message(&a, c);
@@ -106,7 +141,7 @@ int sluice_producer_arm(struct sluice_producer *p, size_t len)
 
         if (fd < 0)
                 return fd;
-        p->polls = POLLS_CHECK_NEXT;
+        p->polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
         if (p->err || len > p->max_len || sluice_priv_producer_refresh(p) != 0)
                 return 1;
         need = sluice_priv_record_bytes(len, p->unit_mask);
@@ -132,7 +167,7 @@ int sluice_consumer_disarm(struct sluice_consumer *c)
 
         if (fd < 0)
                 return fd;
-        c->polls = POLLS_CHECK_NEXT;
+        c->polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
         return disarm(c->queue);
 }
 
@@ -142,7 +177,7 @@ int sluice_producer_disarm(struct sluice_producer *p)
 
         if (fd < 0)
                 return fd;
-        p->polls = POLLS_CHECK_NEXT;
+        p->polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
         return disarm(p->queue);
 }
 
@@ -171,6 +206,23 @@ int sluice_producer_interrupt(struct sluice_producer *p)
         return p->queue ? interrupt(p->queue) : p->err ? p->err : -EINVAL;
 }
 
+/* Is there, by this state, somebody of whom we have not heard, or who is
+ * there still? Whoever has closed and not yet given the role back is not,
+ * nor one whose end was told. */
+static bool has_come(struct sluice_priv_queue *q, uint64_t state, bool present)
+{
+        const uint64_t epoch = state / SLUICE_LAYOUT_EPOCH;
+
+        if (epoch == q->told)
+                return false;
+        if (!q->named)
+                present = (state & SLUICE_LAYOUT_ATTACHED) != 0;
+        if (epoch == q->peer_epoch && (!present || (state & SLUICE_LAYOUT_CLOSED)))
+                return false;
+        q->peer_epoch = epoch;
+        return true;
+}
+
 /* The peer's state word changes at every attach: one that came and went
  * while nobody looked is noticed, too. */
 static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
@@ -179,19 +231,13 @@ static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
                 const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state);
                 struct sluice_priv_unchanged word = {&q->peer_door->state, 0};
                 int64_t now, slice;
-                const uint64_t epoch = state / SLUICE_LAYOUT_EPOCH;
                 bool present;
                 const int r = sluice_priv_peer_check(q, &present);
 
-                if (r && r != -EOWNERDEAD)
+                if (r && r != -EOWNERDEAD && r != -EPIPE)
                         return r;
-                if (!q->named)
-                        present =
-                                (state & SLUICE_LAYOUT_ATTACHED) && !(state & SLUICE_LAYOUT_CLOSED);
-                if (present || epoch != q->peer_epoch) {
-                        q->peer_epoch = epoch;
+                if (has_come(q, state, present))
                         return 0;
-                }
                 if (sluice_priv_take_interrupt(q))
                         return -ECANCELED;
                 if (until <= SLUICE_NOW)
@@ -199,7 +245,7 @@ static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
                 now = sluice_now_ns();
                 if (now >= until)
                         return -ETIMEDOUT;
-                slice = now + q->slice_ns;
+                slice = sluice_priv_later(now, q->slice_ns);
                 word.value = (uint32_t)state;
                 sluice_priv_futex_sleep(q, &word, NULL, now, slice < until ? slice : until);
         }

@@ -114,7 +114,7 @@ void sluice_priv_fifo_ring_at(const struct sluice_priv_place *place, const char 
 }
 
 /* A peer can write as fast as we read: at most a pipe's worth. */
-void sluice_priv_fifo_drain(int fd)
+bool sluice_priv_fifo_drain(int fd)
 {
         char bytes[512];
 
@@ -124,8 +124,9 @@ void sluice_priv_fifo_drain(int fd)
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < (ssize_t)sizeof bytes)
-                        return;
+                        return n == 0;
         }
+        return false;
 }
 
 static struct flock whole_byte(void)

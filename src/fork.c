@@ -45,6 +45,8 @@ static void close_fds(struct sluice_priv_queue *q)
         close_fd(&q->peer_fd);
         close_fd(&q->keeper_fd);
         close_fd(&q->interrupt_fd);
+        close_fd(&q->poll_fd);
+        close_fd(&q->alarm_fd);
         close_fd(&q->dirfd);
 }
 

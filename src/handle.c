@@ -39,6 +39,7 @@ static struct sluice_priv_queue *queue_new(void *handle, int role, const struct 
         q->role = role;
         q->by_fifo = o->wake == SLUICE_WAKE_FIFO;
         q->own_fd = q->peer_fd = q->keeper_fd = q->interrupt_fd = q->dirfd = -1;
+        q->poll_fd = q->alarm_fd = -1;
         q->spin_ns = o->spin_ns == SLUICE_SPIN_DEFAULT ? SPIN_DEFAULT_NS : o->spin_ns;
         if (q->spin_ns == SLUICE_SPIN_NONE)
                 q->spin_ns = 0;
@@ -79,7 +80,7 @@ static int open_all_pipes(struct sluice_priv_queue *q, const struct sluice_priv_
         if (q->interrupt_fd < 0)
                 return -errno;
         q->dirfd = fcntl(place->dirfd, F_DUPFD_CLOEXEC, 0);
-        return q->dirfd < 0 ? -errno : 0;
+        return q->dirfd < 0 ? -errno : sluice_priv_descriptor_open(q);
 }
 
 static int open_pipes(struct sluice_priv_queue *q, const struct sluice_priv_place *place)
@@ -196,11 +197,14 @@ static int open_role(struct sluice_priv_queue *q, const struct sluice_priv_place
         r = take_role(q);
         if (r)
                 return r == -EIDRM ? -ENOENT : r;
+        r = sluice_priv_meet_peer(q);
         /* Nobody else waits for the pages, or maps the queue meanwhile. */
-        r = sluice_priv_prepare_pages(q->segment.mem, q->segment.shape.total_bytes, flags);
+        if (r == 0)
+                r = sluice_priv_prepare_pages(q->segment.mem, (size_t)q->segment.shape.total_bytes,
+                                              flags);
         if (r)
                 give_role(q);
-        return r;
+        return r == -EIDRM || r == -ESTALE ? -ENOENT : r;
 }
 
 static uint64_t own_state(const struct sluice_priv_queue *q)
@@ -215,6 +219,7 @@ static void give_sleep_to_producer(struct sluice_producer *p, struct sluice_priv
         q->own_door = &p->own->door;
         q->peer_door = &p->peer->door;
         q->counters = &p->own->counters;
+        q->polls = &p->polls;
         p->queue = q;
         p->sleep = &sluice_priv_producer_sleep;
         p->door.fence = !q->membarrier;
@@ -226,6 +231,7 @@ static void give_sleep_to_consumer(struct sluice_consumer *c, struct sluice_priv
         q->own_door = &c->own->door;
         q->peer_door = &c->peer->door;
         q->counters = &c->own->counters;
+        q->polls = &c->polls;
         c->queue = q;
         c->sleep = &sluice_priv_consumer_sleep;
         c->door.fence = !q->membarrier;
@@ -263,13 +269,18 @@ static int join(struct sluice_priv_queue *q)
                 if (r)
                         return r;
                 give_sleep_to_producer(p, q);
+                sluice_priv_met_peer(q, false);
         } else {
                 struct sluice_consumer *c = q->handle;
+                uint64_t word;
 
                 r = sluice_priv_consumer_join(c, s->mem, bytes, own_state(q));
                 if (r)
                         return r;
                 give_sleep_to_consumer(c, q);
+                /* PUBLISH is the next look. UNTRUSTED. */
+                word = sluice_priv_load_relaxed(sluice_priv_next_word(c));
+                sluice_priv_met_peer(q, word != 0 && word != SLUICE_LAYOUT_END);
         }
         q->peer_epoch = sluice_priv_load_relaxed(&q->peer_door->state) / SLUICE_LAYOUT_EPOCH;
         sluice_priv_store_relaxed(&q->counters->pid, (uint64_t)getpid());
@@ -321,7 +332,7 @@ static int open_endpoint(void *handle, int role, const char *name,
         sluice_priv_place_close(&place);
         if (r)
                 queue_free(q);
-        if (r == -EMFILE || r == -ENFILE)
+        if (r == -EMFILE || r == -ENFILE || r == -ENOSPC) /* of a poll descriptor */
                 sluice_priv_limit_note(SLUICE_PRIV_FD, -r, 0);
         return r;
 }

@@ -143,7 +143,8 @@ void sluice_priv_fifo_ring_once(int fd);
 /* Whoever sleeps on that pipe looks again, if it can be opened. */
 void sluice_priv_fifo_ring_at(const struct sluice_priv_place *place, const char *which,
                               mode_t mode);
-void sluice_priv_fifo_drain(int fd);
+/* true: and nobody holds the writing end. */
+bool sluice_priv_fifo_drain(int fd);
 /* A lock that exec gives back and fork does not share: 0, -EBUSY, or
  * -ENOLCK. */
 int sluice_priv_fifo_lock(int fd);
@@ -326,21 +327,30 @@ struct sluice_priv_queue {
 
         bool by_fifo;          /* sleeps on own_fd, not by futex */
         bool peer_apart;       /* the peer holds its role, but no pipe: it cannot ring */
-        bool hung_up;          /* own_fd reports a hang-up that we cannot end */
         bool locked;           /* peer_fd bears our lock */
         int own_fd;            /* the pipe that wakes us and that the peer locks, or -1 */
         int peer_fd;           /* the pipe that wakes the peer and that we lock, or -1 */
         int keeper_fd;         /* holds our own pipe open while there is no peer, or -1 */
         int interrupt_fd;      /* eventfd beside own_fd, or -1 */
+        int poll_fd;           /* epoll of own_fd and alarm_fd, for the application; or -1 */
+        int alarm_fd;          /* timerfd: an armed endpoint looks once in a slice; or -1 */
+        int64_t alarm_ns;      /* when it goes off; in the past: it has */
         sluice_word interrupt; /* 1: the next wait is to return -ECANCELED; a futex */
 
         int64_t spin_ns, spin_budget_ns, slice_ns;
-        bool gives_way;          /* whoever spins here may be in the peer's way */
+        int ended;               /* what was told of `told`, while it has no successor; or 0 */
         unsigned crowded, crowd; /* so many more waits do not spin; so many the next time */
         uint64_t peer_epoch;     /* the last holder of the peer's role that was told of */
+        uint64_t checked_epoch;  /* its holder, when it was last looked for */
+        uint64_t gone;           /* the holder that was last found to have ended */
+        uint64_t told;           /* the one whose end is no news: it was told, or came before us */
+        unsigned *polls;         /* the handle's */
         int64_t checked_ns;      /* when the peer was last looked for */
-        uint64_t mourned;        /* the peer's state when arm told of its death */
-        bool check_due;          /* look for it at the next chance */
+        uint64_t keeper_epoch;   /* the peer's, when we took keeper_fd */
+        bool gives_way;          /* whoever spins here may be in the peer's way */
+        bool check_due;          /* look for the peer at the next chance */
+        bool hung_up;            /* nobody holds the writing end of own_fd */
+        bool watched;            /* poll_fd has own_fd */
         bool rang;       /* a byte may be in the peer's pipe for the parking that it is in */
         bool membarrier; /* DOOR: this process can call it */
 };
@@ -357,6 +367,9 @@ void sluice_priv_queue_unlist(struct sluice_priv_queue *q);
 extern const struct sluice_priv_sleep sluice_priv_producer_sleep;
 extern const struct sluice_priv_sleep sluice_priv_consumer_sleep;
 
+/* A poller asks for its peer only now and then: let it be the next time. */
+#define SLUICE_PRIV_POLLS_CHECK_NEXT 63u
+
 /* What a sleeper waits for. */
 struct sluice_priv_await {
         const sluice_word *word; /* sleep while its low half stays the same */
@@ -371,11 +384,21 @@ void sluice_priv_await_room(struct sluice_priv_await *a, const struct sluice_pro
 /* Sets the parked word and looks a last time: true, go to sleep. */
 bool sluice_priv_park(struct sluice_priv_queue *q, const struct sluice_priv_await *a);
 void sluice_priv_unpark(struct sluice_priv_queue *q);
-/* Nobody will wake us in time: sleep in slices of a millisecond. */
-bool sluice_priv_must_slice_short(const struct sluice_priv_queue *q);
-#define SLUICE_PRIV_SHORT_SLICE_NS INT64_C(1000000)
-/* 0, -EOWNERDEAD, -ESTALE. Sets *present when the peer's role is held. */
+/* No sleep is longer: slice_ns, or a millisecond when nobody will wake us
+ * in time. */
+int64_t sluice_priv_longest_ns(const struct sluice_priv_queue *q);
+/* ns after now, a time that is not negative; saturates. */
+int64_t sluice_priv_later(int64_t now, int64_t ns);
+/* 0, -EPIPE, -EOWNERDEAD (of `gone`), -ESTALE. Sets *present when the
+ * peer's role is held. */
 int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present);
+/* What of such an answer is news to this handle; else 0. */
+int sluice_priv_news(const struct sluice_priv_queue *q, int error);
+/* Once, before joining: an end that stands there was before our time. */
+int sluice_priv_meet_peer(struct sluice_priv_queue *q);
+/* After it: was anything left for us to tell the end behind? */
+void sluice_priv_met_peer(struct sluice_priv_queue *q, bool left);
+/* 0, or why our own pipe cannot be kept open without a peer. */
 void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present);
 bool sluice_priv_take_interrupt(struct sluice_priv_queue *q);
 bool sluice_priv_membarrier_register(void);
@@ -393,5 +416,10 @@ struct sluice_priv_unchanged {
 void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_priv_unchanged *word,
                              const struct sluice_priv_unchanged *second, int64_t now,
                              int64_t until);
+
+/* ---- descriptor.c ------------------------------------------------- */
+
+/* What the application polls: 0 or -errno. */
+int sluice_priv_descriptor_open(struct sluice_priv_queue *q);
 
 #endif

@@ -112,6 +112,9 @@ static void note_fd(int err)
 
         if (err == ENFILE)
                 snprintf(text, sizeof text, "open files: /proc/sys/fs/file-max");
+        else if (err == ENOSPC)
+                snprintf(text, sizeof text,
+                         "polled descriptors: /proc/sys/fs/epoll/max_user_watches");
         else if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
                 snprintf(text, sizeof text, "descriptors: at most %llu: RLIMIT_NOFILE (ulimit -n)",
                          (unsigned long long)limit.rlim_cur);

@@ -33,6 +33,9 @@
 #define SYS_futex_waitv 449
 #endif
 
+/* The peer is not sure to wake us: so long is a sleep then. */
+#define SHORT_SLICE_NS INT64_C(1000000)
+
 /* So late, at most, is an interrupt on a kernel without futex_waitv(2). */
 #define INTERRUPT_SLICE_NS INT64_C(10000000)
 
@@ -62,6 +65,11 @@ static struct kernel_time kernel_time_of(int64_t ns)
         return t;
 }
 
+int64_t sluice_priv_later(int64_t now, int64_t ns)
+{
+        return ns > INT64_MAX - now ? INT64_MAX : now + ns;
+}
+
 /* ---- Barriers ----------------------------------------------------- */
 
 bool sluice_priv_membarrier_register(void)
@@ -78,15 +86,20 @@ static void sleeper_barrier(struct sluice_priv_queue *q)
 }
 
 /* Nobody will wake us in time: the peer was attached without the
- * library, relies on a membarrier that we cannot call, or has closed its
- * pipes; or ours reports a hang-up for as long as nobody comes. */
-bool sluice_priv_must_slice_short(const struct sluice_priv_queue *q)
+ * library, or relies on a membarrier that we cannot call; or our own pipe is
+ * hung up. One that has ended will do nothing, and its successor wakes us
+ * when it joins. (One that has closed its pipes is found within a slice.) */
+int64_t sluice_priv_longest_ns(const struct sluice_priv_queue *q)
 {
         const uint64_t state = sluice_priv_load_relaxed(&q->peer_door->state); /* UNTRUSTED */
+        const bool ended = (state & SLUICE_LAYOUT_CLOSED) || state / SLUICE_LAYOUT_EPOCH == q->told;
+        const bool mute = (state & SLUICE_LAYOUT_MUTE) ||
+                          (!q->membarrier && (state & SLUICE_LAYOUT_FENCELESS));
 
-        return (state & SLUICE_LAYOUT_MUTE) ||
-               (!q->membarrier && (state & SLUICE_LAYOUT_FENCELESS)) ||
-               (q->by_fifo && (q->hung_up || q->peer_apart));
+        const bool deaf = q->by_fifo && q->hung_up;
+
+        return ((mute && !ended) || deaf) && q->slice_ns > SHORT_SLICE_NS ? SHORT_SLICE_NS
+                                                                          : q->slice_ns;
 }
 
 /* ---- What is waited for ------------------------------------------- */
@@ -118,6 +131,15 @@ void sluice_priv_await_room(struct sluice_priv_await *a, const struct sluice_pro
         a->enough = p->seen + missing;
 }
 
+/* Does the peer's end that stands in the ring end a wait? A hint: the next
+ * look decides. */
+static bool end_is_news(const struct sluice_priv_queue *q)
+{
+        const uint64_t state = sluice_priv_load_relaxed(&q->peer_door->state); /* UNTRUSTED */
+
+        return state / SLUICE_LAYOUT_EPOCH != q->told;
+}
+
 /* A consumer that sleeps while it keeps messages will release no more:
  * then the producer is content with what it needs. */
 static bool is_ready(const struct sluice_priv_queue *q, const struct sluice_priv_await *a,
@@ -128,9 +150,10 @@ static bool is_ready(const struct sluice_priv_queue *q, const struct sluice_priv
         /* RELEASE or PUBLISH is the caller's next look. UNTRUSTED. */
         *value = sluice_priv_load_relaxed(a->word);
         if (!a->producer)
-                return *value != 0;
+                return *value == SLUICE_LAYOUT_END ? end_is_news(q) : *value != 0;
         position = *value & ~SLUICE_LAYOUT_FLAGS;
-        if ((*value & SLUICE_LAYOUT_POSITION_CLOSED) || (int64_t)(position - a->position) >= 0)
+        if (((*value & SLUICE_LAYOUT_POSITION_CLOSED) && end_is_news(q)) ||
+            (int64_t)(position - a->position) >= 0)
                 return true;
         return (int64_t)(position - a->enough) >= 0 &&
                (sluice_priv_load_relaxed(&q->peer_door->parked) & SLUICE_LAYOUT_PARKED);
@@ -237,15 +260,21 @@ void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_pr
         futex_wait(word->word, word->value, until);
 }
 
+/* A pipe that is hung up, and that we could not keep open, would not let us
+ * sleep: then without it, shortly. */
 static void pipe_sleep(struct sluice_priv_queue *q, int64_t now, int64_t until)
 {
+        const bool deaf = q->hung_up;
         struct pollfd fds[2] = {
-                {q->hung_up ? -1 : q->own_fd, POLLIN, 0},
+                {deaf ? -1 : q->own_fd, POLLIN, 0},
                 {q->interrupt_fd, POLLIN, 0},
         };
-        const struct kernel_time rest = kernel_time_of(until > now ? until - now : 0);
+        const int64_t ns = until > now ? until - now : 0;
+        const struct kernel_time rest =
+                kernel_time_of(deaf && ns > SHORT_SLICE_NS ? SHORT_SLICE_NS : ns);
         const struct timespec t = {.tv_sec = rest.s, .tv_nsec = (long)rest.ns};
 
+        q->hung_up = false;
         if (ppoll(fds, 2, &t, NULL) <= 0)
                 return;
         if (fds[0].revents & POLLIN)
@@ -255,7 +284,7 @@ static void pipe_sleep(struct sluice_priv_queue *q, int64_t now, int64_t until)
         if (fds[1].revents & POLLIN)
                 interrupt_drain(q);
         if (fds[0].revents & POLLHUP)
-                q->check_due = true;
+                q->check_due = q->hung_up = true;
 }
 
 /* Under the fork lock. -1 when the right to open it is gone, say. */
@@ -274,24 +303,33 @@ static int open_keeper(const struct sluice_priv_queue *q)
         return fd < 0 ? -1 : fd;
 }
 
+/* The next holder of the role has come, and has its pipes. */
+static bool is_relieved(const struct sluice_priv_queue *q, bool peer_present)
+{
+        return peer_present && !q->peer_apart && q->checked_epoch != q->keeper_epoch;
+}
+
 /* With no peer there is no writer, and the pipe would report a hang-up
- * without end: while there is none we hold the writing end ourselves. */
+ * without end: while there is none we hold the writing end ourselves, until
+ * the next holder of the role has come. (One may be present and have closed
+ * its descriptors.) If the right to open it is gone, say, the pipe is done
+ * without, in short slices. */
 void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present)
 {
-        const bool alone = !peer_present || q->peer_apart;
-
-        if (!q->by_fifo)
+        if (!q->by_fifo || (q->keeper_fd >= 0 && !is_relieved(q, peer_present)) ||
+            (q->keeper_fd < 0 && peer_present && !q->peer_apart && !q->hung_up) ||
+            sluice_priv_fork_lock() != 0)
                 return;
-        if (alone != (q->keeper_fd >= 0) && sluice_priv_fork_lock() == 0) {
-                if (alone) {
-                        q->keeper_fd = open_keeper(q);
-                } else {
-                        close(q->keeper_fd);
-                        q->keeper_fd = -1;
-                }
-                sluice_priv_fork_unlock();
+        if (q->keeper_fd >= 0) {
+                close(q->keeper_fd);
+                q->keeper_fd = -1;
+                q->hung_up = false;
+        } else {
+                q->keeper_fd = open_keeper(q);
+                q->keeper_epoch = q->checked_epoch;
+                q->hung_up = q->keeper_fd < 0;
         }
-        q->hung_up = alone && q->keeper_fd < 0;
+        sluice_priv_fork_unlock();
 }
 
 /* ---- Is anybody there? -------------------------------------------- */
@@ -342,18 +380,106 @@ int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
         before = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
         held = peer_held(q, role, before);
         after = sluice_priv_load_acquire(&q->peer_door->state);
+        q->checked_epoch = before / SLUICE_LAYOUT_EPOCH;
         q->check_due = held < 0; /* removed is for ever: say so at once next time */
         *present = held > 0;
         if (held < 0)
                 return held == -EIDRM ? -ESTALE : held;
         if (q->own_fd >= 0 && sluice_priv_fifo_gone(q->own_fd))
                 return -ESTALE;
-        if (held == 0 && before == after && (after & SLUICE_LAYOUT_ATTACHED) &&
-            !(after & SLUICE_LAYOUT_CLOSED)) {
-                q->peer_epoch = after / SLUICE_LAYOUT_EPOCH;
-                return -EOWNERDEAD;
+        if (held == 0 && before == after && (after & SLUICE_LAYOUT_ATTACHED)) {
+                q->gone = after / SLUICE_LAYOUT_EPOCH;
+                return after & SLUICE_LAYOUT_CLOSED ? -EPIPE : -EOWNERDEAD;
         }
         return 0;
+}
+
+/* ---- An end is told once ------------------------------------------ */
+
+int sluice_priv_news(const struct sluice_priv_queue *q, int error)
+{
+        return (error == -EPIPE || error == -EOWNERDEAD) && q->gone == q->told ? 0 : error;
+}
+
+/* For a call that finds nothing: the end that was told, once more, while
+ * nobody has come since; or 0. */
+static int told_before(struct sluice_priv_queue *q)
+{
+        if (q->ended && end_is_news(q))
+                q->ended = 0;
+        if (q->ended)
+                *q->polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
+        return q->ended;
+}
+
+static int tell(struct sluice_priv_queue *q, int error)
+{
+        if (error == 0) {
+                q->told = 0; /* nobody's: epochs begin at 1 */
+                q->ended = 0;
+        } else if (error == -EPIPE || error == -EOWNERDEAD) {
+                q->told = q->peer_epoch = q->gone;
+                q->ended = error;
+                *q->polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
+        }
+        return error;
+}
+
+static int producer_tell(void *handle, int error)
+{
+        struct sluice_producer *p = handle;
+
+        return tell(p->queue, error);
+}
+
+static int consumer_tell(void *handle, int error)
+{
+        struct sluice_consumer *c = handle;
+
+        return tell(c->queue, error);
+}
+
+/* ENDING: the state first, then once more what was found. */
+static int producer_end(void *handle)
+{
+        struct sluice_producer *p = handle;
+        struct sluice_priv_queue *q = p->queue;
+        const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
+
+        if (!(sluice_priv_load_acquire(&p->peer->position) & SLUICE_LAYOUT_POSITION_CLOSED))
+                return 0;
+        q->gone = state / SLUICE_LAYOUT_EPOCH;
+        return sluice_priv_news(q, -EPIPE);
+}
+
+static int consumer_end(void *handle)
+{
+        struct sluice_consumer *c = handle;
+        struct sluice_priv_queue *q = c->queue;
+        const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
+
+        if (sluice_priv_load_acquire(sluice_priv_next_word(c)) != SLUICE_LAYOUT_END)
+                return 0;
+        q->gone = state / SLUICE_LAYOUT_EPOCH;
+        return sluice_priv_news(q, -EPIPE);
+}
+
+/* A role that is still held beside the closed flag is on its way out. */
+int sluice_priv_meet_peer(struct sluice_priv_queue *q)
+{
+        const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
+        bool present;
+        const int r = sluice_priv_peer_check(q, &present);
+
+        if (r == 0 && (state & SLUICE_LAYOUT_CLOSED))
+                q->gone = state / SLUICE_LAYOUT_EPOCH;
+        return r == -EPIPE || r == -EOWNERDEAD ? 0 : r;
+}
+
+void sluice_priv_met_peer(struct sluice_priv_queue *q, bool left)
+{
+        if (!left)
+                q->told = q->gone;
 }
 
 /* ---- Waiting ------------------------------------------------------ */
@@ -415,7 +541,7 @@ static void adapt(struct sluice_priv_queue *q, int64_t waited_ns)
                 return;
         if (waited_ns <= q->spin_ns)
                 q->spin_budget_ns =
-                        q->spin_budget_ns * 2 < q->spin_ns ? q->spin_budget_ns * 2 : q->spin_ns;
+                        q->spin_budget_ns < q->spin_ns / 2 ? q->spin_budget_ns * 2 : q->spin_ns;
         else if (q->spin_budget_ns / 2 >= q->spin_ns / 16)
                 q->spin_budget_ns /= 2;
 }
@@ -428,21 +554,20 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
         int r = 0;
 
         if (q->by_fifo)
-                sluice_priv_fifo_drain(q->own_fd);
+                q->hung_up = sluice_priv_fifo_drain(q->own_fd);
         if (!sluice_priv_park(q, a)) {
                 sluice_priv_unpark(q);
                 return 0;
         }
         for (;;) {
-                const int64_t longest =
-                        sluice_priv_must_slice_short(q) ? SLUICE_PRIV_SHORT_SLICE_NS : q->slice_ns;
+                const int64_t longest = sluice_priv_longest_ns(q);
                 const int64_t slice = until - now > longest ? now + longest : until;
                 struct sluice_priv_unchanged word = {a->word, 0}, parked = {0};
                 uint64_t value;
 
                 if (q->check_due || now - q->checked_ns >= q->slice_ns || q->by_fifo) {
                         q->checked_ns = now;
-                        r = sluice_priv_peer_check(q, &present);
+                        r = sluice_priv_news(q, sluice_priv_peer_check(q, &present));
                         if (r)
                                 break;
                         sluice_priv_keep_pipe(q, present);
@@ -456,7 +581,7 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
                         break;
                 word.value = (uint32_t)value;
                 if (now >= until) {
-                        r = -ETIMEDOUT;
+                        r = told_before(q) ? told_before(q) : -ETIMEDOUT;
                         break;
                 }
                 if (q->spin_ns == SLUICE_SPIN_FOREVER)
@@ -535,10 +660,12 @@ static int check(struct sluice_priv_queue *q, bool keeps_messages)
                 r = -ECANCELED;
         } else if (q->check_due || now - q->checked_ns >= q->slice_ns) {
                 q->checked_ns = now;
-                r = sluice_priv_peer_check(q, &present);
+                r = sluice_priv_news(q, sluice_priv_peer_check(q, &present));
                 if (keeps_messages)
                         nudge_producer(q); /* as if it had parked */
         }
+        if (r == 0)
+                r = told_before(q);
         sluice_priv_leave(&entry);
         return r;
 }
@@ -604,7 +731,9 @@ static void consumer_wake(void *handle, uint64_t parked)
         wake(c->queue, &c->door, parked, &c->own->position);
 }
 
-const struct sluice_priv_sleep sluice_priv_producer_sleep = {producer_wait, producer_check,
-                                                             producer_wake};
-const struct sluice_priv_sleep sluice_priv_consumer_sleep = {consumer_wait, consumer_check,
-                                                             consumer_wake};
+const struct sluice_priv_sleep sluice_priv_producer_sleep = {
+        producer_wait, producer_check, producer_wake, producer_end, producer_tell,
+};
+const struct sluice_priv_sleep sluice_priv_consumer_sleep = {
+        consumer_wait, consumer_check, consumer_wake, consumer_end, consumer_tell,
+};

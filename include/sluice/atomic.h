@@ -75,6 +75,13 @@
  *          sees that it has moved on, and drops what it has loaded (which
  *          may be plain payload, and half of it old). The acquire of the header word, or
  *          for payload a full fence, orders the observer's two loads.
+ * ENDING   the store with which a new holder takes its predecessor's end
+ *          back (the end record, the closed flag of the position) and
+ *          then its release store of the state -> an acquire load of the
+ *          state, before the load that finds an end. So an end that is
+ *          found belongs to that holder or to a later one, never to an
+ *          earlier one. In the other order: the end of a predecessor is
+ *          told as the new holder's, whose own is then not told.
  * SUCCEED  everything that the previous holder of a role did -> what its
  *          successor reads of the same half. The kernel orders it: the
  *          role's semaphore is given up after the one's last store and

@@ -291,11 +291,11 @@ static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem
         }
         /* A predecessor may have been killed in its sleep. */
         sluice_priv_store_relaxed(&p->own->door.parked, 0);
-        sluice_priv_store_release(&p->own->door.state,
-                                  sluice_priv_next_state(&p->own->door, state));
         next = sluice_priv_word(p->ring, p->position & p->mask);
         if (sluice_priv_load_relaxed(next) != 0)
-                sluice_priv_store_release(next, 0); /* the stream goes on */
+                sluice_priv_store_release(next, 0);    /* the stream goes on */
+        sluice_priv_store_release(&p->own->door.state, /* ENDING: behind it */
+                                  sluice_priv_next_state(&p->own->door, state));
         return 0;
 }
 
@@ -329,9 +329,9 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
         c->door.peer_parked = &c->peer->door.parked;
         sluice_priv_store_relaxed(&c->own->door.parked, 0);
         sluice_priv_store_relaxed(&c->own->door.hint, 0);
-        sluice_priv_store_release(&c->own->door.state,
-                                  sluice_priv_next_state(&c->own->door, state));
         sluice_priv_store_release(&c->own->position, c->position); /* no longer closed */
+        sluice_priv_store_release(&c->own->door.state,             /* ENDING: behind it */
+                                  sluice_priv_next_state(&c->own->door, state));
         return 0;
 }
 

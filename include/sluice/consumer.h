@@ -84,6 +84,17 @@ static inline int sluice_priv_accept_other(struct sluice_consumer *c, uint64_t w
         return sluice_priv_accept(c, word);
 }
 
+/* At the end of the stream, or of a wait: what to say, or 0, wait on. */
+static __attribute__((noinline, unused)) int sluice_priv_accept_end(struct sluice_consumer *c,
+                                                                    uint64_t word, int given_up)
+{
+        const int r = word != 0 ? c->sleep->end(c) : 0;
+
+        if (r)
+                given_up = r;
+        return given_up && c->sleep ? c->sleep->tell(c, given_up) : given_up;
+}
+
 /*
  * How do messages come? By averages, for single ones come as they like.
  *
@@ -169,10 +180,13 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
                 word = sluice_priv_load_acquire(sluice_priv_next_word(c));
                 if ((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_DATA)
                         return sluice_priv_accept(c, word);
-                if (word != 0)
-                        return sluice_priv_accept_other(c, word);
-                if (given_up)
-                        return given_up;
+                if (sluice_priv_unlikely((word | (uint64_t)given_up) != 0)) {
+                        if (word != 0 && (word != SLUICE_LAYOUT_END || !c->sleep))
+                                return sluice_priv_accept_other(c, word);
+                        r = sluice_priv_accept_end(c, word, given_up);
+                        if (r)
+                                return r;
+                }
                 if (sluice_priv_give_way(c) && until != SLUICE_NOW)
                         continue;
                 if (turn == 0 && until != SLUICE_NOW)
@@ -201,8 +215,15 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
  * none. Peeking again without advance or release gives the same one.
  *
  * -EAGAIN, -ETIMEDOUT: none. -EPIPE: the producer has closed and all is
- * drained. -EOWNERDEAD: it died and all is drained; messages of a
- * successor are found by the next call. -EBADMSG, -ESTALE, -ECANCELED.
+ * drained. -EOWNERDEAD: it died and all is drained. -EINVAL: never
+ * attached. -EBADMSG, -ESTALE, -ECANCELED.
+ *
+ * An end, be it a close or a death, ends a wait once. A later call waits
+ * for the message of a successor, and gives the same error again, in the
+ * place of -ETIMEDOUT, when none has come; so does a call with
+ * SLUICE_NOW, in the place of -EAGAIN, for as long as there has been no
+ * successor. (A handle of ring.h alone cannot tell one end from another:
+ * it answers -EPIPE until a successor has attached.)
  */
 static inline int sluice_peek(struct sluice_consumer *c, struct sluice_message *m,
                               sluice_deadline until)
@@ -300,18 +321,23 @@ typedef int sluice_handler(void *ctx, const struct sluice_message *m);
 
 /*
  * Hands what is there, at most max messages, to fn, and releases each
- * after fn has seen it. Never sleeps. Returns how many were released;
- * with none released, the handler's or peek's error instead, but 0 for
- * -EAGAIN.
+ * after fn has seen it. Never sleeps, and does not go on for as long as a
+ * faster producer likes: it takes what was there when it began, and of
+ * what comes meanwhile only as much as ends that lap of the ring. (Where
+ * the producer stood at the beginning would be a closer bound, and costs
+ * the transfer of a line that the consumer never reads.) Returns how many
+ * were released; with none released, the handler's or peek's error
+ * instead, but 0 for -EAGAIN.
  */
 static inline ssize_t sluice_drain(struct sluice_consumer *c, sluice_handler *fn, void *ctx,
                                    size_t max)
 {
+        const uint64_t from = c->next, most = sluice_priv_consumer_limit(c) - from;
         struct sluice_message m;
         ssize_t n = 0;
         int r = c->own ? 0 : c->err ? c->err : -EINVAL;
 
-        while ((size_t)n < max && r == 0) {
+        while ((size_t)n < max && r == 0 && c->next - from <= most) {
                 r = sluice_peek(c, &m, SLUICE_NOW);
                 if (r == 0)
                         r = fn(ctx, &m);
@@ -321,6 +347,8 @@ static inline ssize_t sluice_drain(struct sluice_consumer *c, sluice_handler *fn
                         n += released == 0;
                 }
         }
+        if (n > 0 && (r == -EPIPE || r == -EOWNERDEAD) && c->sleep)
+                c->sleep->tell(c, 0); /* it is for the next call to tell */
         if (r == -EAGAIN || n > 0)
                 r = 0;
         return r < 0 ? r : n;

@@ -44,7 +44,7 @@ static inline int sluice_priv_producer_refresh(struct sluice_producer *p)
         if (used > sluice_priv_load_relaxed(&p->own->counters.high_water))
                 sluice_priv_store_relaxed(&p->own->counters.high_water, used);
         p->seen = seen;
-        if (word & SLUICE_LAYOUT_POSITION_CLOSED)
+        if ((word & SLUICE_LAYOUT_POSITION_CLOSED) && (!p->sleep || p->sleep->end(p) != 0))
                 return -EPIPE;                    /* and no room, so that it stays so */
         p->limit = seen + p->mask - p->unit_mask; /* a unit stays free for the next header */
         return 0;
@@ -61,11 +61,11 @@ sluice_priv_make_room(struct sluice_producer *p, uint64_t need, sluice_deadline 
                 int r = p->err ? p->err : sluice_priv_producer_refresh(p);
 
                 if (r)
-                        return r;
+                        return r == -EPIPE && p->sleep ? p->sleep->tell(p, r) : r;
                 if (p->limit - p->tail >= need)
                         return 0;
                 if (given_up)
-                        return given_up;
+                        return p->sleep ? p->sleep->tell(p, given_up) : given_up;
                 if (p->tail - p->position + need > p->mask - p->unit_mask)
                         return -EMSGSIZE; /* not even beside the staged ones in an empty ring */
                 if (turn == 0 && until != SLUICE_NOW)
@@ -156,7 +156,14 @@ static __attribute__((noinline, unused)) void sluice_priv_hand_over(const unsign
  * -EMSGSIZE: longer than capacity / 2 - 8, or it cannot fit beside what
  * is staged however much the consumer reads: publish first. -EAGAIN,
  * -ETIMEDOUT: full. -EPIPE: the consumer has closed. -EOWNERDEAD: it
- * died, and the ring is full. -EBADMSG, -ESTALE, -ECANCELED.
+ * died, and the ring is full. -EINVAL: never attached. -EBADMSG, -ESTALE,
+ * -ECANCELED.
+ *
+ * An end of the consumer is told once. After it the ring may be filled
+ * for a successor; when it is full, a call waits for room, and gives the
+ * same error again, in the place of -ETIMEDOUT or -EAGAIN, for as long as
+ * there has been no successor. (A handle of ring.h alone answers -EPIPE
+ * until a successor has attached.)
  */
 static inline int sluice_reserve(struct sluice_producer *p, size_t len, void **payload,
                                  sluice_deadline until)

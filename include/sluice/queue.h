@@ -55,8 +55,8 @@
  *      process, however it ends; a forked child does not keep it.
  *   7. Close: the other side drains, then -EPIPE. Death: it drains, then
  *      -EOWNERDEAD, told apart by what the kernel keeps, never by process
- *      id. A successor may open the role, and traffic goes on with the
- *      survivor's next call.
+ *      id. Each end is told once; then it is waited for a successor, with
+ *      whom traffic goes on.
  *   8. After SIGKILL at any instruction a successor finds exactly what
  *      was published and what was released; counts and positions too.
  *   9. No call sleeps past its deadline for anything that the peer does
@@ -150,12 +150,21 @@ SLUICE_API int sluice_remove(const char *name);
  * moved while it is open. Options: wake, spin_ns, slice_ns, flags; with
  * SLUICE_CREATE all of them.
  *
+ * Of earlier times, be it a close or a death, a consumer is told what
+ * concerns it: it drains what was left, and then the end of the producer
+ * who left it is told, once. An end that left nothing (published and not
+ * released when this consumer opened) is not told, whether another was
+ * told of it or not: then it is waited for the next producer (-EAGAIN,
+ * -ETIMEDOUT; arm answers 0). A producer is not told of consumers before
+ * its time: it may fill the ring for the next one.
+ *
  * -ENOENT: no such queue. -EBUSY: the role is taken. -EACCES: its mode
  * says no. -EPERM: directory and segment belong to different users.
  * -EPROTO, -EPROTOTYPE, -EPROTONOSUPPORT, -EBADMSG, -EINPROGRESS: see
  * sluice_producer_attach. -ENOTDIR, -ELOOP, -ENAMETOOLONG: the path.
  * -EINVAL: options. -EOPNOTSUPP: SLUICE_WAKE_FIFO on a key: queue.
- * -EMFILE, -ENFILE, -ENOMEM. -ENOLCK: its file system cannot lock a pipe.
+ * -EMFILE, -ENFILE, -ENOMEM; for SLUICE_WAKE_FIFO -ENOSPC:
+ * fs.epoll.max_user_watches. -ENOLCK: its file system cannot lock a pipe.
  * A queue that SLUICE_CREATE has made stays when the opening fails. May
  * sleep for some 200 ms while a predecessor leaves.
  */
@@ -183,17 +192,21 @@ SLUICE_API int sluice_consumer_enable_sleep(struct sluice_consumer *c,
 
 /*
  * Sleeps until the peer's role is held, or has been since this endpoint
- * was opened, or was last told of a death or by this call: then there may
- * be something to look at. For a survivor that wants to go on with a
- * successor, and for a start in any order. 0, -ETIMEDOUT, -EAGAIN with
- * SLUICE_NOW, -ESTALE, -ECANCELED.
+ * was opened, or was last told of an end or by this call: then there may
+ * be something to look at. Whoever has closed, or whose end was told, does
+ * not count, even if it still holds the role for a moment. For a survivor
+ * that wants to go on with a successor, and for a start in any order. 0,
+ * -ETIMEDOUT, -EAGAIN with SLUICE_NOW, -ESTALE, -ECANCELED.
  */
 SLUICE_API int sluice_producer_await_peer(struct sluice_producer *p, sluice_deadline until);
 SLUICE_API int sluice_consumer_await_peer(struct sluice_consumer *c, sluice_deadline until);
 
 /*
  * The descriptor of an endpoint that was opened with SLUICE_WAKE_FIFO:
- * for poll, epoll and event loops, never to be read, written or closed.
+ * for poll, epoll and event loops, level- or edge-triggered, never to be
+ * read, written or closed. It is an epoll descriptor, of the pipe and of a
+ * timer: an armed endpoint also looks once in a slice_ns, because anybody
+ * who may write to the pipe may take the waking byte out of it, too.
  * -EINVAL: another kind of endpoint. In a loop:
  *
  *      for (;;) {
@@ -209,14 +222,16 @@ SLUICE_API int sluice_consumer_fd(struct sluice_consumer *c);
 SLUICE_API int sluice_producer_fd(struct sluice_producer *p);
 
 /* Before waiting for the descriptor. 0: it will become readable when
- * there is something. 1: do not wait, there is something already, be it
- * a message, room for len bytes, or an error that the next call tells.
- * (A consumer that polls and keeps messages meanwhile lets a producer
- * know of less room than it hoped for, but all that it needs, once in a
- * slice.) The death of a peer is told once: the next arming waits for a
- * successor. Also 1, after a sleep of a millisecond: the peer cannot be relied upon
- * to wake anybody (it was attached through ring.h alone; or membarrier is
- * forbidden here, and it has no fence). Negative: an error. */
+ * there is something, and once in a slice_ns at most without. 1: do not
+ * wait, there is something already, be it a message, room for len bytes,
+ * or an error that the next call tells. (A consumer that polls and keeps
+ * messages meanwhile lets a producer know of less room than it hoped for,
+ * but all that it needs, once in a slice.) When a call has told the end of
+ * a peer, by close or by death, arming waits for a successor. The slice is
+ * a millisecond while the peer cannot be relied upon to wake anybody (it
+ * was attached through ring.h alone; or membarrier is forbidden here, and
+ * it has no fence). Negative: an error, and nothing is armed: -EINVAL,
+ * -EMFILE, -ENFILE, -ENOMEM, or of opening the pipe. */
 SLUICE_API int sluice_consumer_arm(struct sluice_consumer *c);
 SLUICE_API int sluice_producer_arm(struct sluice_producer *p, size_t len);
 

@@ -98,6 +98,12 @@ struct sluice_priv_sleep {
         int (*check)(void *handle);
         /* Wake the peer that parked with this word. */
         void (*wake)(void *handle, uint64_t parked);
+        /* The peer's end stands in the ring: 0 when it was told before, or was
+         * no news when this handle came, else -EPIPE. */
+        int (*end)(void *handle);
+        /* Passes an error on to the caller: an end is told by that. 0: the
+         * one that was told last has not reached the caller. */
+        int (*tell)(void *handle, int error);
 };
 
 /* The wait of a handle that cannot sleep. turn counts from 0 and is kept

@@ -134,6 +134,9 @@ void cli_interrupt_consumer(struct sluice_consumer *c);
 
 /* ---- Waiting ---- */
 
+/* How a role was left that nobody holds: -EPIPE, -EOWNERDEAD; 0: it is held,
+ * or never was. */
+int cli_end_of(const struct sluice_endpoint_stat *e);
 sluice_deadline cli_deadline(const struct cli *c);
 /* Sleeps a moment, longer each time: *ms is kept by the caller, 0 at
  * first. An exit code when the deadline has passed or a signal came.

@@ -262,6 +262,13 @@ sluice_deadline cli_deadline(const struct cli *c)
         return c->timeout_ns < 0 ? SLUICE_FOREVER : sluice_after(c->timeout_ns);
 }
 
+int cli_end_of(const struct sluice_endpoint_stat *e)
+{
+        if ((e->held && !e->closed) || e->attaches == 0)
+                return 0;
+        return e->closed ? -EPIPE : -EOWNERDEAD;
+}
+
 static void say_awaited(const struct cli *c, const char *before, const char *what,
                         const char *behind)
 {

@@ -29,10 +29,10 @@ struct receiver {
         struct sluice_consumer queue;
         struct cli_progress progress;
         int after_end;         /* an earlier receiver has seen the end of all that was sent */
+        int ended;             /* how the sender had gone before, with nothing left; or 0 */
         uint64_t senders;      /* ever, at that time */
         int told;              /* that it waits for a sender */
         sluice_deadline until; /* so long */
-        int ms;                /* cli_doze */
 
         /* the batch */
         struct iovec piece[BATCH_PIECES];
@@ -182,7 +182,7 @@ static int gather(struct receiver *r, const struct sluice_message *m)
 /* Says once what it waits for. -1: look again. */
 static int await_sender(struct receiver *r, const char *why)
 {
-        int err, code;
+        int err;
 
         if (!r->told) {
                 cli_note(r->cli, "%s", why);
@@ -190,10 +190,8 @@ static int await_sender(struct receiver *r, const char *why)
                 r->until = cli_deadline(r->cli);
         }
         err = sluice_consumer_await_peer(&r->queue, r->until);
-        if (err == 0) { /* in a moment it will have cleared its predecessor's marks */
-                code = cli_doze(r->cli, &r->ms, SLUICE_FOREVER, "a sender");
-                return code ? code : -1;
-        }
+        if (err == 0)
+                return -1;
         if (err != -ETIMEDOUT && err != -EAGAIN && err != -ECANCELED)
                 return cli_fail(r->cli, err);
         if (sluice_now_ns() < r->until)
@@ -217,6 +215,18 @@ static int at_end(struct receiver *r)
         }
         return await_sender(r, "all that was sent has been received before: waiting for the next "
                                "sender (--once: do not)");
+}
+
+/* An end of which the queue tells nobody any more, because nothing was
+ * left before it: this command does, until another sender has come. */
+static int earlier_end(struct receiver *r)
+{
+        struct sluice_queue_stat st;
+
+        if (r->ended && sluice_stat(r->cli->name, &st) == 0 &&
+            (!cli_end_of(&st.producer) || st.producer.attaches != r->senders))
+                r->ended = 0;
+        return r->ended;
 }
 
 /* What peek says when there is no message. -1: go on. */
@@ -268,7 +278,7 @@ static int receive_all(struct receiver *r)
                         if (r->progress.started_ns == 0)
                                 cli_progress_tick(&r->progress);
                         r->after_end = 0;
-                        r->ms = 0;
+                        r->ended = 0;
                         r->told = 0;
                         code = gather(r, &m);
                         if (code)
@@ -278,6 +288,8 @@ static int receive_all(struct receiver *r)
                 code = flush_batch(r);
                 if (code)
                         return code;
+                if (err == -EAGAIN && earlier_end(r))
+                        err = r->ended;
                 if (err == -EAGAIN)
                         err = sluice_peek(&r->queue, &m, cli_deadline(r->cli));
                 if (err == 0)
@@ -296,8 +308,22 @@ static void look_before(struct receiver *r)
         if (sluice_stat(r->cli->name, &st) != 0)
                 return;
         r->senders = st.producer.attaches;
-        r->after_end = st.pending == 0 && st.producer.closed && !st.producer.held &&
-                       st.consumer.closed && !st.consumer.held;
+        r->after_end = st.pending == 0 && cli_end_of(&st.producer) == -EPIPE &&
+                       cli_end_of(&st.consumer) == -EPIPE;
+}
+
+/* Once it is open: whoever comes from now on, the queue tells of. */
+static void look_behind(struct receiver *r)
+{
+        struct sluice_queue_stat st;
+
+        if (sluice_stat(r->cli->name, &st) != 0)
+                return;
+        if (!cli_end_of(&st.producer) || st.producer.attaches != r->senders)
+                r->after_end = 0;
+        r->senders = st.producer.attaches;
+        if (st.pending == 0)
+                r->ended = cli_end_of(&st.producer);
 }
 
 int cli_recv(struct cli *c)
@@ -311,6 +337,7 @@ int cli_recv(struct cli *c)
         code = cli_open(c, open_consumer, &r.queue);
         if (code)
                 return code;
+        look_behind(&r);
         r.held_most = sluice_consumer_max_len(&r.queue) / 2;
         cli_interrupt_consumer(&r.queue);
         cli_progress_start(&r.progress, c, STDOUT_FILENO);

@@ -27,9 +27,10 @@ struct sender {
         struct sluice_producer queue;
         struct cli_progress progress;
         unsigned staged;
+        int ended;             /* how the receiver had gone before; or 0 */
+        uint64_t receivers;    /* ever, at that time */
         int told;              /* that the receiver is gone */
         sluice_deadline until; /* to wait for its successor */
-        int ms;                /* cli_doze */
 
         unsigned char *buffer;
         size_t size, begin, end; /* unsent input is begin..end */
@@ -72,8 +73,8 @@ static int await_receiver(struct sender *s, int why)
                 s->until = cli_deadline(c);
         }
         r = sluice_producer_await_peer(&s->queue, s->until);
-        if (r == 0) /* in a moment it will have cleared its predecessor's mark */
-                return cli_doze(c, &s->ms, SLUICE_FOREVER, "a receiver");
+        if (r == 0)
+                return 0;
         if (r != -ETIMEDOUT && r != -EAGAIN && r != -ECANCELED)
                 return cli_fail(c, r);
         if (sluice_now_ns() < s->until)
@@ -117,6 +118,28 @@ static int no_room(struct sender *s, int r, size_t len)
         }
 }
 
+/* The queue tells a new sender of no earlier receiver: this command does,
+ * until another one has come. */
+static int earlier_end(struct sender *s)
+{
+        struct sluice_queue_stat st;
+
+        if (s->ended && sluice_stat(s->cli->name, &st) == 0 &&
+            (!cli_end_of(&st.consumer) || st.consumer.attaches != s->receivers))
+                s->ended = 0;
+        return s->ended;
+}
+
+static void look_behind(struct sender *s)
+{
+        struct sluice_queue_stat st;
+
+        if (sluice_stat(s->cli->name, &st) != 0)
+                return;
+        s->receivers = st.consumer.attaches;
+        s->ended = cli_end_of(&st.consumer);
+}
+
 /* Room for a message: at once, or after all the staged ones are shown. */
 static int reserve(struct sender *s, size_t len, void **payload)
 {
@@ -130,6 +153,8 @@ static int reserve(struct sender *s, size_t len, void **payload)
 
                 /* -EPIPE may come with room: nobody reads, but it fits. */
                 r = sluice_reserve(&s->queue, len, payload, SLUICE_NOW);
+                if (r == -EAGAIN && earlier_end(s))
+                        r = s->ended;
                 if (r == -EAGAIN && !cli_stopped())
                         r = sluice_reserve(&s->queue, len, payload, cli_deadline(s->cli));
                 if (r == 0)
@@ -139,7 +164,6 @@ static int reserve(struct sender *s, size_t len, void **payload)
                         return code;
         }
         s->told = 0;
-        s->ms = 0;
         return 0;
 }
 
@@ -353,6 +377,7 @@ int cli_send(struct cli *c)
         code = cli_open(c, open_producer, &s.queue);
         if (code)
                 return code;
+        look_behind(&s);
         cli_interrupt_producer(&s.queue);
         cli_progress_start(&s.progress, c, STDIN_FILENO);
         s.size = INPUT_BYTES;

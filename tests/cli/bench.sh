@@ -104,7 +104,7 @@ if command -v pgrep >/dev/null; then
         for side in $sides; do
                 await is_gone "$side"
         done
-        expect 0 'rm --stale' sluice rm --stale
+        expect 0 'rm --stale' sluice rm --stale --force
         same 'all six are stale' 6 "$(wc -l <out | tr -d ' ')"
 else
         skip 'a side that is killed: pgrep(1) is not here'

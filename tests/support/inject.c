@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -19,6 +20,7 @@
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,6 +76,10 @@ const struct inject_info inject_info[K_KINDS] = {
         [K_SETLK] = {"fcntl F_OFD_SETLK", {EAGAIN, EACCES, EINTR, EINVAL, ENOLCK}, 0},
         [K_GETLK] = {"fcntl F_OFD_GETLK", {EINVAL, ENOLCK}, 0},
         [K_EVENTFD] = {"eventfd", {EMFILE, ENFILE, ENODEV, ENOMEM}, 0},
+        [K_EPOLL_CREATE] = {"epoll_create1", {EMFILE, ENFILE, ENOMEM}, 0},
+        [K_EPOLL_ADD] = {"epoll_ctl EPOLL_CTL_ADD", {ENOSPC, ENOMEM}, 0},
+        [K_TIMER_CREATE] = {"timerfd_create", {EMFILE, ENFILE, ENODEV, ENOMEM}, 0},
+        [K_TIMER_SET] = {"timerfd_settime", {ENOMEM, EINVAL}, 0},
         [K_DONTFORK] = {"madvise MADV_DONTFORK", {ENOMEM, EAGAIN}, 0},
         [K_POPULATE] = {"madvise MADV_POPULATE_WRITE",
                         {ENOMEM, EAGAIN, EFAULT, EHWPOISON, EINVAL},
@@ -405,6 +411,30 @@ REAL(int, eventfd, unsigned value, int flags)
 {
         FAIL(K_EVENTFD, -1);
         return __real_eventfd(value, flags);
+}
+
+REAL(int, epoll_create1, int flags)
+{
+        FAIL(K_EPOLL_CREATE, -1);
+        return __real_epoll_create1(flags);
+}
+
+REAL(int, epoll_ctl, int loop, int operation, int fd, struct epoll_event *event)
+{
+        FAIL(K_EPOLL_ADD, -1);
+        return __real_epoll_ctl(loop, operation, fd, event);
+}
+
+REAL(int, timerfd_create, int clock, int flags)
+{
+        FAIL(K_TIMER_CREATE, -1);
+        return __real_timerfd_create(clock, flags);
+}
+
+REAL(int, timerfd_settime, int fd, int flags, const struct itimerspec *to, struct itimerspec *was)
+{
+        FAIL(K_TIMER_SET, -1);
+        return __real_timerfd_settime(fd, flags, to, was);
 }
 
 REAL(DIR *, fdopendir, int fd)

@@ -13,17 +13,22 @@
 static struct sluice_producer p;
 static struct sluice_consumer c;
 
+/* Nothing here is helped by a slice that ends, but where it is said. */
+static int64_t slice_ns = MS(60000);
+
 static void open_consumer(void)
 {
-        const struct sluice_options o = opt_wake(SLUICE_WAKE_FIFO);
+        struct sluice_options o = opt_wake(SLUICE_WAKE_FIFO);
 
+        o.slice_ns = slice_ns;
         call(sluice_consumer_open(&c, "q", &o), 0);
 }
 
 static void open_producer(int wake)
 {
-        const struct sluice_options o = opt_wake(wake);
+        struct sluice_options o = opt_wake(wake);
 
+        o.slice_ns = slice_ns;
         call(sluice_producer_open(&p, "q", &o), 0);
 }
 
@@ -39,6 +44,16 @@ static void close_both(void)
         call(sluice_producer_close(&p), 0);
         call(sluice_consumer_close(&c), 0);
         call(sluice_remove("q"), 0);
+}
+
+/* Bytes in the pipe that wakes an endpoint. */
+static int bytes_of(const char *pipe_name)
+{
+        const int fd = open(in_queues(pipe_name), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        const int n = bytes_in(fd);
+
+        close(fd);
+        return n;
 }
 
 /* Waits for the descriptor, which has to become readable. */
@@ -86,9 +101,8 @@ QTest(fd, not_of_key_queues)
         call(sluice_remove("key:0x4711"), 0);
 }
 
-QTest(fd, is_closed_on_exec_and_never_blocks)
+QTest(fd, is_closed_on_exec)
 {
-        char byte;
         int fd;
 
         open_both(0);
@@ -97,8 +111,6 @@ QTest(fd, is_closed_on_exec_and_never_blocks)
         eq(sluice_consumer_fd(&c), fd);
         check(sluice_producer_fd(&p) >= 0 && sluice_producer_fd(&p) != fd);
         check(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-        check(fcntl(fd, F_GETFL) & O_NONBLOCK);
-        check(read(fd, &byte, 1) < 0 && errno == EAGAIN);
         close_both();
 }
 
@@ -138,14 +150,14 @@ QTest(consumer_arm, one_byte_for_each_arming)
                 quiet(fd);
                 for (uint64_t k = 0; k < 10; k++) {
                         call(send_number(&p, k, SLUICE_NOW), 0);
-                        eq(bytes_in(fd), 1);
+                        eq(bytes_of("q/readable"), 1);
                 }
                 eq(poll_fd(fd, POLLIN, 0), POLLIN);
                 call(sluice_consumer_disarm(&c), 0);
                 for (int k = 0; k < 10; k++)
                         call(recv_number(&c, SLUICE_NOW), k);
                 call(send_number(&p, 7, SLUICE_NOW), 0); /* not armed: no byte */
-                check(bytes_in(fd) <= 1);
+                check(bytes_of("q/readable") <= 1);
                 call(recv_number(&c, SLUICE_NOW), 7);
         }
         eq(look("q").producer.wakes, 50);
@@ -346,8 +358,15 @@ QTest(consumer_arm, hears_of_close)
         readable(fd);
         call(sluice_consumer_disarm(&c), 0);
         call(recv_number(&c, SLUICE_NOW), -EPIPE);
-        call(sluice_consumer_arm(&c), 1); /* still an error to tell */
+        call(sluice_consumer_arm(&c), 0); /* told: it is waited for a successor */
+        quiet(fd);
+        call(sluice_consumer_disarm(&c), 0);
+        call(recv_number(&c, SLUICE_NOW), -EPIPE); /* still so */
+        call(sluice_consumer_arm(&c), 0);
         open_producer(SLUICE_WAKE_FUTEX);
+        readable(fd);
+        call(sluice_consumer_disarm(&c), 0);
+        call(recv_number(&c, SLUICE_NOW), -EAGAIN);
         call(sluice_consumer_arm(&c), 0);
         close_both();
 }
@@ -379,6 +398,123 @@ QTest(consumer_arm, hears_of_an_interrupt)
         close_both();
 }
 
+/* ---- A byte that is stolen ---------------------------------------- */
+
+/* Whoever may write to a pipe may also read from it. Found after a slice by
+ * an application that waits without a time-out. */
+static void steal(const char *pipe_name)
+{
+        const int fd = open(in_queues(pipe_name), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        char byte;
+
+        eq(read(fd, &byte, 1), 1);
+        close(fd);
+}
+
+static void arms_again(uint32_t events)
+{
+        struct epoll_event e = {.events = events};
+        const int loop = epoll_create1(EPOLL_CLOEXEC);
+        int64_t begin;
+
+        slice_ns = MS(50);
+        open_both(1024);
+        eq(epoll_ctl(loop, EPOLL_CTL_ADD, sluice_consumer_fd(&c), &e), 0);
+        for (uint64_t i = 0; i < 5; i++) {
+                call(sluice_consumer_arm(&c), 0);
+                begin = sluice_now_ns();
+                call(send_number(&p, i, SLUICE_NOW), 0);
+                steal("q/readable");
+                eq(epoll_wait(loop, &e, 1, 10000), 1);
+                check(sluice_now_ns() - begin < MS(5000));
+                call(sluice_consumer_disarm(&c), 0);
+                call(recv_number(&c, SLUICE_NOW), i);
+        }
+        close(loop);
+        close_both();
+}
+
+QTest(stolen_byte, costs_an_armed_consumer_a_slice)
+{
+        arms_again(EPOLLIN);
+        arms_again(EPOLLIN | EPOLLET);
+}
+
+QTest(stolen_byte, costs_an_armed_producer_a_slice)
+{
+        slice_ns = MS(50);
+        open_both(256);
+        fill_numbers(&p, 0);
+        call(sluice_producer_arm(&p, 8), 0);
+        call(recv_number(&c, SLUICE_NOW), 0);
+        steal("q/writable");
+        readable(sluice_producer_fd(&p));
+        call(sluice_producer_disarm(&p), 0);
+        call(send_number(&p, 3, SLUICE_NOW), 0);
+        close_both();
+}
+
+static void *thief(void *ctx)
+{
+        const int fd = *(const int *)ctx;
+        char byte;
+
+        while (read(fd, &byte, 1) == 1 && byte != 'q')
+                continue;
+        return NULL;
+}
+
+static void *sends_when_asleep(void *ctx)
+{
+        until_asleep("q", CONSUMER);
+        call(send_number(&p, *(const uint64_t *)ctx, SLUICE_NOW), 0);
+        return NULL;
+}
+
+QTest(stolen_byte, costs_a_waiting_call_a_slice)
+{
+        pthread_t t, sender;
+        int fd;
+
+        slice_ns = MS(20);
+        open_both(1024);
+        fd = open(in_queues("q/readable"), O_RDWR | O_CLOEXEC);
+        t = thread_start(thief, &fd);
+        for (uint64_t i = 0; i < 20; i++) {
+                sender = thread_start(sends_when_asleep, &i);
+                call(recv_number(&c, soon()), i);
+                thread_join(sender);
+        }
+        until(bytes_of("q/readable") == 0); /* the thief is waiting */
+        eq(write(fd, "q", 1), 1);
+        thread_join(t);
+        close(fd);
+        close_both();
+}
+
+/* It wakes an armed endpoint once in a slice, not more often, and not one
+ * that is busy. */
+QTest(slice, lets_an_idle_loop_look)
+{
+        struct epoll_event e = {.events = EPOLLIN};
+        const int loop = epoll_create1(EPOLL_CLOEXEC);
+        const int64_t end = sluice_now_ns() + MS(300);
+        int looks = 0;
+
+        slice_ns = MS(100);
+        open_both(1024);
+        eq(epoll_ctl(loop, EPOLL_CTL_ADD, sluice_consumer_fd(&c), &e), 0);
+        while (sluice_now_ns() < end) {
+                call(sluice_consumer_arm(&c), 0);
+                looks += epoll_wait(loop, &e, 1, 1000);
+                call(sluice_consumer_disarm(&c), 0);
+                call(recv_number(&c, SLUICE_NOW), -EAGAIN);
+        }
+        check(looks >= 1 && looks <= 4);
+        close(loop);
+        close_both();
+}
+
 /* ---- A producer's loop -------------------------------------------- */
 
 QTest(producer_arm, waits_for_room)
@@ -399,7 +535,7 @@ QTest(producer_arm, waits_for_room)
                 for (int k = 0; k < 4; k++)
                         call(recv_number(&c, SLUICE_NOW), next++);
                 eq(poll_fd(fd, POLLIN, 1000), POLLIN);
-                eq(bytes_in(fd), 1);
+                eq(bytes_of("q/writable"), 1);
                 call(sluice_producer_disarm(&p), 0);
                 call(sluice_producer_arm(&p, 8), 1);
                 n = fill_numbers(&p, n);
@@ -432,8 +568,12 @@ QTest(producer_arm, hears_of_close_removal_and_interrupt)
         readable(fd);
         call(sluice_producer_disarm(&p), 0);
         call(send_number(&p, 9, SLUICE_NOW), -EPIPE);
-        call(sluice_producer_arm(&p, 8), 1);
+        call(sluice_producer_arm(&p, 8), 0); /* told */
+        quiet(fd);
         open_consumer();
+        readable(fd);
+        call(sluice_producer_disarm(&p), 0);
+        call(send_number(&p, 9, SLUICE_NOW), -EAGAIN);
         call(sluice_producer_arm(&p, 8), 0);
         call(sluice_remove("q"), 0);
         readable(fd);

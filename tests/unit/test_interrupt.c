@@ -274,12 +274,18 @@ static void wakes_nobody(void *handle, uint64_t parked)
         (void)handle, (void)parked;
 }
 
+static int passes_on(void *handle, int error)
+{
+        (void)handle;
+        return error;
+}
+
 QTest(interrupt, is_not_lost_to_what_comes_at_the_same_time)
 {
         static const struct sluice_priv_sleep consumer = {interrupted_consumer, no_news,
-                                                          wakes_nobody};
+                                                          wakes_nobody, no_news, passes_on};
         static const struct sluice_priv_sleep producer = {interrupted_producer, no_news,
-                                                          wakes_nobody};
+                                                          wakes_nobody, no_news, passes_on};
         const struct sluice_priv_sleep *real;
 
         open_both(SLUICE_WAKE_FUTEX, SLUICE_WAKE_FUTEX, SLUICE_SPIN_NONE, 256);

@@ -306,7 +306,7 @@ QTest(close, of_the_consumer_is_told_to_a_full_producer)
         call(send_number(&p, 3, SLUICE_NOW), 0);
         call(sluice_consumer_close(&c), 0);
         call(send_number(&p, 9, SLUICE_NOW), -EPIPE);
-        call(send_number(&p, 9, soon()), -EPIPE);
+        call(send_number(&p, 9, sluice_after(MS(30))), -EPIPE);
         /* What was not released stays for the next. */
         call(sluice_consumer_open(&c, "q", NULL), 0);
         eq(sluice_consumer_messages(&c), 1);
