@@ -137,7 +137,7 @@ QTest(stat, of_a_full_queue)
         make("q", 1024);
         call(sluice_producer_open(&p, "q", NULL), 0);
         eq(fill_numbers(&p, 0), 15);
-        call(send_number(&p, 0, sluice_after(MS(3))), -ETIMEDOUT);
+        call(send_number(&p, 0, sluice_after(MS(50))), -ETIMEDOUT);
         st = look("q");
         eq(st.used, 1024 - 64);
         eq(st.pending, 15);
