@@ -315,8 +315,7 @@ QTest(dead_creator, of_another_user_is_cleaned_up_by_root)
 {
         static char path[4096];
 
-        if (geteuid() != 0)
-                cr_skip_test("needs root");
+        needs_root();
         open_tmp_to_all();
         strcpy(path, in_tmp("q"));
         run_as(USER_A, NO_GROUP, dies_half_way, path);
@@ -407,6 +406,7 @@ static void removed_by_rm_r(const char *next)
 
 QTest(removed_directory, is_no_hindrance_to_the_next)
 {
+        needs_own_namespace();
         removed_by_rm_r("q");
         removed_by_rm_r("other");
 }
@@ -417,6 +417,7 @@ QTest(removed_directory, tells_who_had_it_open)
         struct sluice_options o = SLUICE_OPTIONS_INIT;
         struct stat before;
 
+        needs_own_namespace();
         o.slice_ns = MS(10);
         make("q", 0);
         eq(stat(in_queues("q"), &before), 0);
@@ -436,6 +437,7 @@ QTest(removed_directory, orphan_in_use_is_not_reaped)
 {
         struct found f;
 
+        needs_own_namespace();
         make("q", 0);
         call(sluice_producer_open(&p, "q", NULL), 0);
         call(sluice_consumer_open(&c, "q", NULL), 0);
@@ -456,6 +458,7 @@ QTest(moved_directory, keeps_its_queue)
 {
         struct found f;
 
+        needs_own_namespace();
         make("q", 0);
         call(sluice_producer_open(&p, "q", NULL), 0);
         call(send_number(&p, 5, SLUICE_NOW), 0);
@@ -530,8 +533,7 @@ QTest(observer, cannot_open_a_pipe_or_the_lock)
         struct sluice_options o = opt(4096);
         static char path[4096];
 
-        if (geteuid() != 0)
-                cr_skip_test("needs root");
+        needs_root();
         open_tmp_to_all();
         strcpy(path, in_tmp("q"));
         for (int i = 0; i < 2; i++) {
@@ -630,8 +632,7 @@ QTest(reap, leaves_other_users_alone_unless_asked)
         static char path[4096];
         struct sluice_queue_stat st;
 
-        if (geteuid() != 0)
-                cr_skip_test("needs root");
+        needs_root();
         open_tmp_to_all();
         strcpy(path, in_tmp("q"));
         run_as(USER_A, NO_GROUP, makes, path);
@@ -646,8 +647,8 @@ QTest(reap, leaves_other_users_alone_unless_asked)
 
 static void limited(const char *sem, const char *named)
 {
-        if (!proc_write("/proc/sys/kernel/sem", sem))
-                cr_skip_test("limits cannot be changed here");
+        needs_own_limits();
+        check(proc_write("/proc/sys/kernel/sem", sem));
         refused(sluice_create("q", NULL), -ENOSPC);
         check(strstr(sluice_limit(), named));
         refused(sluice_create("key:0x7005", NULL), -ENOSPC);

@@ -131,8 +131,7 @@ static int may_not_have_huge_pages(void *ctx)
 
 QTest(option, huge_pages_are_not_for_everybody)
 {
-        if (geteuid() != 0)
-                return;
+        needs_root();
         run_as(USER_A, NO_GROUP, may_not_have_huge_pages, NULL);
 }
 

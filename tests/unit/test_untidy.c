@@ -598,8 +598,7 @@ static void dropped_hears(int wake, int64_t expected)
 
 QTest(privileges, given_up_after_open_leave_waits_as_they_were_futex)
 {
-        if (geteuid() != 0)
-                return;
+        needs_root();
         dropped_hears(SLUICE_WAKE_FUTEX, -EPIPE);
         dropped_hears(SLUICE_WAKE_FUTEX, -EOWNERDEAD);
         dropped_hears(SLUICE_WAKE_FUTEX, -ESTALE);
@@ -607,8 +606,7 @@ QTest(privileges, given_up_after_open_leave_waits_as_they_were_futex)
 
 QTest(privileges, given_up_after_open_leave_waits_as_they_were_fifo)
 {
-        if (geteuid() != 0)
-                return;
+        needs_root();
         dropped_hears(SLUICE_WAKE_FIFO, -EPIPE);
         dropped_hears(SLUICE_WAKE_FIFO, -EOWNERDEAD);
         dropped_hears(SLUICE_WAKE_FIFO, -ESTALE);
@@ -645,19 +643,19 @@ static int polls_without_privileges(void *ctx)
 
 QTest(privileges, given_up_after_open_do_not_make_a_loop_spin)
 {
-        struct dropped d = {event_new(), event_new(), "q", SLUICE_WAKE_FIFO, 0};
+        struct dropped d;
         pid_t consumer, producer;
 
-        if (geteuid() == 0) {
-                make("q", 0);
-                consumer = spawn(polls_without_privileges, &d);
-                await_event(&d.ready);
-                producer = spawn(sends_one, &d);
-                await_event(&d.ready);
-                kill_and_reap(producer);
-                eq(reap(consumer), 0);
-                call(sluice_remove("q"), 0);
-        }
+        needs_root();
+        d = (struct dropped){event_new(), event_new(), "q", SLUICE_WAKE_FIFO, 0};
+        make("q", 0);
+        consumer = spawn(polls_without_privileges, &d);
+        await_event(&d.ready);
+        producer = spawn(sends_one, &d);
+        await_event(&d.ready);
+        kill_and_reap(producer);
+        eq(reap(consumer), 0);
+        call(sluice_remove("q"), 0);
         event_free(&d.ready);
         event_free(&d.go);
 }
@@ -681,16 +679,16 @@ static int waits_on_a_key(void *ctx)
 
 QTest(privileges, given_up_after_open_of_a_key_leave_removal)
 {
-        struct dropped d = {event_new(), event_new(), "key:0x51075107", 0, 0};
+        struct dropped d;
         pid_t pid;
 
-        if (geteuid() == 0) {
-                make(d.name, 0);
-                pid = spawn(waits_on_a_key, &d);
-                await_event(&d.ready);
-                call(sluice_remove(d.name), 0);
-                eq(reap(pid), 0);
-        }
+        needs_root();
+        d = (struct dropped){event_new(), event_new(), "key:0x51075107", 0, 0};
+        make(d.name, 0);
+        pid = spawn(waits_on_a_key, &d);
+        await_event(&d.ready);
+        call(sluice_remove(d.name), 0);
+        eq(reap(pid), 0);
         event_free(&d.ready);
         event_free(&d.go);
 }
