@@ -210,9 +210,11 @@ static int create_in_dir(const struct sluice_priv_place *place, const struct slu
                 r = sluice_priv_fifos_remove(place->dirfd); /* a dead creator's */
         for (int project = 1; r == 0 && project <= SLUICE_PRIV_PROJECTS; project++) {
                 r = create_key(place, sluice_priv_place_key(place, project), o, g);
-                if (r != -EADDRINUSE)
+                /* We have the lock: who is at work there makes another
+                 * directory's queue. */
+                if (r != -EADDRINUSE && r != -EBUSY)
                         break;
-                r = project < SLUICE_PRIV_PROJECTS ? 0 : r;
+                r = project < SLUICE_PRIV_PROJECTS ? 0 : -EADDRINUSE;
         }
         if (r) { /* as it was */
                 sluice_priv_place_empty(place);

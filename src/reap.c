@@ -74,8 +74,8 @@ static int take_roles(const struct reap *reap)
         const int semid = reap->set.semid;
         int r;
 
-        if (semid < 0)
-                return 0;
+        if (semid < 0) /* somebody has removed it: then whoever maps it may use it */
+                return reap->segment.ds.shm_nattch == 0 ? 0 : -EBUSY;
         if (reap->set.making) /* a dead creator's has no other role yet */
                 return sluice_priv_set_claim(&reap->set, 0);
         r = sluice_priv_role_take(semid, SLUICE_PRIV_ROLE_PRODUCER, false);

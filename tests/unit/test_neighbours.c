@@ -452,6 +452,96 @@ QTest(removed_directory, orphan_in_use_is_not_reaped)
         call(sluice_reap(&f.orphan, 0), -ENOENT);
 }
 
+/* ---- The record --------------------------------------------------- */
+
+/* The record of a queue, with one part of it replaced. */
+static void rewrite(const char *link, const char *from, const char *to)
+{
+        char text[256] = "", changed[512], *at;
+
+        check(readlink(link, text, sizeof text - 1) > 0);
+        at = strstr(text, from);
+        check(at);
+        snprintf(changed, sizeof changed, "%.*s%s%s", (int)(at - text), text, to,
+                 at + strlen(from));
+        eq(unlink(link), 0);
+        eq(symlink(changed, link), 0);
+}
+
+static void all_get(const char *name, int error, int remove_error)
+{
+        struct sluice_queue_stat st;
+
+        refused(sluice_producer_open(&p, name, NULL), error);
+        refused(sluice_stat(name, &st), error);
+        refused(sluice_create(name, NULL), error);
+        refused(sluice_remove(name), remove_error);
+}
+
+QTest(record, of_an_earlier_boot_is_of_nothing)
+{
+        struct sluice_queue_stat st;
+
+        make("q", 0);
+        st = look("q");
+        rewrite(in_queues("q/memory"), "boot=", "boot=f");
+        call(sluice_producer_open(&p, "q", NULL), -EPROTONOSUPPORT); /* too long: no boot */
+        rewrite(in_queues("q/memory"), "boot=f", "boot=");
+        {
+                char link[256] = "";
+
+                check(readlink(in_queues("q/memory"), link, sizeof link - 1) > 0);
+                rewrite(in_queues("q/memory"), strstr(link, "boot="),
+                        "boot=00000000-0000-0000-0000-000000000000");
+        }
+        call(sluice_producer_open(&p, "q", NULL), -ENOENT);
+        call(sluice_create("q", NULL), 0); /* and what is left of it is the inode's */
+        check(look("q").generation != st.generation);
+        works_and_goes("q");
+}
+
+QTest(record, of_another_version_is_left_alone)
+{
+        make("q", 0);
+        rewrite(in_queues("q/memory"), "sluice-1 ", "sluice-2 ");
+        all_get("q", -EPROTONOSUPPORT, -EPROTONOSUPPORT);
+        rewrite(in_queues("q/memory"), "sluice-2 ", "sluice-1 ");
+        works_and_goes("q");
+}
+
+QTest(record, that_is_none_is_something_else)
+{
+        make("q", 0);
+        rewrite(in_queues("q/memory"), "sluice-1 ", "/etc/passwd ");
+        all_get("q", -ENOTEMPTY, -ENOTEMPTY);
+        rewrite(in_queues("q/memory"), "/etc/passwd ", "sluice-1 ");
+        works_and_goes("q");
+}
+
+/* Identifiers are given out again: what they name by now is looked at. */
+QTest(record, that_names_what_is_anothers_by_now)
+{
+        char shmid[32], semid[32], other_shmid[32], other_semid[32];
+        struct sluice_queue_stat st, other;
+
+        make("q", 0);
+        make("other", 0);
+        st = look("q");
+        other = look("other");
+        snprintf(shmid, sizeof shmid, "shmid=%d ", st.shmid);
+        snprintf(semid, sizeof semid, "semid=%d ", st.semid);
+        snprintf(other_shmid, sizeof other_shmid, "shmid=%d ", other.shmid);
+        snprintf(other_semid, sizeof other_semid, "semid=%d ", other.semid);
+        rewrite(in_queues("q/memory"), shmid, other_shmid);
+        call(sluice_producer_open(&p, "q", NULL), -ENOENT);
+        rewrite(in_queues("q/memory"), other_shmid, shmid);
+        rewrite(in_queues("q/memory"), semid, other_semid);
+        call(sluice_producer_open(&p, "q", NULL), -EINPROGRESS);
+        call(sluice_remove("q"), 0);
+        eq(look("other").shmid, other.shmid);
+        works_and_goes("other");
+}
+
 /* ---- mv ----------------------------------------------------------- */
 
 QTest(moved_directory, keeps_its_queue)
@@ -582,6 +672,38 @@ QTest(reap, removes_only_what_nobody_needs)
                 call(sluice_reap(&st, SLUICE_REAP_PENDING), 0);
                 call(sluice_reap(&st, SLUICE_REAP_PENDING), -ENOENT);
         }
+}
+
+/* Its set of roles is gone: who uses it is told by who maps it. */
+QTest(reap, leaves_a_queue_without_roles_to_who_maps_it)
+{
+        struct sluice_queue_stat st;
+
+        make("q", 4096);
+        st = look("q");
+        call(sluice_producer_open(&p, "q", NULL), 0);
+        eq(semctl(st.semid, 0, IPC_RMID), 0);
+        refused(sluice_reap(&st, SLUICE_REAP_PENDING), -EBUSY);
+        call(sluice_producer_close(&p), 0);
+        call(sluice_reap(&st, 0), 0);
+}
+
+/* Another directory's creator is at work under the first key. */
+QTest(dead_creator, that_lives_is_stepped_over_by_another_directory)
+{
+        struct sembuf op[4] = {{3, 0x736c, 0}, {4, 0x7569, 0}, {5, 0x6365, 0}, {2, 1, SEM_UNDO}};
+        key_t key;
+        int id;
+
+        eq(mkdir(in_queues("q"), 0700), 0);
+        key = ftok(in_queues("q"), 1);
+        id = semget(key, SEMAPHORES, IPC_CREAT | IPC_EXCL | MAKING);
+        eq(semop(id, op, 4), 0);
+        call(sluice_create("q", NULL), 0);
+        eq(key_of("q"), ftok(in_queues("q"), 2));
+        works_and_goes("q");
+        eq(semctl(id, 2, GETVAL), 1);
+        eq(semctl(id, 0, IPC_RMID), 0);
 }
 
 QTest(reap, removes_the_very_queue_that_was_listed)
