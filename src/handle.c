@@ -238,23 +238,6 @@ static void give_sleep_to_consumer(struct sluice_consumer *c, struct sluice_priv
         c->door.open = 1;
 }
 
-/* Not an answer to the parked word: nothing has been shown yet that our
- * own next publish or release would not have to wake the peer for. */
-static void rouse(struct sluice_priv_queue *q, uint64_t parked)
-{
-        if ((parked & SLUICE_LAYOUT_BY_FIFO) && q->peer_fd >= 0) {
-                sluice_priv_fifo_ring_once(q->peer_fd);
-        } else if (q->role == SLUICE_PRIV_ROLE_CONSUMER) {
-                const struct sluice_consumer *c = q->handle;
-
-                sluice_priv_futex_wake(&c->own->position);
-        } else {
-                const struct sluice_producer *p = q->handle;
-
-                sluice_priv_futex_wake(sluice_priv_awaited_word(p, parked));
-        }
-}
-
 static int join(struct sluice_priv_queue *q)
 {
         const struct sluice_priv_segment *s = &q->segment;
@@ -290,9 +273,10 @@ static int join(struct sluice_priv_queue *q)
          * that open by itself while it is alone, and has to let go. */
         sluice_priv_fence_full(); /* DOOR, waker */
         parked = sluice_priv_load_relaxed(&q->peer_door->parked);
+        q->rang = true; /* by a predecessor, perhaps */
         if (parked & SLUICE_LAYOUT_PARKED)
-                rouse(q, parked);
-        q->rang = true; /* just now, or by a predecessor */
+                sluice_priv_wake_peer(q, parked);
+        q->rang = true;
         return 0;
 }
 

@@ -378,6 +378,10 @@ struct sluice_priv_await {
         uint64_t enough;   /* the producer: less, but all that it needs */
 };
 
+/* Is there what is waited for? A hint: the next look decides. value: of the
+ * awaited word. */
+bool sluice_priv_is_ready(const struct sluice_priv_queue *q, const struct sluice_priv_await *a,
+                          uint64_t *value);
 void sluice_priv_await_message(struct sluice_priv_await *a, const struct sluice_consumer *c);
 void sluice_priv_await_room(struct sluice_priv_await *a, const struct sluice_producer *p,
                             uint64_t need);
@@ -389,22 +393,10 @@ void sluice_priv_unpark(struct sluice_priv_queue *q);
 int64_t sluice_priv_longest_ns(const struct sluice_priv_queue *q);
 /* ns after now, a time that is not negative; saturates. */
 int64_t sluice_priv_later(int64_t now, int64_t ns);
-/* 0, -EPIPE, -EOWNERDEAD (of `gone`), -ESTALE. Sets *present when the
- * peer's role is held. */
-int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present);
-/* What of such an answer is news to this handle; else 0. */
-int sluice_priv_news(const struct sluice_priv_queue *q, int error);
-/* Once, before joining: an end that stands there was before our time. */
-int sluice_priv_meet_peer(struct sluice_priv_queue *q);
-/* After it: was anything left for us to tell the end behind? */
-void sluice_priv_met_peer(struct sluice_priv_queue *q, bool left);
-/* 0, or why our own pipe cannot be kept open without a peer. */
+/* Holds our own pipe open while there is no peer. */
 void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present);
 bool sluice_priv_take_interrupt(struct sluice_priv_queue *q);
 bool sluice_priv_membarrier_register(void);
-void sluice_priv_futex_wake(const sluice_word *word);
-/* Where a consumer sleeps that has parked with this word. */
-const sluice_word *sluice_priv_awaited_word(const struct sluice_producer *p, uint64_t parked);
 /* A word, and what its low half was when last looked at. */
 struct sluice_priv_unchanged {
         const sluice_word *word;
@@ -416,6 +408,49 @@ struct sluice_priv_unchanged {
 void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_priv_unchanged *word,
                              const struct sluice_priv_unchanged *second, int64_t now,
                              int64_t until);
+
+/* ---- spin.c ------------------------------------------------------- */
+
+/* true: ready. Spins no longer than has lately been of use; keeps *now. */
+bool sluice_priv_spin_until(struct sluice_priv_queue *q, const struct sluice_priv_await *a,
+                            int64_t *now, int64_t until);
+/* After a wait that has ended well. */
+void sluice_priv_spin_adapt(struct sluice_priv_queue *q, int64_t waited_ns);
+
+/* ---- wake.c ------------------------------------------------------- */
+
+/* Everybody who sleeps on this word. */
+void sluice_priv_futex_wake(const sluice_word *word);
+/* The peer that has parked with this word; no answer to it. */
+void sluice_priv_wake_peer(struct sluice_priv_queue *q, uint64_t parked);
+void sluice_priv_producer_wake(void *handle, uint64_t parked);
+void sluice_priv_consumer_wake(void *handle, uint64_t parked);
+void sluice_priv_nudge_producer(struct sluice_priv_queue *q);
+/* Whoever sleeps on a queue that was removed looks again, and finds it gone. */
+void sluice_priv_wake_all(const struct sluice_priv_segment *s,
+                          const struct sluice_priv_place *place);
+
+/* ---- peer.c ------------------------------------------------------- */
+
+/* 0, -EPIPE, -EOWNERDEAD (of `gone`), -ESTALE. Sets *present when the
+ * peer's role is held. */
+int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present);
+/* What of such an answer is news to this handle; else 0. */
+int sluice_priv_news(const struct sluice_priv_queue *q, int error);
+/* Once, before joining: an end that stands there was before our time. */
+int sluice_priv_meet_peer(struct sluice_priv_queue *q);
+/* After it: was anything left for us to tell the end behind? */
+void sluice_priv_met_peer(struct sluice_priv_queue *q, bool left);
+/* Does the peer's end that stands in the ring end a wait? A hint: the next
+ * look decides. */
+bool sluice_priv_end_is_news(const struct sluice_priv_queue *q);
+/* For a call that finds nothing: the end that was told, once more, while
+ * nobody has come since; or 0. */
+int sluice_priv_told_before(struct sluice_priv_queue *q);
+int sluice_priv_producer_tell(void *handle, int error);
+int sluice_priv_consumer_tell(void *handle, int error);
+int sluice_priv_producer_end(void *handle);
+int sluice_priv_consumer_end(void *handle);
 
 /* ---- descriptor.c ------------------------------------------------- */
 

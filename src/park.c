@@ -19,7 +19,6 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,13 +37,6 @@
 
 /* So late, at most, is an interrupt on a kernel without futex_waitv(2). */
 #define INTERRUPT_SLICE_NS INT64_C(10000000)
-
-/* Who gives way, and gets the CPU back later than that, was in the way of
- * somebody with much to do: then it is better to sleep, for the scheduler
- * prefers who was asleep to who only waits for his turn. So many waits do,
- * and twice as many each time, up to the most. */
-#define TURN_NS INT64_C(500000)
-enum { CROWDED_MOST = 65536 };
 
 /* As linux/futex.h has it since 5.16. */
 struct waitv {
@@ -131,28 +123,19 @@ void sluice_priv_await_room(struct sluice_priv_await *a, const struct sluice_pro
         a->enough = p->seen + missing;
 }
 
-/* Does the peer's end that stands in the ring end a wait? A hint: the next
- * look decides. */
-static bool end_is_news(const struct sluice_priv_queue *q)
-{
-        const uint64_t state = sluice_priv_load_relaxed(&q->peer_door->state); /* UNTRUSTED */
-
-        return state / SLUICE_LAYOUT_EPOCH != q->told;
-}
-
 /* A consumer that sleeps while it keeps messages will release no more:
  * then the producer is content with what it needs. */
-static bool is_ready(const struct sluice_priv_queue *q, const struct sluice_priv_await *a,
-                     uint64_t *value)
+bool sluice_priv_is_ready(const struct sluice_priv_queue *q, const struct sluice_priv_await *a,
+                          uint64_t *value)
 {
         uint64_t position;
 
         /* RELEASE or PUBLISH is the caller's next look. UNTRUSTED. */
         *value = sluice_priv_load_relaxed(a->word);
         if (!a->producer)
-                return *value == SLUICE_LAYOUT_END ? end_is_news(q) : *value != 0;
+                return *value == SLUICE_LAYOUT_END ? sluice_priv_end_is_news(q) : *value != 0;
         position = *value & ~SLUICE_LAYOUT_FLAGS;
-        if (((*value & SLUICE_LAYOUT_POSITION_CLOSED) && end_is_news(q)) ||
+        if (((*value & SLUICE_LAYOUT_POSITION_CLOSED) && sluice_priv_end_is_news(q)) ||
             (int64_t)(position - a->position) >= 0)
                 return true;
         return (int64_t)(position - a->enough) >= 0 &&
@@ -160,22 +143,6 @@ static bool is_ready(const struct sluice_priv_queue *q, const struct sluice_priv
 }
 
 /* ---- Parking ------------------------------------------------------ */
-
-/* DOOR once more, between two sleepers: each stores its parked word and
- * then looks at the other's, so that a producer that waits for a fair
- * part of the ring and a consumer that keeps messages cannot both sleep.
- * It is not an answer: the producer may need more, and sleep on. */
-static void nudge_producer(struct sluice_priv_queue *q)
-{
-        struct sluice_consumer *c = q->handle;
-        const uint64_t answered = c->door.answered;
-        const uint64_t parked = sluice_priv_load_relaxed(&q->peer_door->parked); /* UNTRUSTED */
-
-        if (!c->door.open || !(parked & SLUICE_LAYOUT_PARKED) || parked == answered)
-                return;
-        c->sleep->wake(c, parked);
-        c->door.answered = answered;
-}
 
 bool sluice_priv_park(struct sluice_priv_queue *q, const struct sluice_priv_await *a)
 {
@@ -187,8 +154,8 @@ bool sluice_priv_park(struct sluice_priv_queue *q, const struct sluice_priv_awai
                                           (q->by_fifo ? SLUICE_LAYOUT_BY_FIFO : 0));
         sleeper_barrier(q);
         if (!a->producer)
-                nudge_producer(q);
-        return !is_ready(q, a, &value);
+                sluice_priv_nudge_producer(q);
+        return !sluice_priv_is_ready(q, a, &value);
 }
 
 void sluice_priv_unpark(struct sluice_priv_queue *q)
@@ -332,219 +299,7 @@ void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present)
         sluice_priv_fork_unlock();
 }
 
-/* ---- Is anybody there? -------------------------------------------- */
-
-/*
- * Does anybody hold the peer's role? (fifo.c) A locked pipe says yes, a
- * free role without one says no. A role that is held without a lock: by a
- * process that has become another program, and maps nothing any more, or
- * by one that has closed its pipes, and still maps the queue beside us.
- * When we may not ask for the role any more, the lock alone says it; on
- * a bare key nothing does. state: the peer's. 1, 0, or an error.
- */
-static int peer_held(struct sluice_priv_queue *q, int role, uint64_t state)
-{
-        const int held = sluice_priv_role_held(q->segment.semid, role);
-        const int locked = q->own_fd >= 0 ? sluice_priv_fifo_locked(q->own_fd) : -EBADF;
-
-        q->peer_apart = false;
-        if (held < 0 && held != -EACCES)
-                return held;
-        if (locked < 0)
-                return held == -EACCES ? 1 : held;
-        if (locked > 0 || held == 0)
-                return locked;
-        if (held > 0 && !(state & SLUICE_LAYOUT_UNLOCKED) &&
-            sluice_priv_segment_attached(&q->segment) == 1)
-                return 0;
-        q->peer_apart = held > 0;
-        return q->peer_apart;
-}
-
-/*
- * Death is: nobody holds the role, and its last holder has not closed.
- * The state word changes with every holder and every close, so when it is
- * the same before and after the role was seen deserted, it was that
- * holder that is gone.
- */
-int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
-{
-        const int role = q->role == SLUICE_PRIV_ROLE_PRODUCER ? SLUICE_PRIV_ROLE_CONSUMER
-                                                              : SLUICE_PRIV_ROLE_PRODUCER;
-        uint64_t before, after;
-        int held;
-
-        *present = true;
-        if (!q->named)
-                return 0;
-        before = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
-        held = peer_held(q, role, before);
-        after = sluice_priv_load_acquire(&q->peer_door->state);
-        q->checked_epoch = before / SLUICE_LAYOUT_EPOCH;
-        q->check_due = held < 0; /* removed is for ever: say so at once next time */
-        *present = held > 0;
-        if (held < 0)
-                return held == -EIDRM ? -ESTALE : held;
-        if (q->own_fd >= 0 && sluice_priv_fifo_gone(q->own_fd))
-                return -ESTALE;
-        if (held == 0 && before == after && (after & SLUICE_LAYOUT_ATTACHED)) {
-                q->gone = after / SLUICE_LAYOUT_EPOCH;
-                return after & SLUICE_LAYOUT_CLOSED ? -EPIPE : -EOWNERDEAD;
-        }
-        return 0;
-}
-
-/* ---- An end is told once ------------------------------------------ */
-
-int sluice_priv_news(const struct sluice_priv_queue *q, int error)
-{
-        return (error == -EPIPE || error == -EOWNERDEAD) && q->gone == q->told ? 0 : error;
-}
-
-/* For a call that finds nothing: the end that was told, once more, while
- * nobody has come since; or 0. */
-static int told_before(struct sluice_priv_queue *q)
-{
-        if (q->ended && end_is_news(q))
-                q->ended = 0;
-        if (q->ended)
-                *q->polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
-        return q->ended;
-}
-
-static int tell(struct sluice_priv_queue *q, int error)
-{
-        if (error == 0) {
-                q->told = 0; /* nobody's: epochs begin at 1 */
-                q->ended = 0;
-        } else if (error == -EPIPE || error == -EOWNERDEAD) {
-                q->told = q->peer_epoch = q->gone;
-                q->ended = error;
-                *q->polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
-        }
-        return error;
-}
-
-static int producer_tell(void *handle, int error)
-{
-        struct sluice_producer *p = handle;
-
-        return tell(p->queue, error);
-}
-
-static int consumer_tell(void *handle, int error)
-{
-        struct sluice_consumer *c = handle;
-
-        return tell(c->queue, error);
-}
-
-/* ENDING: the state first, then once more what was found. */
-static int producer_end(void *handle)
-{
-        struct sluice_producer *p = handle;
-        struct sluice_priv_queue *q = p->queue;
-        const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
-
-        if (!(sluice_priv_load_acquire(&p->peer->position) & SLUICE_LAYOUT_POSITION_CLOSED))
-                return 0;
-        q->gone = state / SLUICE_LAYOUT_EPOCH;
-        return sluice_priv_news(q, -EPIPE);
-}
-
-static int consumer_end(void *handle)
-{
-        struct sluice_consumer *c = handle;
-        struct sluice_priv_queue *q = c->queue;
-        const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
-
-        if (sluice_priv_load_acquire(sluice_priv_next_word(c)) != SLUICE_LAYOUT_END)
-                return 0;
-        q->gone = state / SLUICE_LAYOUT_EPOCH;
-        return sluice_priv_news(q, -EPIPE);
-}
-
-/* A role that is still held beside the closed flag is on its way out. */
-int sluice_priv_meet_peer(struct sluice_priv_queue *q)
-{
-        const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
-        bool present;
-        const int r = sluice_priv_peer_check(q, &present);
-
-        if (r == 0 && (state & SLUICE_LAYOUT_CLOSED))
-                q->gone = state / SLUICE_LAYOUT_EPOCH;
-        return r == -EPIPE || r == -EOWNERDEAD ? 0 : r;
-}
-
-void sluice_priv_met_peer(struct sluice_priv_queue *q, bool left)
-{
-        if (!left)
-                q->told = q->gone;
-}
-
 /* ---- Waiting ------------------------------------------------------ */
-
-/* Between looks; for one who may share the only CPU that it has. */
-static void give_way(struct sluice_priv_queue *q)
-{
-        const int64_t before = sluice_now_ns();
-
-        sched_yield();
-        if (sluice_now_ns() - before < TURN_NS)
-                return;
-        q->crowded = q->crowd;
-        if (q->crowd < CROWDED_MOST)
-                q->crowd *= 2;
-}
-
-/* true: ready. Spins no longer than has lately been of use. */
-static bool spin(struct sluice_priv_queue *q, const struct sluice_priv_await *a, int64_t *now,
-                 int64_t until)
-{
-        const int64_t begin = *now;
-        unsigned turn = 0;
-        uint64_t value;
-
-        if (q->crowded > 0) {
-                q->crowded--;
-                return false;
-        }
-        if (q->spin_budget_ns < until - begin)
-                until = begin + q->spin_budget_ns;
-        while (*now < until && q->crowded == 0) {
-                for (int i = 0; i < 32; i++) {
-                        if (is_ready(q, a, &value)) {
-                                if (q->crowd > SLUICE_PRIV_CROWDED_LEAST)
-                                        q->crowd--;
-                                return true;
-                        }
-                        sluice_priv_relax();
-                }
-                if (sluice_priv_load_relaxed(&q->interrupt) != 0)
-                        return true;
-                if (q->gives_way && (turn & (turn + 1)) == 0) /* turn 0, 1, 3, 7 ... */
-                        give_way(q);
-                turn++;
-                *now = sluice_now_ns();
-                if (q->spin_ns == SLUICE_SPIN_FOREVER && *now - q->checked_ns >= q->slice_ns)
-                        return false;
-        }
-        return false;
-}
-
-/* A wait that spinning would have covered makes the next one spin
- * longer, up to spin_ns; one that it would not, half as long, down to a
- * sixteenth. */
-static void adapt(struct sluice_priv_queue *q, int64_t waited_ns)
-{
-        if (q->spin_ns == SLUICE_SPIN_FOREVER)
-                return;
-        if (waited_ns <= q->spin_ns)
-                q->spin_budget_ns =
-                        q->spin_budget_ns < q->spin_ns / 2 ? q->spin_budget_ns * 2 : q->spin_ns;
-        else if (q->spin_budget_ns / 2 >= q->spin_ns / 16)
-                q->spin_budget_ns /= 2;
-}
 
 /* Parks, and sleeps until it is ready or there is a reason to give up. */
 static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_await *a, int64_t now,
@@ -577,11 +332,12 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
                  * look below makes of it is not older. */
                 parked.word = &q->peer_door->parked;
                 parked.value = (uint32_t)sluice_priv_load_acquire(parked.word);
-                if (is_ready(q, a, &value) || (r = sluice_priv_take_interrupt(q) ? -ECANCELED : 0))
+                if (sluice_priv_is_ready(q, a, &value) ||
+                    (r = sluice_priv_take_interrupt(q) ? -ECANCELED : 0))
                         break;
                 word.value = (uint32_t)value;
                 if (now >= until) {
-                        r = told_before(q) ? told_before(q) : -ETIMEDOUT;
+                        r = sluice_priv_told_before(q) ? sluice_priv_told_before(q) : -ETIMEDOUT;
                         break;
                 }
                 if (q->spin_ns == SLUICE_SPIN_FOREVER)
@@ -591,7 +347,7 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
                         pipe_sleep(q, now, slice);
                 else
                         sluice_priv_futex_sleep(q, &word, a->producer ? &parked : NULL, now, slice);
-                if (is_ready(q, a, &value))
+                if (sluice_priv_is_ready(q, a, &value))
                         break; /* the peer is looked for before the next sleep */
                 /* Woken, and nothing is there: the queue may be gone. */
                 q->check_due = true;
@@ -614,14 +370,14 @@ static int wait_for(struct sluice_priv_queue *q, const struct sluice_priv_await 
 
         if (sluice_priv_take_interrupt(q)) {
                 r = -ECANCELED;
-        } else if (!spin(q, a, &now, until)) {
+        } else if (!sluice_priv_spin_until(q, a, &now, until)) {
                 /* The first look at the peer comes before the first sleep. */
                 q->check_due |= now - q->checked_ns >= q->slice_ns;
                 r = sleep_until(q, a, now, until);
                 now = sluice_now_ns();
         }
         if (r == 0)
-                adapt(q, now - begin);
+                sluice_priv_spin_adapt(q, now - begin);
         sluice_priv_leave(&entry);
         return r;
 }
@@ -662,10 +418,10 @@ static int check(struct sluice_priv_queue *q, bool keeps_messages)
                 q->checked_ns = now;
                 r = sluice_priv_news(q, sluice_priv_peer_check(q, &present));
                 if (keeps_messages)
-                        nudge_producer(q); /* as if it had parked */
+                        sluice_priv_nudge_producer(q); /* as if it had parked */
         }
         if (r == 0)
-                r = told_before(q);
+                r = sluice_priv_told_before(q);
         sluice_priv_leave(&entry);
         return r;
 }
@@ -684,56 +440,17 @@ static int consumer_check(void *handle)
         return check(c->queue, c->held != 0);
 }
 
-/* ---- Waking ------------------------------------------------------- */
-
-void sluice_priv_futex_wake(const sluice_word *word)
-{
-        syscall(SYS_futex, word, FUTEX_WAKE, 1 << 30, NULL, NULL, 0);
-}
-
-static void wake(struct sluice_priv_queue *q, struct sluice_priv_door *door, uint64_t parked,
-                 const sluice_word *word)
-{
-        const struct sluice_priv_entry entry = sluice_priv_enter();
-
-        door->answered = parked;
-        sluice_priv_count(&q->counters->wakes);
-        if (!(parked & SLUICE_LAYOUT_BY_FIFO))
-                sluice_priv_futex_wake(word);
-        else if (q->peer_fd >= 0 && q->rang)
-                sluice_priv_fifo_ring_once(q->peer_fd);
-        else if (q->peer_fd >= 0)
-                sluice_priv_fifo_ring(q->peer_fd);
-        q->rang = false;
-        sluice_priv_leave(&entry);
-}
-
-/* The consumer sleeps on the header word that it waits for, which its
- * parked word names. UNTRUSTED, hence masked: a wrong one wakes nobody. */
-const sluice_word *sluice_priv_awaited_word(const struct sluice_producer *p, uint64_t parked)
-{
-        const uint64_t at = (parked & ~SLUICE_LAYOUT_FLAGS) - SLUICE_LAYOUT_HEADER_BYTES;
-
-        return sluice_priv_peer_word(p->ring, at & p->mask);
-}
-
-static void producer_wake(void *handle, uint64_t parked)
-{
-        struct sluice_producer *p = handle;
-
-        wake(p->queue, &p->door, parked, sluice_priv_awaited_word(p, parked));
-}
-
-static void consumer_wake(void *handle, uint64_t parked)
-{
-        struct sluice_consumer *c = handle;
-
-        wake(c->queue, &c->door, parked, &c->own->position);
-}
-
 const struct sluice_priv_sleep sluice_priv_producer_sleep = {
-        producer_wait, producer_check, producer_wake, producer_end, producer_tell,
+        producer_wait,
+        producer_check,
+        sluice_priv_producer_wake,
+        sluice_priv_producer_end,
+        sluice_priv_producer_tell,
 };
 const struct sluice_priv_sleep sluice_priv_consumer_sleep = {
-        consumer_wait, consumer_check, consumer_wake, consumer_end, consumer_tell,
+        consumer_wait,
+        consumer_check,
+        sluice_priv_consumer_wake,
+        sluice_priv_consumer_end,
+        sluice_priv_consumer_tell,
 };

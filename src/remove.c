@@ -17,26 +17,6 @@
 
 #include "internal.h"
 
-/* Whoever sleeps on the queue looks again, and finds it gone. By the size
- * that the kernel keeps, not by the header. */
-static void wake_all(const struct sluice_priv_segment *s, const struct sluice_priv_place *place)
-{
-        const uint64_t capacity = s->ds.shm_segsz - SLUICE_LAYOUT_RING - SLUICE_PRIV_SEGMENT_TAIL;
-        const unsigned char *base = s->mem;
-        const struct sluice_layout_consumer *c = (const void *)(base + SLUICE_LAYOUT_CONSUMER);
-        const struct sluice_layout_producer *p = (const void *)(base + SLUICE_LAYOUT_PRODUCER);
-        const uint64_t at =
-                sluice_priv_load_acquire(&c->position) & (capacity - 1) & ~SLUICE_LAYOUT_FLAGS;
-        const char *pipes[] = {SLUICE_PRIV_READABLE, SLUICE_PRIV_WRITABLE};
-
-        sluice_priv_futex_wake(sluice_priv_peer_word(base + SLUICE_LAYOUT_RING, at));
-        sluice_priv_futex_wake(&c->position);
-        sluice_priv_futex_wake(&c->door.state);
-        sluice_priv_futex_wake(&p->door.state);
-        for (int i = 0; i < 2 && place->dirfd >= 0; i++)
-                sluice_priv_fifo_ring_at(place, pipes[i], s->ds.shm_perm.mode);
-}
-
 int sluice_priv_queue_remove(struct sluice_priv_segment *s, const struct sluice_priv_place *place,
                              int semid)
 {
@@ -48,7 +28,7 @@ int sluice_priv_queue_remove(struct sluice_priv_segment *s, const struct sluice_
         if (r >= 0 && semid >= 0)
                 sluice_priv_set_remove(semid); /* gives the role back, too */
         if (r > 0 && attached == 0)
-                wake_all(s, place); /* they find it gone */
+                sluice_priv_wake_all(s, place); /* they find it gone */
         sluice_priv_segment_unmap(s);
         return r;
 }

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spinning before a sleep: for how long, which each wait adapts, and giving
+ * the only CPU to others in between.
+ */
+#define _GNU_SOURCE
+#include <sched.h>
+
+#include "internal.h"
+
+/* Who gives way, and gets the CPU back later than that, was in the way of
+ * somebody with much to do: then it is better to sleep, for the scheduler
+ * prefers who was asleep to who only waits for his turn. So many waits do,
+ * and twice as many each time, up to the most. */
+#define TURN_NS INT64_C(500000)
+enum { CROWDED_MOST = 65536 };
+
+/* Between looks; for one who may share the only CPU that it has. */
+static void give_way(struct sluice_priv_queue *q)
+{
+        const int64_t before = sluice_now_ns();
+
+        sched_yield();
+        if (sluice_now_ns() - before < TURN_NS)
+                return;
+        q->crowded = q->crowd;
+        if (q->crowd < CROWDED_MOST)
+                q->crowd *= 2;
+}
+
+/* true: ready. Spins no longer than has lately been of use. */
+bool sluice_priv_spin_until(struct sluice_priv_queue *q, const struct sluice_priv_await *a,
+                            int64_t *now, int64_t until)
+{
+        const int64_t begin = *now;
+        unsigned turn = 0;
+        uint64_t value;
+
+        if (q->crowded > 0) {
+                q->crowded--;
+                return false;
+        }
+        if (q->spin_budget_ns < until - begin)
+                until = begin + q->spin_budget_ns;
+        while (*now < until && q->crowded == 0) {
+                for (int i = 0; i < 32; i++) {
+                        if (sluice_priv_is_ready(q, a, &value)) {
+                                if (q->crowd > SLUICE_PRIV_CROWDED_LEAST)
+                                        q->crowd--;
+                                return true;
+                        }
+                        sluice_priv_relax();
+                }
+                if (sluice_priv_load_relaxed(&q->interrupt) != 0)
+                        return true;
+                if (q->gives_way && (turn & (turn + 1)) == 0) /* turn 0, 1, 3, 7 ... */
+                        give_way(q);
+                turn++;
+                *now = sluice_now_ns();
+                if (q->spin_ns == SLUICE_SPIN_FOREVER && *now - q->checked_ns >= q->slice_ns)
+                        return false;
+        }
+        return false;
+}
+
+/* A wait that spinning would have covered makes the next one spin
+ * longer, up to spin_ns; one that it would not, half as long, down to a
+ * sixteenth. */
+void sluice_priv_spin_adapt(struct sluice_priv_queue *q, int64_t waited_ns)
+{
+        if (q->spin_ns == SLUICE_SPIN_FOREVER)
+                return;
+        if (waited_ns <= q->spin_ns)
+                q->spin_budget_ns =
+                        q->spin_budget_ns < q->spin_ns / 2 ? q->spin_budget_ns * 2 : q->spin_ns;
+        else if (q->spin_budget_ns / 2 >= q->spin_ns / 16)
+                q->spin_budget_ns /= 2;
+}
