@@ -22,7 +22,7 @@ static void say_pending(const struct cli *c, const struct sluice_queue_stat *st)
         else
                 snprintf(text, sizeof text, "kept: %llu messages wait in it (--force removes it)",
                          (unsigned long long)st->pending);
-        cli_say(c, text);
+        cli_say(c, "%s", text);
 }
 
 /* ---- One by its name ---------------------------------------------- */
