@@ -2,11 +2,12 @@
 /*
  * Removing a queue that nobody uses. The segment is named by its
  * identifier, its directory is opened once and has to name that segment,
- * and both roles are taken before anything is removed: nothing changes
- * between the look and the removal.
+ * and both roles are taken before anything is removed, with the locks of
+ * both pipes: nothing changes between the look and the removal.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/sem.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ struct reap {
         struct sluice_priv_set set; /* semid -1: there is none */
         struct sluice_priv_name name;
         struct sluice_priv_place place;
+        struct sluice_priv_kept pipes[2]; /* locked */
         unsigned flags;
 };
 
@@ -68,8 +70,42 @@ static int find_place(struct reap *reap, const struct sluice_queue_stat *st)
         return r ? r : sluice_priv_place_lock(&reap->place);
 }
 
-/* Weight 2, without a lock on a pipe: nobody takes it over. */
-static int take_roles(const struct reap *reap)
+/* A pipe that is not there was removed by hand. */
+static int lock_pipe(const struct reap *reap, struct sluice_priv_kept *pipe, const char *which)
+{
+        int fd, r = sluice_priv_fork_lock();
+
+        if (r)
+                return r;
+        fd = sluice_priv_fifo_open(&reap->place, which, O_RDWR, reap->segment.ds.shm_perm.mode);
+        if (fd >= 0)
+                sluice_priv_kept_add(pipe, fd);
+        sluice_priv_fork_unlock();
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        return sluice_priv_fifo_lock(fd);
+}
+
+/* The semaphore of a holder that has left its undo list is free, its pipe
+ * is not (fifo.c). */
+static int lock_pipes(struct reap *reap)
+{
+        const int r = lock_pipe(reap, &reap->pipes[0], SLUICE_PRIV_READABLE);
+
+        return r ? r : lock_pipe(reap, &reap->pipes[1], SLUICE_PRIV_WRITABLE);
+}
+
+static void unlock_pipes(struct reap *reap)
+{
+        for (int i = 0; i < 2; i++) {
+                if (reap->pipes[i].link)
+                        sluice_priv_fifo_unlock(reap->pipes[i].fd);
+                sluice_priv_kept_close(&reap->pipes[i]);
+        }
+}
+
+/* Weight 2, as if without a lock on a pipe: nobody takes it over. */
+static int take_roles(struct reap *reap)
 {
         const int semid = reap->set.semid;
         int r;
@@ -78,6 +114,9 @@ static int take_roles(const struct reap *reap)
                 return reap->segment.ds.shm_nattch == 0 ? 0 : -EBUSY;
         if (reap->set.making) /* a dead creator's has no other role yet */
                 return sluice_priv_set_claim(&reap->set, 0);
+        r = reap->place.dirfd < 0 ? 0 : lock_pipes(reap);
+        if (r)
+                return r;
         r = sluice_priv_role_take(semid, SLUICE_PRIV_ROLE_PRODUCER, false);
         if (r)
                 return r;
@@ -158,6 +197,7 @@ int sluice_reap(const struct sluice_queue_stat *st, unsigned flags)
                 r = find_place(&reap, st);
         if (r == 0)
                 r = reap_it(&reap);
+        unlock_pipes(&reap);
         sluice_priv_place_close(&reap.place);
         if (r == 0 && !(flags & SLUICE_REAP_DRY_RUN))
                 sluice_priv_user_dir_unmake();

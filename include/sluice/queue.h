@@ -308,7 +308,9 @@ enum {
 /*
  * Removes the very queue that sluice_list has shown, whatever bears its name
  * by now, if nobody uses it: both roles are taken before, so nobody can
- * begin to. Orphans and what a dead creator has left go, too.
+ * begin to. A holder that has left its undo list (unshare(CLONE_SYSVSEM)) is
+ * seen by the pipes of the directory. Orphans and what a dead creator has left
+ * go, too.
  *
  * -EBUSY: in use, or being created. -ENOTEMPTY: messages wait in it.
  * -EPERM: another user's. -ENOENT: it is no longer there. -ESTALE: its name

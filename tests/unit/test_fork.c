@@ -436,8 +436,12 @@ static void keeps_its_pipe(void)
 
 static void creates_and_removes(void)
 {
+        struct sluice_queue_stat st;
+
         call(sluice_create("r", NULL), 0);
         call(sluice_create("r", NULL), -EEXIST);
+        st = look("r");
+        call(sluice_reap(&st, SLUICE_REAP_DRY_RUN), 0);
         call(sluice_remove("r"), 0);
         call(sluice_remove("r"), -ENOENT);
 }

@@ -180,6 +180,30 @@ QTest(holder, that_leaves_its_undo_list_stays_alone_fifo)
         consumer_stays_alone(leave_undo_list, SLUICE_WAKE_FIFO);
 }
 
+static void is_not_reaped(util_body *body)
+{
+        struct shared *s = shared_new(leave_undo_list, SLUICE_WAKE_FUTEX);
+        struct sluice_queue_stat st;
+        pid_t pid;
+
+        make("q", 1024);
+        st = look("q");
+        pid = spawn(body, s);
+        until(atomic_load(&s->stage) == 1);
+        refused(sluice_reap(&st, SLUICE_REAP_PENDING | SLUICE_REAP_DRY_RUN), -EBUSY);
+        refused(sluice_reap(&st, SLUICE_REAP_PENDING), -EBUSY);
+        kill_and_reap(pid);
+        refused(sluice_reap(&st, SLUICE_REAP_DRY_RUN), 0);
+        call(sluice_reap(&st, 0), 0);
+        shared_free(s);
+}
+
+QTest(holder, that_leaves_its_undo_list_is_not_reaped)
+{
+        is_not_reaped(sends_on);
+        is_not_reaped(receives_on);
+}
+
 /* Its end of the wake-up is closed as well: it is looked at every
  * millisecond instead, and the loop is told so. */
 QTest(holder, that_closes_its_descriptors_does_not_make_a_loop_spin)
