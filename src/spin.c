@@ -49,7 +49,7 @@ bool sluice_priv_spin_until(struct sluice_priv_queue *q, const struct sluice_pri
                                         q->crowd--;
                                 return true;
                         }
-                        sluice_priv_relax();
+                        sluice_priv_pause();
                 }
                 if (sluice_priv_load_relaxed(&q->interrupt) != 0)
                         return true;

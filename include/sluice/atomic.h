@@ -12,7 +12,8 @@
  * A build that wants to see or to forge these accesses (a model
  * explorer, a fuzzer that plays a hostile peer) defines
  * SLUICE_ATOMIC_HEADER as the name of a header with the same functions;
- * nothing else in the library needs to change.
+ * nothing else in the library needs to change. Such a build has no inline
+ * assembly: cpu.h leaves it out.
  *
  * The ordering ledger: every edge between two parties
  * ---------------------------------------------------
@@ -188,51 +189,7 @@ static inline void sluice_priv_copy_out(void *to, const void *shared, size_t len
         sluice_priv_copy(to, shared, len);
 }
 
-/* A moment's pause in a spin loop. */
-static inline void sluice_priv_relax(void)
-{
-#if defined __x86_64__ || defined __i386__
-        __builtin_ia32_pause();
-#elif defined __aarch64__ || (defined __arm__ && __ARM_ARCH >= 7)
-        __asm__ __volatile__("yield");
-#else
-        sluice_priv_fence_compiler();
-#endif
-}
-
 #endif /* SLUICE_ATOMIC_HEADER */
-
-/* A hint: this line will be written soon. (As a builtin it would be one for
- * reading, unless the compiler is told of a newer processor; an older one
- * takes the instruction for a no-operation.) */
-static inline void sluice_priv_prefetch_write(const void *line)
-{
-#if defined __x86_64__
-        __asm__ __volatile__("prefetchw %0" : : "m"(*(const char *)line));
-#else
-        __builtin_prefetch(line, 1, 3);
-#endif
-}
-
-/* A hint: this line has been written and will be read elsewhere next. It goes
- * from this core's own caches to the shared one, where the reader finds it in
- * half the time. (A no-operation on processors that do not know it.) */
-static inline void sluice_priv_demote(const void *line)
-{
-#if defined __x86_64__
-        __asm__ __volatile__("cldemote %0" : : "m"(*(const char *)line));
-#else
-        (void)line;
-#endif
-}
-
-/* A guess that the compiler must not see through: what follows from it does
- * not wait for what it is compared with. */
-static inline uint64_t sluice_priv_guess(uint64_t value)
-{
-        __asm__("" : "+r"(value));
-        return value;
-}
 
 SLUICE_STATIC_ASSERT(sizeof(sluice_word) == 8, "a shared word is 64 bits on every machine");
 SLUICE_STATIC_ASSERT(__alignof__(sluice_word) == 8, "a shared word never crosses a cache line");

@@ -5,6 +5,7 @@
  * The consumer's calls. Part of ring.h, which says what they promise and
  * includes this.
  */
+#include "cpu.h"
 #include "ring.h"
 
 enum {
@@ -46,7 +47,7 @@ static inline int sluice_priv_accept(struct sluice_consumer *c, uint64_t word)
         const uint64_t len = sluice_priv_header_len(word);
         const uint64_t bytes = sluice_priv_record_bytes(len, c->unit_mask);
         const uint64_t next = c->next;
-        uint64_t step = sluice_priv_guess(c->stride);
+        uint64_t step = sluice_priv_hide_from_compiler(c->stride);
 
         if (sluice_priv_unlikely(len > c->max_len || bytes > c->edge - next)) {
                 const int r = sluice_priv_accept_far(c, len, bytes);
@@ -160,7 +161,7 @@ static inline int sluice_priv_give_way(struct sluice_consumer *c)
                 return 0;
         while (sluice_now_ns() - now < pace->way_ns)
                 for (int i = 0; i < 8; i++)
-                        sluice_priv_relax();
+                        sluice_priv_pause();
         return 1;
 }
 

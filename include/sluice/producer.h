@@ -5,6 +5,7 @@
  * The producer's calls. Part of ring.h, which says what they promise and
  * includes this.
  */
+#include "cpu.h"
 #include "ring.h"
 
 enum {
@@ -73,7 +74,7 @@ sluice_priv_make_room(struct sluice_producer *p, uint64_t need, sluice_deadline 
                 if (until <= SLUICE_NOW) {
                         /* Full: leave the consumer's line alone for a moment. */
                         for (int i = 0; i < 64; i++)
-                                sluice_priv_relax();
+                                sluice_priv_pause();
                         given_up = -EAGAIN;
                         if (!p->sleep || ++p->polls % 64 != 0)
                                 return given_up;

@@ -59,6 +59,7 @@
 #include <sys/uio.h>
 
 #include "atomic.h"
+#include "cpu.h"
 #include "layout.h"
 #include "wait.h"
 
@@ -156,14 +157,13 @@ static inline const sluice_word *sluice_priv_peer_word(const unsigned char *ring
 
 /* A handle that is all zero has its ring of one word in itself, so peek
  * needs no test for it. Integers, because ring and handle are two objects;
- * the asm, which is no instruction, keeps the compiler from adding in an
- * order that takes two more. */
+ * hidden, because the compiler would add in an order that takes two
+ * instructions more. */
 static inline const unsigned char *sluice_priv_consumer_ring(const struct sluice_consumer *c,
                                                              uint64_t off)
 {
-        uintptr_t from = c->ring + (uintptr_t)off;
+        const uintptr_t from = sluice_priv_hide_address(c->ring + (uintptr_t)off);
 
-        __asm__("" : "+r"(from));
         return (const unsigned char *)((uintptr_t)&c->nothing + from);
 }
 

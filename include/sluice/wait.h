@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "atomic.h"
+#include "cpu.h"
 #include "layout.h"
 
 /* Absolute nanoseconds on CLOCK_MONOTONIC. A deadline that has passed
@@ -111,7 +112,7 @@ struct sluice_priv_sleep {
 static inline int sluice_priv_spin(unsigned *turn, sluice_deadline until, int timed_out)
 {
         if (++*turn % 64 != 0) {
-                sluice_priv_relax();
+                sluice_priv_pause();
                 return 0;
         }
         if (until != SLUICE_FOREVER && sluice_now_ns() >= until)

@@ -80,8 +80,4 @@ static inline void sluice_priv_copy_out(void *to, const void *shared, size_t len
         memcpy(to, shared, len);
 }
 
-static inline void sluice_priv_relax(void)
-{
-}
-
 #endif

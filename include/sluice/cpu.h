@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SLUICE_CPU_H
+#define SLUICE_CPU_H
+/*
+ * What is told to the processor or to the compiler and changes no result:
+ * a pause, hints to the caches, a value that the compiler must not see
+ * through. All inline assembly of these headers is here. A build that
+ * replaces atomic.h (SLUICE_ATOMIC_HEADER) has none at all: its hints are
+ * empty, and its pause is the compiler fence of the replacement.
+ */
+#include <stdint.h>
+
+#include "atomic.h"
+
+/* One pause of a spin loop. */
+static inline void sluice_priv_pause(void)
+{
+#if defined SLUICE_ATOMIC_HEADER
+        sluice_priv_fence_compiler();
+#elif defined __x86_64__ || defined __i386__
+        __builtin_ia32_pause();
+#elif defined __aarch64__ || (defined __arm__ && __ARM_ARCH >= 7)
+        __asm__ __volatile__("yield");
+#else
+        sluice_priv_fence_compiler();
+#endif
+}
+
+/* A hint: this line will be written soon. (As a builtin it would be one for
+ * reading, unless the compiler is told of a newer processor; an older one
+ * takes the instruction for a no-operation.) */
+static inline void sluice_priv_prefetch_write(const void *line)
+{
+#if defined SLUICE_ATOMIC_HEADER
+        (void)line;
+#elif defined __x86_64__
+        __asm__ __volatile__("prefetchw %0" : : "m"(*(const char *)line));
+#else
+        __builtin_prefetch(line, 1, 3);
+#endif
+}
+
+/* A hint: this line has been written and will be read elsewhere next. It goes
+ * from this core's own caches to the shared one, where the reader finds it in
+ * half the time. (A no-operation on processors that do not know it.) */
+static inline void sluice_priv_demote(const void *line)
+{
+#if defined __x86_64__ && !defined SLUICE_ATOMIC_HEADER
+        __asm__ __volatile__("cldemote %0" : : "m"(*(const char *)line));
+#else
+        (void)line;
+#endif
+}
+
+/* The same value, but the compiler knows nothing about it: so it cannot
+ * replace it by another that it is compared with, or compute it in another
+ * order. No instruction. */
+static inline uint64_t sluice_priv_hide_from_compiler(uint64_t value)
+{
+#if !defined SLUICE_ATOMIC_HEADER
+        __asm__("" : "+r"(value));
+#endif
+        return value;
+}
+
+static inline uintptr_t sluice_priv_hide_address(uintptr_t address)
+{
+#if !defined SLUICE_ATOMIC_HEADER
+        __asm__("" : "+r"(address));
+#endif
+        return address;
+}
+
+#endif
