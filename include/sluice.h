@@ -9,10 +9,12 @@
  *
  *      sluice/atomic.h  shared accesses, and the ledger of all orderings
  *      sluice/layout.h  the shared memory, byte by byte
+ *      sluice/cpu.h     pause, hints to the caches, inline assembly
  *      sluice/wait.h    deadlines; "does the other side sleep?"
- *      sluice/ring.h    the ring over any memory: start reading here
- *      sluice/producer.h, consumer.h  its calls, in parts of ring.h
+ *      sluice/handle.h  the two handles
+ *      sluice/producer.h, consumer.h  the calls of either
  *      sluice/attach.h  making, joining and leaving a ring; recovery
+ *      sluice/ring.h    the ring over any memory: start reading here
  *      sluice/queue.h   named queues: create, open, sleep, poll, stat
  *
  *      struct sluice_consumer c;               struct sluice_producer p;

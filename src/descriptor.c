@@ -76,19 +76,19 @@ static int set_alarm(struct sluice_priv_queue *q)
 
 int sluice_consumer_fd(struct sluice_consumer *c)
 {
-        const struct sluice_priv_queue *q = c->queue;
+        const struct sluice_priv_queue *q = c->base.queue;
 
         if (!q || !q->by_fifo)
-                return c->err ? c->err : -EINVAL;
+                return c->base.err ? c->base.err : -EINVAL;
         return q->poll_fd;
 }
 
 int sluice_producer_fd(struct sluice_producer *p)
 {
-        const struct sluice_priv_queue *q = p->queue;
+        const struct sluice_priv_queue *q = p->base.queue;
 
         if (!q || !q->by_fifo)
-                return p->err ? p->err : -EINVAL;
+                return p->base.err ? p->base.err : -EINVAL;
         return q->poll_fd;
 }
 
@@ -126,11 +126,11 @@ int sluice_consumer_arm(struct sluice_consumer *c)
 
         if (fd < 0)
                 return fd;
-        c->polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
-        if (c->end != c->next || c->err)
+        c->base.polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
+        if (c->end != c->next || c->base.err)
                 return 1;
         sluice_priv_await_message(&a, c);
-        return arm(c->queue, &a);
+        return arm(c->base.queue, &a);
 }
 
 int sluice_producer_arm(struct sluice_producer *p, size_t len)
@@ -141,8 +141,8 @@ int sluice_producer_arm(struct sluice_producer *p, size_t len)
 
         if (fd < 0)
                 return fd;
-        p->polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
-        if (p->err || len > p->max_len || sluice_priv_producer_refresh(p) != 0)
+        p->base.polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
+        if (p->base.err || len > p->max_len || sluice_priv_producer_refresh(p) != 0)
                 return 1;
         need = sluice_priv_record_bytes(len, p->unit_mask);
         rest = sluice_priv_rest(p->tail, p->mask);
@@ -151,7 +151,7 @@ int sluice_producer_arm(struct sluice_producer *p, size_t len)
         if (p->limit - p->tail >= need || p->tail - p->position + need > p->mask - p->unit_mask)
                 return 1;
         sluice_priv_await_room(&a, p, need);
-        return arm(p->queue, &a);
+        return arm(p->base.queue, &a);
 }
 
 static int disarm(struct sluice_priv_queue *q)
@@ -167,8 +167,8 @@ int sluice_consumer_disarm(struct sluice_consumer *c)
 
         if (fd < 0)
                 return fd;
-        c->polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
-        return disarm(c->queue);
+        c->base.polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
+        return disarm(c->base.queue);
 }
 
 int sluice_producer_disarm(struct sluice_producer *p)
@@ -177,8 +177,8 @@ int sluice_producer_disarm(struct sluice_producer *p)
 
         if (fd < 0)
                 return fd;
-        p->polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
-        return disarm(p->queue);
+        p->base.polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
+        return disarm(p->base.queue);
 }
 
 static int interrupt(struct sluice_priv_queue *q)
@@ -198,10 +198,10 @@ static int interrupt(struct sluice_priv_queue *q)
 
 int sluice_consumer_interrupt(struct sluice_consumer *c)
 {
-        return c->queue ? interrupt(c->queue) : c->err ? c->err : -EINVAL;
+        return c->base.queue ? interrupt(c->base.queue) : c->base.err ? c->base.err : -EINVAL;
 }
 
 int sluice_producer_interrupt(struct sluice_producer *p)
 {
-        return p->queue ? interrupt(p->queue) : p->err ? p->err : -EINVAL;
+        return p->base.queue ? interrupt(p->base.queue) : p->base.err ? p->base.err : -EINVAL;
 }

@@ -81,7 +81,7 @@ static void poison(const struct sluice_priv_queue *q)
                 if (!is_private(p, sizeof *p))
                         return;
                 p->own = NULL;
-                p->queue = NULL;
+                p->base.queue = NULL;
                 sluice_priv_producer_poison(p, -EPERM);
         } else {
                 struct sluice_consumer *c = q->handle;
@@ -89,7 +89,7 @@ static void poison(const struct sluice_priv_queue *q)
                 if (!is_private(c, sizeof *c))
                         return;
                 c->own = NULL;
-                c->queue = NULL;
+                c->base.queue = NULL;
                 sluice_priv_consumer_poison(c, -EPERM);
         }
 }

@@ -219,11 +219,11 @@ static void give_sleep_to_producer(struct sluice_producer *p, struct sluice_priv
         q->own_door = &p->own->door;
         q->peer_door = &p->peer->door;
         q->counters = &p->own->counters;
-        q->polls = &p->polls;
-        p->queue = q;
-        p->sleep = &sluice_priv_producer_sleep;
-        p->door.fence = !q->membarrier;
-        p->door.open = 1;
+        q->polls = &p->base.polls;
+        p->base.queue = q;
+        p->base.sleep = &sluice_priv_producer_sleep;
+        p->base.doorbell.fence = !q->membarrier;
+        p->base.doorbell.open = 1;
 }
 
 static void give_sleep_to_consumer(struct sluice_consumer *c, struct sluice_priv_queue *q)
@@ -231,11 +231,11 @@ static void give_sleep_to_consumer(struct sluice_consumer *c, struct sluice_priv
         q->own_door = &c->own->door;
         q->peer_door = &c->peer->door;
         q->counters = &c->own->counters;
-        q->polls = &c->polls;
-        c->queue = q;
-        c->sleep = &sluice_priv_consumer_sleep;
-        c->door.fence = !q->membarrier;
-        c->door.open = 1;
+        q->polls = &c->base.polls;
+        c->base.queue = q;
+        c->base.sleep = &sluice_priv_consumer_sleep;
+        c->base.doorbell.fence = !q->membarrier;
+        c->base.doorbell.open = 1;
 }
 
 static int join(struct sluice_priv_queue *q)
@@ -360,15 +360,15 @@ static void leave(struct sluice_priv_queue *q)
 
 int sluice_producer_close(struct sluice_producer *p)
 {
-        struct sluice_priv_queue *q = p->queue;
+        struct sluice_priv_queue *q = p->base.queue;
         struct sluice_priv_entry entry;
 
         if (!q)
-                return p->err ? p->err : -EINVAL;
+                return p->base.err ? p->base.err : -EINVAL;
         entry = sluice_priv_enter();
         sluice_producer_detach(p);
-        p->queue = NULL;
-        p->sleep = NULL;
+        p->base.queue = NULL;
+        p->base.sleep = NULL;
         leave(q);
         sluice_priv_leave(&entry);
         return 0;
@@ -376,15 +376,15 @@ int sluice_producer_close(struct sluice_producer *p)
 
 int sluice_consumer_close(struct sluice_consumer *c)
 {
-        struct sluice_priv_queue *q = c->queue;
+        struct sluice_priv_queue *q = c->base.queue;
         struct sluice_priv_entry entry;
 
         if (!q)
-                return c->err ? c->err : -EINVAL;
+                return c->base.err ? c->base.err : -EINVAL;
         entry = sluice_priv_enter();
         sluice_consumer_detach(c);
-        c->queue = NULL;
-        c->sleep = NULL;
+        c->base.queue = NULL;
+        c->base.sleep = NULL;
         leave(q);
         sluice_priv_leave(&entry);
         return 0;
@@ -419,9 +419,9 @@ int sluice_producer_enable_sleep(struct sluice_producer *p, const struct sluice_
 {
         const struct sluice_priv_entry entry = sluice_priv_enter();
         struct sluice_priv_queue *q;
-        int r = p->err;
+        int r = p->base.err;
 
-        if (r == 0 && (p->queue || !p->own))
+        if (r == 0 && (p->base.queue || !p->own))
                 r = -EINVAL;
         if (r == 0)
                 r = enable(p, SLUICE_PRIV_ROLE_PRODUCER, options, &q);
@@ -437,9 +437,9 @@ int sluice_consumer_enable_sleep(struct sluice_consumer *c, const struct sluice_
 {
         const struct sluice_priv_entry entry = sluice_priv_enter();
         struct sluice_priv_queue *q;
-        int r = c->err;
+        int r = c->base.err;
 
-        if (r == 0 && (c->queue || !c->own))
+        if (r == 0 && (c->base.queue || !c->own))
                 r = -EINVAL;
         if (r == 0)
                 r = enable(c, SLUICE_PRIV_ROLE_CONSUMER, options, &q);

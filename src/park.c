@@ -388,7 +388,7 @@ static int producer_wait(void *handle, uint64_t need, sluice_deadline until)
         struct sluice_priv_await a;
 
         sluice_priv_await_room(&a, p, need);
-        return wait_for(p->queue, &a, until);
+        return wait_for(p->base.queue, &a, until);
 }
 
 static int consumer_wait(void *handle, uint64_t need, sluice_deadline until)
@@ -398,7 +398,7 @@ static int consumer_wait(void *handle, uint64_t need, sluice_deadline until)
 
         (void)need;
         sluice_priv_await_message(&a, c);
-        return wait_for(c->queue, &a, until);
+        return wait_for(c->base.queue, &a, until);
 }
 
 /* For one who polls: asks no more often than once in a slice. */
@@ -430,14 +430,14 @@ static int producer_check(void *handle)
 {
         struct sluice_producer *p = handle;
 
-        return check(p->queue, false);
+        return check(p->base.queue, false);
 }
 
 static int consumer_check(void *handle)
 {
         struct sluice_consumer *c = handle;
 
-        return check(c->queue, c->held != 0);
+        return check(c->base.queue, c->held != 0);
 }
 
 const struct sluice_priv_sleep sluice_priv_producer_sleep = {

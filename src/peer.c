@@ -108,21 +108,21 @@ int sluice_priv_producer_tell(void *handle, int error)
 {
         struct sluice_producer *p = handle;
 
-        return tell(p->queue, error);
+        return tell(p->base.queue, error);
 }
 
 int sluice_priv_consumer_tell(void *handle, int error)
 {
         struct sluice_consumer *c = handle;
 
-        return tell(c->queue, error);
+        return tell(c->base.queue, error);
 }
 
 /* ENDING: the state first, then once more what was found. */
 int sluice_priv_producer_end(void *handle)
 {
         struct sluice_producer *p = handle;
-        struct sluice_priv_queue *q = p->queue;
+        struct sluice_priv_queue *q = p->base.queue;
         const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
 
         if (!(sluice_priv_load_acquire(&p->peer->position) & SLUICE_LAYOUT_POSITION_CLOSED))
@@ -134,7 +134,7 @@ int sluice_priv_producer_end(void *handle)
 int sluice_priv_consumer_end(void *handle)
 {
         struct sluice_consumer *c = handle;
-        struct sluice_priv_queue *q = c->queue;
+        struct sluice_priv_queue *q = c->base.queue;
         const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
 
         if (sluice_priv_load_acquire(sluice_priv_next_word(c)) != SLUICE_LAYOUT_END)
@@ -211,7 +211,7 @@ static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
 int sluice_producer_await_peer(struct sluice_producer *p, sluice_deadline until)
 {
         const struct sluice_priv_entry entry = sluice_priv_enter();
-        const int r = p->err ? p->err : !p->queue ? -EINVAL : await_peer(p->queue, until);
+        const int r = p->base.err ? p->base.err : !p->base.queue ? -EINVAL : await_peer(p->base.queue, until);
 
         sluice_priv_leave(&entry);
         return r;
@@ -220,7 +220,7 @@ int sluice_producer_await_peer(struct sluice_producer *p, sluice_deadline until)
 int sluice_consumer_await_peer(struct sluice_consumer *c, sluice_deadline until)
 {
         const struct sluice_priv_entry entry = sluice_priv_enter();
-        const int r = c->err ? c->err : !c->queue ? -EINVAL : await_peer(c->queue, until);
+        const int r = c->base.err ? c->base.err : !c->base.queue ? -EINVAL : await_peer(c->base.queue, until);
 
         sluice_priv_leave(&entry);
         return r;

@@ -45,11 +45,11 @@ void sluice_priv_wake_peer(struct sluice_priv_queue *q, uint64_t parked)
 }
 
 /* DOOR: this parked word is answered, and never again. */
-static void answer(struct sluice_priv_queue *q, struct sluice_priv_door *door, uint64_t parked)
+static void answer(struct sluice_priv_queue *q, struct sluice_priv_doorbell *doorbell, uint64_t parked)
 {
         const struct sluice_priv_entry entry = sluice_priv_enter();
 
-        door->answered = parked;
+        doorbell->answered = parked;
         sluice_priv_count(&q->counters->wakes);
         sluice_priv_wake_peer(q, parked);
         sluice_priv_leave(&entry);
@@ -59,14 +59,14 @@ void sluice_priv_producer_wake(void *handle, uint64_t parked)
 {
         struct sluice_producer *p = handle;
 
-        answer(p->queue, &p->door, parked);
+        answer(p->base.queue, &p->base.doorbell, parked);
 }
 
 void sluice_priv_consumer_wake(void *handle, uint64_t parked)
 {
         struct sluice_consumer *c = handle;
 
-        answer(c->queue, &c->door, parked);
+        answer(c->base.queue, &c->base.doorbell, parked);
 }
 
 /* DOOR once more, between two sleepers: each stores its parked word and
@@ -78,7 +78,7 @@ void sluice_priv_nudge_producer(struct sluice_priv_queue *q)
         const struct sluice_consumer *c = q->handle;
         const uint64_t parked = sluice_priv_load_relaxed(&q->peer_door->parked); /* UNTRUSTED */
 
-        if (!c->door.open || !(parked & SLUICE_LAYOUT_PARKED) || parked == c->door.answered)
+        if (!c->base.doorbell.open || !(parked & SLUICE_LAYOUT_PARKED) || parked == c->base.doorbell.answered)
                 return;
         sluice_priv_count(&q->counters->wakes);
         sluice_priv_wake_peer(q, parked);

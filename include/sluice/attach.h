@@ -4,7 +4,7 @@
 /*
  * Making a ring in memory, joining it, leaving it; and the recovery that
  * every joining does, whether its predecessor left in order or was
- * killed at any instruction. Part of ring.h, which includes this.
+ * killed at any instruction. Part of ring.h, which says what is promised.
  *
  * Recovery. The producer's progress slot tells a position up to which
  * all is published; it is stored right after the header word that
@@ -14,7 +14,22 @@
  * position is a single word; its slot that bears that position holds
  * the count that belongs to it.
  */
-#include "ring.h"
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "atomic.h"
+#include "consumer.h"
+#include "handle.h"
+#include "layout.h"
+#include "producer.h"
+
+struct sluice_geometry {
+        size_t capacity;         /* bytes; 0: SLUICE_CAPACITY_DEFAULT */
+        uint32_t record_align;   /* bytes; 0: SLUICE_RECORD_ALIGN_DEFAULT */
+        uint64_t first_position; /* a multiple of record_align */
+};
 
 /* A copy of the header's geometry, checked. */
 struct sluice_priv_shape {
@@ -278,16 +293,19 @@ static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem
         p->max_len = s.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
         p->position = p->tail = p->edge = found.position;
         p->messages = found.messages;
-        p->slot = found.slot;
+        p->base.slot = found.slot;
         p->seen = consumer.position;
         p->limit = p->seen + p->mask - p->unit_mask;
-        p->door.peer_parked = &p->peer->door.parked;
+        p->base.doorbell.peer_parked = &p->peer->door.parked;
         /* With both slots at one position, 0 is in force: never write that one
          * before the other has moved on. */
-        if (sluice_priv_load_relaxed(&p->own->progress.slot[p->slot ^ 1].position) != p->position) {
-                sluice_priv_store_release(&p->own->progress.slot[p->slot].messages, p->messages);
-                sluice_priv_store_release(&p->own->progress.slot[p->slot].position, p->position);
-                p->slot ^= 1;
+        if (sluice_priv_load_relaxed(&p->own->progress.slot[p->base.slot ^ 1].position) !=
+            p->position) {
+                sluice_priv_store_release(&p->own->progress.slot[p->base.slot].messages,
+                                          p->messages);
+                sluice_priv_store_release(&p->own->progress.slot[p->base.slot].position,
+                                          p->position);
+                p->base.slot ^= 1;
         }
         /* A predecessor may have been killed in its sleep. */
         sluice_priv_store_relaxed(&p->own->door.parked, 0);
@@ -317,7 +335,7 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
                 c->own = NULL;
                 return sluice_priv_consumer_poison(c, r);
         }
-        c->ring = (uintptr_t)(base + s.ring) - (uintptr_t)&c->nothing;
+        c->ring = (uintptr_t)(base + s.ring) - (uintptr_t)&c->base.nothing;
         c->mask = s.capacity - 1;
         c->unit_mask = s.unit - 1;
         c->max_len = s.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
@@ -325,8 +343,8 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
         c->messages = found.messages;
         c->pace.passed = c->pace.from_passed = c->messages;
         c->pace.from_position = c->position;
-        c->slot = found.slot;
-        c->door.peer_parked = &c->peer->door.parked;
+        c->base.slot = found.slot;
+        c->base.doorbell.peer_parked = &c->peer->door.parked;
         sluice_priv_store_relaxed(&c->own->door.parked, 0);
         sluice_priv_store_relaxed(&c->own->door.hint, 0);
         sluice_priv_store_release(&c->own->position, c->position); /* no longer closed */
@@ -374,9 +392,9 @@ static inline void sluice_producer_detach(struct sluice_producer *p)
                                   sluice_priv_load_relaxed(&p->own->door.state) |
                                           SLUICE_LAYOUT_CLOSED);
         sluice_priv_fence_full(); /* DOOR, waker */
-        parked = sluice_priv_load_relaxed(p->door.peer_parked);
-        if (p->sleep && (parked & SLUICE_LAYOUT_PARKED) && parked != p->door.answered)
-                p->sleep->wake(p, parked);
+        parked = sluice_priv_load_relaxed(p->base.doorbell.peer_parked);
+        if (p->base.sleep && (parked & SLUICE_LAYOUT_PARKED) && parked != p->base.doorbell.answered)
+                p->base.sleep->wake(p, parked);
         p->own = NULL;
         sluice_priv_producer_poison(p, -EINVAL);
 }
@@ -394,9 +412,9 @@ static inline void sluice_consumer_detach(struct sluice_consumer *c)
                                   sluice_priv_load_relaxed(&c->own->door.state) |
                                           SLUICE_LAYOUT_CLOSED);
         sluice_priv_fence_full(); /* DOOR, waker */
-        parked = sluice_priv_load_relaxed(c->door.peer_parked);
-        if (c->sleep && (parked & SLUICE_LAYOUT_PARKED) && parked != c->door.answered)
-                c->sleep->wake(c, parked);
+        parked = sluice_priv_load_relaxed(c->base.doorbell.peer_parked);
+        if (c->base.sleep && (parked & SLUICE_LAYOUT_PARKED) && parked != c->base.doorbell.answered)
+                c->base.sleep->wake(c, parked);
         c->own = NULL;
         sluice_priv_consumer_poison(c, -EINVAL);
 }

@@ -2,11 +2,26 @@
 #ifndef SLUICE_CONSUMER_H
 #define SLUICE_CONSUMER_H
 /*
- * The consumer's calls. Part of ring.h, which says what they promise and
- * includes this.
+ * The consumer's calls. Part of ring.h, which says what they promise.
  */
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "atomic.h"
 #include "cpu.h"
-#include "ring.h"
+#include "handle.h"
+#include "layout.h"
+#include "wait.h"
+
+/* A message in place. data is valid until the message is released. */
+struct sluice_message {
+        const void *data;
+        size_t len;        /* bytes */
+        uint32_t tag;      /* the producer's own, 0 by default */
+        uint64_t position; /* identity: the same again for a successor */
+};
 
 enum {
         SLUICE_PRIV_PERIOD = 16,  /* times that the ring is found empty, between two judgements */
@@ -16,6 +31,37 @@ enum {
         SLUICE_PRIV_ALONE_NS = 200, /* ... this long for each at least: they come at leisure */
         SLUICE_PRIV_TRIAL = 32      /* periods, of which one without advice */
 };
+
+/* A handle that is all zero has its ring of one word in itself, so peek
+ * needs no test for it. Integers, because ring and handle are two objects;
+ * hidden, because the compiler would add in an order that takes two
+ * instructions more. */
+static inline const unsigned char *sluice_priv_consumer_ring(const struct sluice_consumer *c,
+                                                             uint64_t off)
+{
+        const uintptr_t from = sluice_priv_hide_address(c->ring + (uintptr_t)off);
+
+        return (const unsigned char *)((uintptr_t)&c->base.nothing + from);
+}
+
+/* The header word of the current or next message. */
+static inline const sluice_word *sluice_priv_next_word(const struct sluice_consumer *c)
+{
+        return (const sluice_word *)(const void *)sluice_priv_consumer_ring(c, c->next & c->mask);
+}
+
+/* From now on every call returns err. The fast path needs no test for it:
+ * a poisoned consumer has no message. */
+static inline int sluice_priv_consumer_poison(struct sluice_consumer *c, int err)
+{
+        c->base.err = err;
+        c->ring = 0;
+        c->mask = 0;
+        c->end = c->next;
+        c->held = 0;
+        c->base.doorbell.open = 0;
+        return err;
+}
 
 /* No message of an honest producer ends beyond. */
 static inline uint64_t sluice_priv_consumer_limit(const struct sluice_consumer *c)
@@ -89,11 +135,11 @@ static inline int sluice_priv_accept_other(struct sluice_consumer *c, uint64_t w
 static __attribute__((noinline, unused)) int sluice_priv_accept_end(struct sluice_consumer *c,
                                                                     uint64_t word, int given_up)
 {
-        const int r = word != 0 ? c->sleep->end(c) : 0;
+        const int r = word != 0 ? c->base.sleep->end(c) : 0;
 
         if (r)
                 given_up = r;
-        return given_up && c->sleep ? c->sleep->tell(c, given_up) : given_up;
+        return given_up && c->base.sleep ? c->base.sleep->tell(c, given_up) : given_up;
 }
 
 /*
@@ -176,13 +222,13 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
                 int r;
 
                 if (c->mask == 0) /* poisoned, or never attached */
-                        return c->err ? c->err : -EINVAL;
+                        return c->base.err ? c->base.err : -EINVAL;
                 /* PUBLISH, consumer's side. UNTRUSTED. */
                 word = sluice_priv_load_acquire(sluice_priv_next_word(c));
                 if ((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_DATA)
                         return sluice_priv_accept(c, word);
                 if (sluice_priv_unlikely((word | (uint64_t)given_up) != 0)) {
-                        if (word != 0 && (word != SLUICE_LAYOUT_END || !c->sleep))
+                        if (word != 0 && (word != SLUICE_LAYOUT_END || !c->base.sleep))
                                 return sluice_priv_accept_other(c, word);
                         r = sluice_priv_accept_end(c, word, given_up);
                         if (r)
@@ -194,15 +240,15 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
                         sluice_priv_count(&c->own->counters.stalls);
                 if (until <= SLUICE_NOW) {
                         given_up = -EAGAIN;
-                        if (!c->sleep || ++c->polls % 64 != 0)
+                        if (!c->base.sleep || ++c->base.polls % 64 != 0)
                                 return given_up;
-                        r = c->sleep->check(c);
+                        r = c->base.sleep->check(c);
                         if (!r)
                                 return given_up;
                         given_up = r;
-                } else if (c->sleep) {
+                } else if (c->base.sleep) {
                         turn = 1;
-                        given_up = c->sleep->wait(c, 0, until);
+                        given_up = c->base.sleep->wait(c, 0, until);
                 } else {
                         given_up = sluice_priv_spin(&turn, until, -ETIMEDOUT);
                 }
@@ -251,7 +297,7 @@ static inline int sluice_peek(struct sluice_consumer *c, struct sluice_message *
 static inline int sluice_advance(struct sluice_consumer *c)
 {
         if (sluice_priv_unlikely(c->end == c->next))
-                return c->err ? c->err : -EINVAL;
+                return c->base.err ? c->base.err : -EINVAL;
         c->next = c->end;
         c->held++;
         return 0;
@@ -269,7 +315,7 @@ static inline int sluice_release(struct sluice_consumer *c)
          * compiler knows. */
         struct sluice_layout_consumer *const own = c->own;
         const uint64_t position = c->end;
-        const uint32_t slot = c->slot;
+        const uint32_t slot = c->base.slot;
         uint64_t passed = c->held, messages, parked;
 
         if (position != c->next) {
@@ -277,21 +323,21 @@ static inline int sluice_release(struct sluice_consumer *c)
                 passed++;
         }
         if (sluice_priv_unlikely(passed == 0))
-                return c->err ? c->err : -EINVAL;
+                return c->base.err ? c->base.err : -EINVAL;
         if (sluice_priv_unlikely(c->held != 0))
                 c->held = 0;
         messages = c->messages + passed;
         c->messages = messages;
         c->position = position;
-        c->slot = slot ^ 1;
+        c->base.slot = slot ^ 1;
         /* PROGRESS and OBSERVE: in force once the position below is stored. */
         sluice_priv_store_release(&own->progress.slot[slot].messages, messages);
         sluice_priv_store_release(&own->progress.slot[slot].position, position);
         /* RELEASE, consumer's side. */
         sluice_priv_store_release(&own->position, position);
-        parked = sluice_priv_door_due(&c->door, position);
+        parked = sluice_priv_doorbell_due(&c->base.doorbell, position);
         if (sluice_priv_unlikely(parked != 0))
-                c->sleep->wake(c, parked);
+                c->base.sleep->wake(c, parked);
         return 0;
 }
 
@@ -336,7 +382,7 @@ static inline ssize_t sluice_drain(struct sluice_consumer *c, sluice_handler *fn
         const uint64_t from = c->next, most = sluice_priv_consumer_limit(c) - from;
         struct sluice_message m;
         ssize_t n = 0;
-        int r = c->own ? 0 : c->err ? c->err : -EINVAL;
+        int r = c->own ? 0 : c->base.err ? c->base.err : -EINVAL;
 
         while ((size_t)n < max && r == 0 && c->next - from <= most) {
                 r = sluice_peek(c, &m, SLUICE_NOW);
@@ -348,8 +394,8 @@ static inline ssize_t sluice_drain(struct sluice_consumer *c, sluice_handler *fn
                         n += released == 0;
                 }
         }
-        if (n > 0 && (r == -EPIPE || r == -EOWNERDEAD) && c->sleep)
-                c->sleep->tell(c, 0); /* it is for the next call to tell */
+        if (n > 0 && (r == -EPIPE || r == -EOWNERDEAD) && c->base.sleep)
+                c->base.sleep->tell(c, 0); /* it is for the next call to tell */
         if (r == -EAGAIN || n > 0)
                 r = 0;
         return r < 0 ? r : n;

@@ -180,6 +180,22 @@ static inline uint64_t sluice_priv_rest(uint64_t position, uint64_t mask)
         return mask + 1 - (position & mask);
 }
 
+static inline sluice_word *sluice_priv_word(unsigned char *ring, uint64_t off)
+{
+        return (sluice_word *)(void *)(ring + off);
+}
+
+static inline const sluice_word *sluice_priv_peer_word(const unsigned char *ring, uint64_t off)
+{
+        return (const sluice_word *)(const void *)(ring + off);
+}
+
+/* One writer, for people to look at: relaxed, and no read-modify-write. */
+static inline void sluice_priv_count(sluice_word *counter)
+{
+        sluice_priv_store_relaxed(counter, sluice_priv_load_relaxed(counter) + 1);
+}
+
 #define SLUICE_PRIV_AT(type, field, offset) \
         SLUICE_STATIC_ASSERT(offsetof(struct type, field) == (offset), #type "." #field)
 

@@ -2,11 +2,18 @@
 #ifndef SLUICE_PRODUCER_H
 #define SLUICE_PRODUCER_H
 /*
- * The producer's calls. Part of ring.h, which says what they promise and
- * includes this.
+ * The producer's calls. Part of ring.h, which says what they promise.
  */
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "atomic.h"
 #include "cpu.h"
-#include "ring.h"
+#include "handle.h"
+#include "layout.h"
+#include "wait.h"
 
 enum {
         SLUICE_PRIV_LINE = 64,   /* bytes of a cache line; where it is not, a hint misses */
@@ -22,11 +29,23 @@ static inline uint64_t sluice_priv_data_word(uint64_t reserved, size_t len)
         return sluice_priv_header_word(SLUICE_LAYOUT_DATA, len, (uint32_t)(reserved >> 32));
 }
 
+/* From now on every call returns err. The fast paths need no test for
+ * it: a poisoned producer has no room. */
+static inline int sluice_priv_producer_poison(struct sluice_producer *p, int err)
+{
+        p->base.err = err;
+        p->tail = p->edge = p->limit = p->position;
+        p->reserved = 0;
+        p->staged = 0;
+        p->base.doorbell.open = 0;
+        return err;
+}
+
 /* What a call is refused with: this, unless something else is the matter
  * with the handle. */
 static inline int sluice_priv_producer_refusal(const struct sluice_producer *p, int error)
 {
-        return p->err ? p->err : p->own ? error : -EINVAL;
+        return p->base.err ? p->base.err : p->own ? error : -EINVAL;
 }
 
 /* Re-reads the consumer's position. 0, or -EPIPE when it has closed and
@@ -45,7 +64,8 @@ static inline int sluice_priv_producer_refresh(struct sluice_producer *p)
         if (used > sluice_priv_load_relaxed(&p->own->counters.high_water))
                 sluice_priv_store_relaxed(&p->own->counters.high_water, used);
         p->seen = seen;
-        if ((word & SLUICE_LAYOUT_POSITION_CLOSED) && (!p->sleep || p->sleep->end(p) != 0))
+        if ((word & SLUICE_LAYOUT_POSITION_CLOSED) &&
+            (!p->base.sleep || p->base.sleep->end(p) != 0))
                 return -EPIPE;                    /* and no room, so that it stays so */
         p->limit = seen + p->mask - p->unit_mask; /* a unit stays free for the next header */
         return 0;
@@ -59,14 +79,14 @@ sluice_priv_make_room(struct sluice_producer *p, uint64_t need, sluice_deadline 
         int given_up = 0;
 
         for (;;) {
-                int r = p->err ? p->err : sluice_priv_producer_refresh(p);
+                int r = p->base.err ? p->base.err : sluice_priv_producer_refresh(p);
 
                 if (r)
-                        return r == -EPIPE && p->sleep ? p->sleep->tell(p, r) : r;
+                        return r == -EPIPE && p->base.sleep ? p->base.sleep->tell(p, r) : r;
                 if (p->limit - p->tail >= need)
                         return 0;
                 if (given_up)
-                        return p->sleep ? p->sleep->tell(p, given_up) : given_up;
+                        return p->base.sleep ? p->base.sleep->tell(p, given_up) : given_up;
                 if (p->tail - p->position + need > p->mask - p->unit_mask)
                         return -EMSGSIZE; /* not even beside the staged ones in an empty ring */
                 if (turn == 0 && until != SLUICE_NOW)
@@ -76,15 +96,15 @@ sluice_priv_make_room(struct sluice_producer *p, uint64_t need, sluice_deadline 
                         for (int i = 0; i < 64; i++)
                                 sluice_priv_pause();
                         given_up = -EAGAIN;
-                        if (!p->sleep || ++p->polls % 64 != 0)
+                        if (!p->base.sleep || ++p->base.polls % 64 != 0)
                                 return given_up;
-                        r = p->sleep->check(p);
+                        r = p->base.sleep->check(p);
                         if (!r)
                                 return given_up;
                         given_up = r;
-                } else if (p->sleep) {
+                } else if (p->base.sleep) {
                         turn = 1;
-                        given_up = p->sleep->wait(p, need, until);
+                        given_up = p->base.sleep->wait(p, need, until);
                 } else {
                         given_up = sluice_priv_spin(&turn, until, -ETIMEDOUT);
                 }
@@ -210,7 +230,7 @@ static inline int sluice_stage(struct sluice_producer *p, size_t len)
         uint64_t word = sluice_priv_data_word(reserved, len);
 
         if (sluice_priv_unlikely(len >= (reserved & SLUICE_PRIV_RESERVED)))
-                return p->err ? p->err : -EINVAL;
+                return p->base.err ? p->base.err : -EINVAL;
         if (sluice_priv_unlikely((reserved & SLUICE_PRIV_WRAPPED) != 0)) {
                 const uint64_t rest = sluice_priv_rest(p->tail, p->mask);
 
@@ -242,7 +262,7 @@ static inline void sluice_priv_show(struct sluice_producer *p, uint64_t word, ui
         struct sluice_layout_producer *const own = p->own;
         unsigned char *const ring = p->ring;
         const uint64_t position = p->tail, messages = p->messages + n, mask = p->mask;
-        const uint32_t slot = p->slot;
+        const uint32_t slot = p->base.slot;
         uint64_t parked;
 
         /* The next header is closed before this one opens: PUBLISH, producer's
@@ -252,13 +272,13 @@ static inline void sluice_priv_show(struct sluice_producer *p, uint64_t word, ui
         p->position = position;
         p->messages = messages;
         p->reserved = 0;
-        p->slot = slot ^ 1;
+        p->base.slot = slot ^ 1;
         /* PROGRESS and OBSERVE, writer's side. */
         sluice_priv_store_release(&own->progress.slot[slot].messages, messages);
         sluice_priv_store_release(&own->progress.slot[slot].position, position);
-        parked = sluice_priv_door_due(&p->door, position);
+        parked = sluice_priv_doorbell_due(&p->base.doorbell, position);
         if (sluice_priv_unlikely(parked != 0))
-                p->sleep->wake(p, parked);
+                p->base.sleep->wake(p, parked);
         /* The line behind the next header is written next: make it ours
          * while there is time. The next header's own is being polled. */
         sluice_priv_prefetch_write(ring + ((position + SLUICE_PRIV_LINE) & mask));
@@ -275,7 +295,7 @@ static inline int sluice_publish(struct sluice_producer *p)
 
         if (n == 0) {
                 p->reserved = 0;
-                return p->own ? p->err : sluice_priv_producer_refusal(p, -EINVAL);
+                return p->own ? p->base.err : sluice_priv_producer_refusal(p, -EINVAL);
         }
         p->staged = 0;
         sluice_priv_show(p, p->first, n);

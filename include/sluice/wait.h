@@ -59,7 +59,7 @@ static inline sluice_deadline sluice_after(int64_t ns)
 }
 
 /* What an endpoint needs to know to wake its peer. */
-struct sluice_priv_door {
+struct sluice_priv_doorbell {
         const sluice_word *peer_parked;
         uint64_t answered; /* the last parked value that was woken */
         int open;          /* 0: this endpoint never wakes anybody */
@@ -69,22 +69,23 @@ struct sluice_priv_door {
 /* Called after PUBLISH or RELEASE has made `position` visible. Returns
  * the parked word to answer, or 0. A peer that was killed in its sleep
  * is answered once, because its parked word never changes again. */
-static inline uint64_t sluice_priv_door_due(const struct sluice_priv_door *door, uint64_t position)
+static inline uint64_t sluice_priv_doorbell_due(const struct sluice_priv_doorbell *bell,
+                                                uint64_t position)
 {
         uint64_t parked;
 
-        if (!door->open)
+        if (!bell->open)
                 return 0;
-        if (door->fence)
+        if (bell->fence)
                 sluice_priv_fence_full(); /* DOOR, waker */
         else
                 sluice_priv_fence_compiler(); /* DOOR, waker: the sleeper calls membarrier */
         /* UNTRUSTED: decides only whether a system call is made. Relaxed:
          * nothing is read on the strength of it. */
-        parked = sluice_priv_load_relaxed(door->peer_parked);
+        parked = sluice_priv_load_relaxed(bell->peer_parked);
         if (sluice_priv_likely(!(parked & SLUICE_LAYOUT_PARKED)))
                 return 0;
-        if (parked == door->answered)
+        if (parked == bell->answered)
                 return 0;
         return (int64_t)(position - (parked & ~SLUICE_LAYOUT_FLAGS)) >= 0 ? parked : 0;
 }

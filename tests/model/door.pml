@@ -298,7 +298,7 @@ inline ring(s, parked, rings)
 #define DUE(s, parked, position) \
         (((parked) & ASLEEP) && NEW(s, parked) && REACHED(s, parked, position))
 
-/* sluice_priv_door_due(), then wake() in park.c: after PUBLISH and RELEASE. */
+/* sluice_priv_doorbell_due(), then wake() in park.c: after PUBLISH and RELEASE. */
 inline door(s, reached)
 {
         atomic {

@@ -44,7 +44,7 @@ static void *produce(void *arg)
         while (r == 0 && s->t.index < s->end)
                 r = traffic_send(&s->t, &s->p, s->end, sluice_after(INT64_C(60000000000)));
         s->failed = r != 0;
-        if (s->p.queue)
+        if (s->p.base.queue)
                 sluice_producer_close(&s->p);
         else
                 sluice_producer_detach(&s->p);
@@ -60,7 +60,7 @@ static void consume(struct side *s)
         s->failed = r != -EPIPE || s->t.index != s->end;
         if (s->failed)
                 fprintf(stderr, "consumer at %llu: %d\n", (unsigned long long)s->t.index, r);
-        if (s->c.queue)
+        if (s->c.base.queue)
                 sluice_consumer_close(&s->c);
         else
                 sluice_consumer_detach(&s->c);

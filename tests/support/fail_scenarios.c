@@ -406,9 +406,9 @@ static int enable(void)
 
 static void let_go(void)
 {
-        if (p.queue)
+        if (p.base.queue)
                 sluice_producer_close(&p);
-        if (c.queue)
+        if (c.base.queue)
                 sluice_consumer_close(&c);
 }
 

@@ -289,17 +289,17 @@ QTest(interrupt, is_not_lost_to_what_comes_at_the_same_time)
         const struct sluice_priv_sleep *real;
 
         open_both(SLUICE_WAKE_FUTEX, SLUICE_WAKE_FUTEX, SLUICE_SPIN_NONE, 256);
-        real = c.sleep;
-        c.sleep = &consumer;
+        real = c.base.sleep;
+        c.base.sleep = &consumer;
         call(recv_number(&c, soon()), -ECANCELED);
         call(recv_number(&c, soon()), 8);
-        c.sleep = real;
+        c.base.sleep = real;
         fill_numbers(&p, 0);
-        real = p.sleep;
-        p.sleep = &producer;
+        real = p.base.sleep;
+        p.base.sleep = &producer;
         call(send_number(&p, 9, soon()), -ECANCELED);
         call(send_number(&p, 9, soon()), 0);
-        p.sleep = real;
+        p.base.sleep = real;
         call(recv_number(&c, SLUICE_NOW), 1);
         close_both();
 }

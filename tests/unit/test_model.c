@@ -357,7 +357,7 @@ static void descend(unsigned depth, unsigned deepest)
                         continue;
                 }
                 memset(&t.rig.c.pace, 0, sizeof t.rig.c.pace);
-                t.rig.p.polls = t.rig.c.polls = 0;
+                t.rig.p.base.polls = t.rig.c.base.polls = 0;
                 compare();
                 if (depth + 1 < deepest && enter(deepest - depth - 1))
                         descend(depth + 1, deepest);

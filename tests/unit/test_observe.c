@@ -119,7 +119,7 @@ static void consume_early(uint64_t *random)
                 const sluice_word *const slot =
                         &test_producer_half(&s.rig)->progress.slot[0].messages;
 
-                keep_store(&slot[2 * (s.rig.p.slot ^ 1) + (unsigned)i], 8);
+                keep_store(&slot[2 * (s.rig.p.base.slot ^ 1) + (unsigned)i], 8);
                 s.truth[s.n] = now();
         }
 }
@@ -501,8 +501,9 @@ Test(observe, refuses_counts_that_do_not_fit)
                 for (uint64_t i = 0; i < 4; i++)
                         test_eq(test_send(&s.rig, i, 8), 0);
                 test_expect(&s.rig, 0, 8);
-                test_poke(&test_producer_half(&s.rig)->progress.slot[s.rig.p.slot ^ 1].messages,
-                          wrong);
+                test_poke(
+                        &test_producer_half(&s.rig)->progress.slot[s.rig.p.base.slot ^ 1].messages,
+                        wrong);
                 /* 3 records hold 1 to 3 messages */
                 test_eq(observe_rig(&m), wrong >= 2 && wrong <= 4 ? 0 : -EBADMSG);
                 test_rig_close(&s.rig);

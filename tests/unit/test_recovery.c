@@ -50,7 +50,7 @@ static struct sluice_producer surviving_producer(void)
         p.ring = moved(p.ring);
         p.own = moved(p.own);
         p.peer = moved(p.peer);
-        p.door.peer_parked = moved((const void *)p.door.peer_parked);
+        p.base.doorbell.peer_parked = moved((const void *)p.base.doorbell.peer_parked);
         return p;
 }
 
@@ -59,10 +59,10 @@ static void surviving_consumer(struct sluice_consumer *c)
 {
         *c = s.consumer_before;
         if (c->own)
-                c->ring = (uintptr_t)(s.copy + 12288) - (uintptr_t)&c->nothing;
+                c->ring = (uintptr_t)(s.copy + 12288) - (uintptr_t)&c->base.nothing;
         c->own = moved(c->own);
         c->peer = moved(c->peer);
-        c->door.peer_parked = moved((const void *)c->door.peer_parked);
+        c->base.doorbell.peer_parked = moved((const void *)c->base.doorbell.peer_parked);
 }
 
 /* Everything from message `from` on arrives, once, whole, in order. */

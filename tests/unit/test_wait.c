@@ -82,9 +82,9 @@ Test(deadline, is_kept_by_spinning)
 
 /* ---- the peer's parked word --------------------------------------- */
 
-static struct sluice_priv_door door_over(const sluice_word *word, uint64_t answered)
+static struct sluice_priv_doorbell door_over(const sluice_word *word, uint64_t answered)
 {
-        const struct sluice_priv_door door = {word, answered, 1, 1};
+        const struct sluice_priv_doorbell door = {word, answered, 1, 1};
 
         return door;
 }
@@ -95,44 +95,44 @@ Test(door, is_due_when_the_awaited_position_is_reached)
 
         for (int f = 0; f < TEST_FIRSTS; f++) {
                 const uint64_t at = test_first(f, 8) + 64;
-                struct sluice_priv_door door = door_over(&parked, 0);
+                struct sluice_priv_doorbell door = door_over(&parked, 0);
 
                 test_poke(&parked, at | SLUICE_LAYOUT_PARKED);
                 for (int fence = 0; fence < 2; fence++) {
                         door.fence = fence;
-                        test_eq(sluice_priv_door_due(&door, at - 8), 0);
-                        test_eq(sluice_priv_door_due(&door, at - 64), 0);
-                        test_eq(sluice_priv_door_due(&door, at), at | 1);
-                        test_eq(sluice_priv_door_due(&door, at + 4096), at | 1);
+                        test_eq(sluice_priv_doorbell_due(&door, at - 8), 0);
+                        test_eq(sluice_priv_doorbell_due(&door, at - 64), 0);
+                        test_eq(sluice_priv_doorbell_due(&door, at), at | 1);
+                        test_eq(sluice_priv_doorbell_due(&door, at + 4096), at | 1);
                 }
                 test_poke(&parked, at | SLUICE_LAYOUT_PARKED | SLUICE_LAYOUT_BY_FIFO);
-                test_eq(sluice_priv_door_due(&door, at), at | 3);
+                test_eq(sluice_priv_doorbell_due(&door, at), at | 3);
                 test_poke(&parked, at);
-                test_eq(sluice_priv_door_due(&door, at), 0);
+                test_eq(sluice_priv_doorbell_due(&door, at), 0);
         }
 }
 
 Test(door, answers_each_parked_word_once)
 {
         sluice_word parked = 0;
-        struct sluice_priv_door door = door_over(&parked, 129);
+        struct sluice_priv_doorbell door = door_over(&parked, 129);
 
         test_poke(&parked, 129);
-        test_eq(sluice_priv_door_due(&door, 256), 0);
+        test_eq(sluice_priv_doorbell_due(&door, 256), 0);
         test_poke(&parked, 137);
-        test_eq(sluice_priv_door_due(&door, 256), 137);
+        test_eq(sluice_priv_doorbell_due(&door, 256), 137);
 }
 
 Test(door, stays_shut_when_the_endpoint_wakes_nobody)
 {
         sluice_word parked = 0;
-        struct sluice_priv_door door = door_over(&parked, 0);
+        struct sluice_priv_doorbell door = door_over(&parked, 0);
 
         test_poke(&parked, 1);
         door.open = 0;
-        test_eq(sluice_priv_door_due(&door, 256), 0);
+        test_eq(sluice_priv_doorbell_due(&door, 256), 0);
         door.open = 1;
-        test_eq(sluice_priv_door_due(&door, 256), 1);
+        test_eq(sluice_priv_doorbell_due(&door, 256), 1);
 }
 
 /* ---- two threads -------------------------------------------------- */
