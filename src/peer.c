@@ -211,7 +211,9 @@ static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
 int sluice_producer_await_peer(struct sluice_producer *p, sluice_deadline until)
 {
         const struct sluice_priv_entry entry = sluice_priv_enter();
-        const int r = p->base.err ? p->base.err : !p->base.queue ? -EINVAL : await_peer(p->base.queue, until);
+        const int r = p->base.err      ? p->base.err
+                      : !p->base.queue ? -EINVAL
+                                       : await_peer(p->base.queue, until);
 
         sluice_priv_leave(&entry);
         return r;
@@ -220,7 +222,9 @@ int sluice_producer_await_peer(struct sluice_producer *p, sluice_deadline until)
 int sluice_consumer_await_peer(struct sluice_consumer *c, sluice_deadline until)
 {
         const struct sluice_priv_entry entry = sluice_priv_enter();
-        const int r = c->base.err ? c->base.err : !c->base.queue ? -EINVAL : await_peer(c->base.queue, until);
+        const int r = c->base.err      ? c->base.err
+                      : !c->base.queue ? -EINVAL
+                                       : await_peer(c->base.queue, until);
 
         sluice_priv_leave(&entry);
         return r;

@@ -45,7 +45,8 @@ void sluice_priv_wake_peer(struct sluice_priv_queue *q, uint64_t parked)
 }
 
 /* DOOR: this parked word is answered, and never again. */
-static void answer(struct sluice_priv_queue *q, struct sluice_priv_doorbell *doorbell, uint64_t parked)
+static void answer(struct sluice_priv_queue *q, struct sluice_priv_doorbell *doorbell,
+                   uint64_t parked)
 {
         const struct sluice_priv_entry entry = sluice_priv_enter();
 
@@ -78,7 +79,8 @@ void sluice_priv_nudge_producer(struct sluice_priv_queue *q)
         const struct sluice_consumer *c = q->handle;
         const uint64_t parked = sluice_priv_load_relaxed(&q->peer_door->parked); /* UNTRUSTED */
 
-        if (!c->base.doorbell.open || !(parked & SLUICE_LAYOUT_PARKED) || parked == c->base.doorbell.answered)
+        if (!c->base.doorbell.open || !(parked & SLUICE_LAYOUT_PARKED) ||
+            parked == c->base.doorbell.answered)
                 return;
         sluice_priv_count(&q->counters->wakes);
         sluice_priv_wake_peer(q, parked);
