@@ -105,6 +105,37 @@
 #define SLUICE_STATIC_ASSERT(condition, message) _Static_assert(condition, message)
 #endif
 
+/*
+ * Around the code of each header: these are C headers, so a C++ user who
+ * asks for such warnings gets none for a C cast, for one that says
+ * nothing on a machine where both types are the same, or for NULL; nor
+ * for a function that is told not to be inlined, and that the compiler is
+ * told it may find unused. Macros that users write out themselves
+ * (SLUICE_NOW) must do without casts.
+ */
+#if defined __cplusplus && defined __clang__
+#define SLUICE_PRIV_BEGIN                                                                         \
+        _Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Wold-style-cast\"") \
+                _Pragma("clang diagnostic ignored \"-Wzero-as-null-pointer-constant\"")           \
+                        _Pragma("clang diagnostic ignored \"-Wused-but-marked-unused\"")
+#define SLUICE_PRIV_END _Pragma("clang diagnostic pop")
+#elif defined __cplusplus
+#define SLUICE_PRIV_BEGIN                                                                     \
+        _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wold-style-cast\"") \
+                _Pragma("GCC diagnostic ignored \"-Wuseless-cast\"")
+#define SLUICE_PRIV_END _Pragma("GCC diagnostic pop")
+#elif defined __clang__
+#define SLUICE_PRIV_BEGIN                \
+        _Pragma("clang diagnostic push") \
+                _Pragma("clang diagnostic ignored \"-Wused-but-marked-unused\"")
+#define SLUICE_PRIV_END _Pragma("clang diagnostic pop")
+#else
+#define SLUICE_PRIV_BEGIN
+#define SLUICE_PRIV_END
+#endif
+
+SLUICE_PRIV_BEGIN
+
 #define sluice_priv_likely(x)   __builtin_expect(!!(x), 1)
 #define sluice_priv_unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -195,5 +226,7 @@ SLUICE_STATIC_ASSERT(sizeof(sluice_word) == 8, "a shared word is 64 bits on ever
 SLUICE_STATIC_ASSERT(__alignof__(sluice_word) == 8, "a shared word never crosses a cache line");
 SLUICE_STATIC_ASSERT(__GCC_ATOMIC_LLONG_LOCK_FREE == 2,
                      "this processor cannot load and store 64 bits at once");
+
+SLUICE_PRIV_END
 
 #endif

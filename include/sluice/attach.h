@@ -31,6 +31,8 @@ struct sluice_geometry {
         uint64_t first_position; /* a multiple of record_align */
 };
 
+SLUICE_PRIV_BEGIN
+
 /* A copy of the header's geometry, checked. */
 struct sluice_priv_shape {
         uint64_t capacity;
@@ -418,5 +420,7 @@ static inline void sluice_consumer_detach(struct sluice_consumer *c)
         c->own = NULL;
         sluice_priv_consumer_poison(c, -EINVAL);
 }
+
+SLUICE_PRIV_END
 
 #endif

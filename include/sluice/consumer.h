@@ -23,6 +23,8 @@ struct sluice_message {
         uint64_t position; /* identity: the same again for a successor */
 };
 
+SLUICE_PRIV_BEGIN
+
 enum {
         SLUICE_PRIV_PERIOD = 16,  /* times that the ring is found empty, between two judgements */
         SLUICE_PRIV_NEAR_NS = 40, /* messages closer than this on average: a stream */
@@ -418,5 +420,7 @@ static inline uint64_t sluice_consumer_messages(const struct sluice_consumer *c)
 {
         return c->messages;
 }
+
+SLUICE_PRIV_END
 
 #endif

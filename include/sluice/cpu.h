@@ -12,6 +12,8 @@
 
 #include "atomic.h"
 
+SLUICE_PRIV_BEGIN
+
 /* One pause of a spin loop. */
 static inline void sluice_priv_pause(void)
 {
@@ -70,5 +72,7 @@ static inline uintptr_t sluice_priv_hide_address(uintptr_t address)
 #endif
         return address;
 }
+
+SLUICE_PRIV_END
 
 #endif

@@ -10,6 +10,8 @@
 #include "layout.h"
 #include "wait.h"
 
+SLUICE_PRIV_BEGIN
+
 /* What both handles begin with. */
 struct sluice_priv_endpoint {
         sluice_word nothing; /* 0: what a consumer polls that is poisoned, or all zero */
@@ -75,5 +77,7 @@ struct sluice_consumer {
         struct sluice_priv_pace pace;
         unsigned char unused[128];
 };
+
+SLUICE_PRIV_END
 
 #endif

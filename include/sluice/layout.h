@@ -39,6 +39,8 @@
 
 #include "atomic.h"
 
+SLUICE_PRIV_BEGIN
+
 #define SLUICE_LAYOUT_MAGIC      UINT64_C(0x00656369756c7300) /* "\0sluice\0" */
 #define SLUICE_LAYOUT_VERSION    1u
 #define SLUICE_LAYOUT_BYTE_ORDER 0x01020304u
@@ -235,5 +237,7 @@ SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_progress) == 128, "progress");
 SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_counters) == 128, "counters");
 SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_consumer) == 512, "consumer half");
 SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_producer) == 384, "producer half");
+
+SLUICE_PRIV_END
 
 #endif

@@ -15,6 +15,8 @@
 #include "layout.h"
 #include "wait.h"
 
+SLUICE_PRIV_BEGIN
+
 enum {
         SLUICE_PRIV_LINE = 64,   /* bytes of a cache line; where it is not, a hint misses */
         SLUICE_PRIV_EAGER = 1024 /* bytes of a record that are handed over line by line */
@@ -387,5 +389,7 @@ static inline uint64_t sluice_producer_messages(const struct sluice_producer *p)
 {
         return p->messages;
 }
+
+SLUICE_PRIV_END
 
 #endif

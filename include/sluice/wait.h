@@ -13,13 +13,15 @@
 #include "cpu.h"
 #include "layout.h"
 
+SLUICE_PRIV_BEGIN
+
 /* Absolute nanoseconds on CLOCK_MONOTONIC. A deadline that has passed
  * still looks once; a call that finds what it wants never reads the
  * clock. */
 typedef int64_t sluice_deadline;
 
-#define SLUICE_NOW     ((sluice_deadline)0)         /* look, never sleep: -EAGAIN */
-#define SLUICE_FOREVER ((sluice_deadline)INT64_MAX) /* never -ETIMEDOUT */
+#define SLUICE_NOW     INT64_C(0) /* look, never sleep: -EAGAIN */
+#define SLUICE_FOREVER INT64_MAX  /* never -ETIMEDOUT */
 
 /* clock_gettime(3) is hidden by <time.h> under a strict -std=c11, and a
  * header must not set feature macros for the file that includes it. On 32
@@ -122,5 +124,7 @@ static inline int sluice_priv_spin(unsigned *turn, sluice_deadline until, int ti
                 sluice_priv_sched_yield();
         return 0;
 }
+
+SLUICE_PRIV_END
 
 #endif
