@@ -9,10 +9,9 @@ int main(int argc, char **argv)
         struct sluice_producer p;
         struct sluice_consumer c;
 
-        if (argc > 1 && sluice_producer_open(&p, "hello", &o) == 0) {
-                sluice_send(&p, argv[1], strlen(argv[1]), SLUICE_FOREVER);
-                return sluice_producer_close(&p);
-        }
+        if (argc > 1 && sluice_producer_open(&p, "hello", &o) == 0)
+                return sluice_send(&p, argv[1], strlen(argv[1]), SLUICE_FOREVER) ||
+                       sluice_producer_close(&p);
         if (argc > 1 || sluice_consumer_open(&c, "hello", &o) != 0)
                 return 1;
         for (struct sluice_message m; sluice_peek(&c, &m, SLUICE_FOREVER) == 0; sluice_release(&c))

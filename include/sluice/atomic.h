@@ -136,6 +136,17 @@
 
 SLUICE_PRIV_BEGIN
 
+/* A call whose result says what no later call says again: that there is no
+ * message, no room, no queue, or an end that is told once. Not marked: what
+ * is ignored for good reason (close, remove before a new start), and what
+ * the next call answers likewise (commit, release of a poisoned handle). In
+ * C, gcc takes (void) before the call for no answer. */
+#ifdef __cplusplus
+#define SLUICE_NODISCARD [[nodiscard]]
+#else
+#define SLUICE_NODISCARD __attribute__((warn_unused_result))
+#endif
+
 #define sluice_priv_likely(x)   __builtin_expect(!!(x), 1)
 #define sluice_priv_unlikely(x) __builtin_expect(!!(x), 0)
 

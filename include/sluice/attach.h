@@ -135,7 +135,8 @@ static inline int sluice_priv_format(void *mem, size_t bytes, const struct sluic
  * -ERANGE: capacity below 4 records. -EFBIG: above 2 GiB. -ENOSPC: mem
  * is too small.
  */
-static inline int sluice_ring_format(void *mem, size_t bytes, const struct sluice_geometry *g)
+SLUICE_NODISCARD static inline int sluice_ring_format(void *mem, size_t bytes,
+                                                      const struct sluice_geometry *g)
 {
         const int r = sluice_priv_format(mem, bytes, g);
 
@@ -366,12 +367,14 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
  * other byte order. -EPROTONOSUPPORT: other version. -EBADMSG: the
  * contents contradict themselves. -EINVAL: mem is not aligned.
  */
-static inline int sluice_producer_attach(struct sluice_producer *p, void *mem, size_t bytes)
+SLUICE_NODISCARD static inline int sluice_producer_attach(struct sluice_producer *p, void *mem,
+                                                          size_t bytes)
 {
         return sluice_priv_producer_join(p, mem, bytes, SLUICE_LAYOUT_MUTE);
 }
 
-static inline int sluice_consumer_attach(struct sluice_consumer *c, void *mem, size_t bytes)
+SLUICE_NODISCARD static inline int sluice_consumer_attach(struct sluice_consumer *c, void *mem,
+                                                          size_t bytes)
 {
         return sluice_priv_consumer_join(c, mem, bytes, SLUICE_LAYOUT_MUTE);
 }

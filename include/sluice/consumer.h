@@ -274,8 +274,8 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
  * successor. (A handle of ring.h alone cannot tell one end from another:
  * it answers -EPIPE until a successor has attached.)
  */
-static inline int sluice_peek(struct sluice_consumer *c, struct sluice_message *m,
-                              sluice_deadline until)
+SLUICE_NODISCARD static inline int sluice_peek(struct sluice_consumer *c, struct sluice_message *m,
+                                               sluice_deadline until)
 {
         if (c->end == c->next) {
                 /* PUBLISH, consumer's side. UNTRUSTED: checked by accept. */
@@ -348,8 +348,8 @@ static inline int sluice_release(struct sluice_consumer *c)
  * -EMSGSIZE: it is longer than cap; it stays, and peek shows it. Others
  * as of sluice_peek.
  */
-static inline ssize_t sluice_recv(struct sluice_consumer *c, void *buf, size_t cap,
-                                  sluice_deadline until)
+SLUICE_NODISCARD static inline ssize_t sluice_recv(struct sluice_consumer *c, void *buf, size_t cap,
+                                                   sluice_deadline until)
 {
         struct sluice_message m;
         int r = sluice_peek(c, &m, until);
@@ -378,8 +378,8 @@ typedef int sluice_handler(void *ctx, const struct sluice_message *m);
  * were released; with none released, the handler's or peek's error
  * instead, but 0 for -EAGAIN.
  */
-static inline ssize_t sluice_drain(struct sluice_consumer *c, sluice_handler *fn, void *ctx,
-                                   size_t max)
+SLUICE_NODISCARD static inline ssize_t sluice_drain(struct sluice_consumer *c, sluice_handler *fn,
+                                                    void *ctx, size_t max)
 {
         const uint64_t from = c->next, most = sluice_priv_consumer_limit(c) - from;
         struct sluice_message m;

@@ -188,8 +188,8 @@ static __attribute__((noinline, unused)) void sluice_priv_hand_over(const unsign
  * there has been no successor. (A handle of ring.h alone answers -EPIPE
  * until a successor has attached.)
  */
-static inline int sluice_reserve(struct sluice_producer *p, size_t len, void **payload,
-                                 sluice_deadline until)
+SLUICE_NODISCARD static inline int sluice_reserve(struct sluice_producer *p, size_t len,
+                                                  void **payload, sluice_deadline until)
 {
         const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
         unsigned char *record;
@@ -331,8 +331,8 @@ static inline int sluice_commit(struct sluice_producer *p, size_t len)
 }
 
 /* reserve, copy, commit. Errors as of sluice_reserve. */
-static inline int sluice_send(struct sluice_producer *p, const void *buf, size_t len,
-                              sluice_deadline until)
+SLUICE_NODISCARD static inline int sluice_send(struct sluice_producer *p, const void *buf,
+                                               size_t len, sluice_deadline until)
 {
         void *payload;
         const int r = sluice_reserve(p, len, &payload, until);
@@ -345,8 +345,8 @@ static inline int sluice_send(struct sluice_producer *p, const void *buf, size_t
 }
 
 /* One message gathered from n pieces. -EINVAL: n is negative. */
-static inline int sluice_sendv(struct sluice_producer *p, const struct iovec *iov, int n,
-                               sluice_deadline until)
+SLUICE_NODISCARD static inline int sluice_sendv(struct sluice_producer *p, const struct iovec *iov,
+                                                int n, sluice_deadline until)
 {
         unsigned char *to;
         void *payload;

@@ -135,7 +135,8 @@ struct sluice_options {
  * removed by another process. -EMFILE, -ENFILE; of the file system:
  * -EROFS, -EDQUOT, -EMLINK, -EIO, -ENOLCK.
  */
-SLUICE_API int sluice_create(const char *name, const struct sluice_options *options);
+SLUICE_NODISCARD SLUICE_API int sluice_create(const char *name,
+                                              const struct sluice_options *options);
 
 /*
  * Removes the queue: its memory lives on until the last user lets go,
@@ -168,10 +169,10 @@ SLUICE_API int sluice_remove(const char *name);
  * A queue that SLUICE_CREATE has made stays when the opening fails. May
  * sleep for some 200 ms while a predecessor leaves.
  */
-SLUICE_API int sluice_producer_open(struct sluice_producer *p, const char *name,
-                                    const struct sluice_options *options);
-SLUICE_API int sluice_consumer_open(struct sluice_consumer *c, const char *name,
-                                    const struct sluice_options *options);
+SLUICE_NODISCARD SLUICE_API int sluice_producer_open(struct sluice_producer *p, const char *name,
+                                                     const struct sluice_options *options);
+SLUICE_NODISCARD SLUICE_API int sluice_consumer_open(struct sluice_consumer *c, const char *name,
+                                                     const struct sluice_options *options);
 
 /* Leaves in order and gives the role back. Staged messages are
  * forgotten, messages not released stay for the next consumer. Always
@@ -185,10 +186,10 @@ SLUICE_API int sluice_consumer_close(struct sluice_consumer *c);
  * NULL options: the defaults; spin_ns and slice_ns are used. The peer's
  * death is not noticed. Undone by sluice_*_close, which also detaches.
  */
-SLUICE_API int sluice_producer_enable_sleep(struct sluice_producer *p,
-                                            const struct sluice_options *options);
-SLUICE_API int sluice_consumer_enable_sleep(struct sluice_consumer *c,
-                                            const struct sluice_options *options);
+SLUICE_NODISCARD SLUICE_API int sluice_producer_enable_sleep(struct sluice_producer *p,
+                                                             const struct sluice_options *options);
+SLUICE_NODISCARD SLUICE_API int sluice_consumer_enable_sleep(struct sluice_consumer *c,
+                                                             const struct sluice_options *options);
 
 /*
  * Sleeps until the peer's role is held, or has been since this endpoint
@@ -198,8 +199,10 @@ SLUICE_API int sluice_consumer_enable_sleep(struct sluice_consumer *c,
  * that wants to go on with a successor, and for a start in any order. 0,
  * -ETIMEDOUT, -EAGAIN with SLUICE_NOW, -ESTALE, -ECANCELED.
  */
-SLUICE_API int sluice_producer_await_peer(struct sluice_producer *p, sluice_deadline until);
-SLUICE_API int sluice_consumer_await_peer(struct sluice_consumer *c, sluice_deadline until);
+SLUICE_NODISCARD SLUICE_API int sluice_producer_await_peer(struct sluice_producer *p,
+                                                           sluice_deadline until);
+SLUICE_NODISCARD SLUICE_API int sluice_consumer_await_peer(struct sluice_consumer *c,
+                                                           sluice_deadline until);
 
 /*
  * The descriptor of an endpoint that was opened with SLUICE_WAKE_FIFO:
@@ -218,8 +221,8 @@ SLUICE_API int sluice_consumer_await_peer(struct sluice_consumer *c, sluice_dead
  *              sluice_consumer_disarm(&c);
  *      }
  */
-SLUICE_API int sluice_consumer_fd(struct sluice_consumer *c);
-SLUICE_API int sluice_producer_fd(struct sluice_producer *p);
+SLUICE_NODISCARD SLUICE_API int sluice_consumer_fd(struct sluice_consumer *c);
+SLUICE_NODISCARD SLUICE_API int sluice_producer_fd(struct sluice_producer *p);
 
 /* Before waiting for the descriptor. 0: it will become readable when
  * there is something, and once in a slice_ns at most without. 1: do not
@@ -232,8 +235,8 @@ SLUICE_API int sluice_producer_fd(struct sluice_producer *p);
  * was attached through ring.h alone; or membarrier is forbidden here, and
  * it has no fence). Negative: an error, and nothing is armed: -EINVAL,
  * -EMFILE, -ENFILE, -ENOMEM, or of opening the pipe. */
-SLUICE_API int sluice_consumer_arm(struct sluice_consumer *c);
-SLUICE_API int sluice_producer_arm(struct sluice_producer *p, size_t len);
+SLUICE_NODISCARD SLUICE_API int sluice_consumer_arm(struct sluice_consumer *c);
+SLUICE_NODISCARD SLUICE_API int sluice_producer_arm(struct sluice_producer *p, size_t len);
 
 /* After waiting for it. 0. */
 SLUICE_API int sluice_consumer_disarm(struct sluice_consumer *c);
@@ -285,7 +288,7 @@ struct sluice_queue_stat {
  * contents contradict themselves. -EAGAIN: it was in motion during each
  * of 20,000 looks; ask again. Other errors as of sluice_producer_open.
  */
-SLUICE_API int sluice_stat(const char *name, struct sluice_queue_stat *st);
+SLUICE_NODISCARD SLUICE_API int sluice_stat(const char *name, struct sluice_queue_stat *st);
 
 /* Called for each queue. Nonzero: stop, sluice_list returns it. */
 typedef int sluice_list_fn(void *ctx, const struct sluice_queue_stat *st);
@@ -297,7 +300,7 @@ typedef int sluice_list_fn(void *ctx, const struct sluice_queue_stat *st);
  * shown by its new name, one whose directory was removed or moved elsewhere
  * as an orphan, with the name that it had. Returns how many, or the
  * function's nonzero value; -ENOMEM, -EMFILE, -ENFILE when it cannot go on. */
-SLUICE_API int sluice_list(sluice_list_fn *fn, void *ctx);
+SLUICE_NODISCARD SLUICE_API int sluice_list(sluice_list_fn *fn, void *ctx);
 
 enum {
         SLUICE_REAP_PENDING = 1,   /* even with messages that nobody has received */
@@ -316,7 +319,7 @@ enum {
  * -EPERM: another user's. -ENOENT: it is no longer there. -ESTALE: its name
  * leads to another queue by now. -EINVAL: flags. Others as of sluice_remove.
  */
-SLUICE_API int sluice_reap(const struct sluice_queue_stat *st, unsigned flags);
+SLUICE_NODISCARD SLUICE_API int sluice_reap(const struct sluice_queue_stat *st, unsigned flags);
 
 /*
  * Hands every message that is published and not released to fn, oldest
@@ -327,7 +330,7 @@ SLUICE_API int sluice_reap(const struct sluice_queue_stat *st, unsigned flags);
  * most. Returns how many were shown, or the function's nonzero value;
  * errors as of sluice_stat, also after some were shown.
  */
-SLUICE_API ssize_t sluice_dump(const char *name, sluice_handler *fn, void *ctx);
+SLUICE_NODISCARD SLUICE_API ssize_t sluice_dump(const char *name, sluice_handler *fn, void *ctx);
 
 /* What an error of this library means and what to do, in a sentence.
  * Never NULL. err: negative, as returned. The text of one that is not

@@ -277,22 +277,22 @@ static int works(void)
 static int killed(const char *queue, uint64_t seed)
 {
         const uint64_t n = traffic_scale(KILLS);
-        int r = 0;
+        int r = 0, status = 0;
 
         memset(arena, 0, sizeof *arena);
         name = queue;
         for (uint64_t i = 0; i < n && r == 0; i++) {
                 const pid_t pid = fork();
 
-                if (pid == 0)
-                        for (;;) {
-                                sluice_create(name, NULL);
+                if (pid == 0) {
+                        while (sluice_create(name, NULL) == 0)
                                 sluice_remove(name);
-                        }
+                        _exit(1);
+                }
                 pause_ns((long)(traffic_random(&seed) % 600000));
                 kill(pid, SIGKILL);
-                waitpid(pid, NULL, 0);
-                r = works();
+                waitpid(pid, &status, 0);
+                r = WIFSIGNALED(status) ? works() : fail("create", status);
                 if (r == 0 && (r = sluice_remove(name)) != 0)
                         fail("remove", r);
                 if (r == 0 && left() != 0)
@@ -330,7 +330,8 @@ static int squat(int project, int kind)
         if (kind == GARBAGE)
                 memset(mem, 0x5a, bytes);
         if (kind == ANOTHER) { /* a queue of another folder */
-                sluice_ring_format(mem, bytes, &g);
+                if (sluice_ring_format(mem, bytes, &g) != 0)
+                        abort();
                 semget(key_of(project), 3, IPC_CREAT | IPC_EXCL | 0600);
         }
         shmdt(mem);

@@ -227,7 +227,8 @@ static int forge(const void *ctx)
                 h = shmat(id, NULL, 0);
                 if (h == (void *)-1)
                         return 1;
-                sluice_ring_format(h, 12288 + 4096, &g);
+                if (sluice_ring_format(h, 12288 + 4096, &g) != 0)
+                        return 1;
                 h->device = (uint64_t)st.st_dev;
                 h->inode = (uint64_t)st.st_ino;
                 snprintf(h->name, sizeof h->name, "%s", path);

@@ -61,6 +61,15 @@ static void reset(const char *what)
                 snprintf(folder, sizeof folder, "%s/%s", given_dir, what + (*what == '/'));
 }
 
+/* Nothing fails on purpose yet. */
+static void must(int r)
+{
+        if (r == 0)
+                return;
+        fprintf(stderr, "before: %s\n", sluice_strerror(r));
+        abort();
+}
+
 /* ---- Before ------------------------------------------------------- */
 
 static void at_path(void)
@@ -108,19 +117,19 @@ static void at_key(void)
 static void make_path(void)
 {
         at_path();
-        sluice_create(name, &options);
+        must(sluice_create(name, &options));
 }
 
 static void make_runtime_dir(void)
 {
         at_runtime_dir();
-        sluice_create(name, &options);
+        must(sluice_create(name, &options));
 }
 
 static void make_key(void)
 {
         at_key();
-        sluice_create(name, &options);
+        must(sluice_create(name, &options));
 }
 
 /* What a creator that was killed leaves: all but the second pipe and the
@@ -170,29 +179,29 @@ static void make_deserted(void)
 static void open_both(void)
 {
         make_path();
-        sluice_producer_open(&p, name, &options);
-        sluice_consumer_open(&c, name, &options);
+        must(sluice_producer_open(&p, name, &options));
+        must(sluice_consumer_open(&c, name, &options));
 }
 
 static void open_both_fifo(void)
 {
         make_path();
         options.wake = SLUICE_WAKE_FIFO;
-        sluice_producer_open(&p, name, &options);
-        sluice_consumer_open(&c, name, &options);
+        must(sluice_producer_open(&p, name, &options));
+        must(sluice_consumer_open(&c, name, &options));
 }
 
 static void open_alone(void)
 {
         make_path();
-        sluice_producer_open(&p, name, &options);
+        must(sluice_producer_open(&p, name, &options));
 }
 
 static void open_alone_fifo(void)
 {
         make_path();
         options.wake = SLUICE_WAKE_FIFO;
-        sluice_consumer_open(&c, name, &options);
+        must(sluice_consumer_open(&c, name, &options));
 }
 
 static void fill(void)
@@ -219,7 +228,7 @@ static void pend(void)
 {
         open_both();
         for (int i = 0; i < 3; i++)
-                sluice_send(&p, "message", 7, SLUICE_NOW);
+                must(sluice_send(&p, "message", 7, SLUICE_NOW));
 }
 
 /* The words that a parked peer would have stored. */

@@ -466,8 +466,11 @@ static void *looks_all_the_time(void *ctx)
         atomic_bool *stop = ctx;
         struct sluice_queue_stat st;
 
-        while (!atomic_load(stop))
-                sluice_stat("q", &st);
+        while (!atomic_load(stop)) {
+                const int r = sluice_stat("q", &st);
+
+                check(r == 0 || r == -EAGAIN);
+        }
         return NULL;
 }
 
