@@ -4,8 +4,9 @@
 /*
  * The parts of `sluice bench`. bench.c makes queues, starts two processes,
  * the near and the far side, and removes all of it; bench_side.c is what the
- * sides do; bench_machine.c knows processors; bench_figure.c histograms and
- * medians; bench_report.c writes the results.
+ * sides do; bench_machine.c chooses processors; bench_figure.c makes one
+ * figure of many rounds; bench_report.c writes the results. What it shares
+ * with the benchmarks and the demo is in src/measure.
  *
  * Time is cut into rounds, a round into slices, one for each figure: so a
  * machine that drifts does it to all of them. The near side decides how long
@@ -13,18 +14,13 @@
  */
 #include <stdatomic.h>
 
+#include "../measure/compiler.h"
+#include "../measure/figures.h"
 #include "cli.h"
-
-/* What one side writes in its loop has lines, and pairs of lines, to itself. */
-#define BENCH_APART __attribute__((aligned(128)))
 
 enum {
         BENCH_ROUNDS_MAX = 256,
-        BENCH_PAIRS = 3,    /* of queues: there and back */
-        BENCH_EXACT = 512,  /* ns, a bucket for each; then */
-        BENCH_STEPS = 256,  /* ... so many in each octave */
-        BENCH_OCTAVES = 31, /* ... up to 2^40 ns */
-        BENCH_BUCKETS = BENCH_EXACT + BENCH_STEPS * BENCH_OCTAVES
+        BENCH_PAIRS = 3 /* of queues: there and back */
 };
 
 /* Through what a message goes. The pairs of queues come first. */
@@ -51,15 +47,10 @@ struct bench_figure {
 enum { BENCH_FIGURES = 17 };
 extern const struct bench_figure bench_figures[BENCH_FIGURES];
 
-struct bench_histogram {
-        uint64_t count, max_ns;
-        uint32_t bucket[BENCH_BUCKETS];
-};
-
 struct bench_result {
         double value[BENCH_ROUNDS_MAX]; /* of each slice: median ns, or messages/s */
         double ratio[BENCH_ROUNDS_MAX]; /* round trip: to the yardstick of the slice */
-        struct bench_histogram turns;
+        struct histogram turns;
         uint64_t messages, stalls, parks, wakes;
 };
 
@@ -67,13 +58,13 @@ typedef _Atomic uint64_t bench_word;
 
 /* Shared by the sides and their parent. */
 struct bench_shared {
-        BENCH_APART bench_word ping;     /* near */
-        BENCH_APART bench_word pong;     /* far */
-        BENCH_APART bench_word met_near; /* meetings so far */
-        BENCH_APART bench_word met_far;
-        BENCH_APART bench_word slices; /* done; near */
-        BENCH_APART int64_t clock_ns;  /* what reading the clock takes; near, like the rest */
-        struct bench_histogram yard;
+        MEASURE_APART bench_word ping;     /* near */
+        MEASURE_APART bench_word pong;     /* far */
+        MEASURE_APART bench_word met_near; /* meetings so far */
+        MEASURE_APART bench_word met_far;
+        MEASURE_APART bench_word slices; /* done; near */
+        MEASURE_APART int64_t clock_ns;  /* what reading the clock takes; near, like the rest */
+        struct histogram yard;
         struct bench_result result[BENCH_FIGURES];
 };
 
@@ -89,6 +80,13 @@ struct bench {
         struct bench_shared *shared;
 };
 
+/* ---- bench.c ------------------------------------------------------ */
+
+/* "round trip, 56 B", for people. */
+const char *bench_title(const struct bench_figure *f, char text[40]);
+/* Does this machine allow it? */
+int bench_possible(const struct bench *b, const struct bench_figure *f);
+
 /* ---- bench_machine.c ---------------------------------------------- */
 
 /* Chooses the processors, or takes those of --cpus. */
@@ -97,19 +95,12 @@ int bench_pin(const struct bench *b, int cpu);
 
 /* ---- bench_side.c ------------------------------------------------- */
 
-/* "round trip of 56 B", for people. */
-const char *bench_title(const struct bench_figure *f, char text[40]);
-/* Does this machine allow it? */
-int bench_possible(const struct bench *b, const struct bench_figure *f);
 /* The life of a side, in a process of its own. */
 int bench_side_run(struct bench *b, int is_far);
 
 /* ---- bench_figure.c ----------------------------------------------- */
 
-void bench_histogram_add(struct bench_histogram *h, int64_t ns);
-void bench_histogram_merge(struct bench_histogram *to, const struct bench_histogram *from);
-/* percent: 0 to 100. NAN: it is empty. */
-double bench_percentile(const struct bench_histogram *h, double percent);
+/* Of those that are no NAN; NAN: there are none. */
 double bench_median(const double *values, unsigned n);
 /* Median of the ratios of two figures, round by round. */
 double bench_ratio(const double *values, const double *base, unsigned n);

@@ -37,14 +37,13 @@ static void show_ratio(double ratio)
                 printf("  %8.2f", ratio);
 }
 
-static void show_turns(const char *label, const struct bench_histogram *h, double unit,
-                       double ratio)
+static void show_turns(const char *label, const struct histogram *h, double unit, double ratio)
 {
         printf("  %-10s", label);
         for (unsigned i = 0; i < 3; i++) {
                 static const double percent[] = {50, 99, 99.9};
 
-                printf("  %9.*f", unit > 1 ? 1 : 0, bench_percentile(h, percent[i]) / unit);
+                printf("  %9.*f", unit > 1 ? 1 : 0, histogram_percentile(h, percent[i]) / unit);
         }
         printf("  %9.*f", unit > 1 ? 1 : 0, (double)h->max_ns / unit);
         show_ratio(ratio);
@@ -138,7 +137,7 @@ static void json_number(const char *key, double value)
                 printf("\"%s\": null", key);
 }
 
-static void json_turns(const struct bench_histogram *h)
+static void json_turns(const struct histogram *h)
 {
         static const struct {
                 const char *key;
@@ -146,7 +145,7 @@ static void json_turns(const struct bench_histogram *h)
         } points[] = {{"p50_ns", 50}, {"p99_ns", 99}, {"p99_9_ns", 99.9}, {"max_ns", 100}};
 
         for (unsigned i = 0; i < 4; i++) {
-                json_number(points[i].key, bench_percentile(h, points[i].percent));
+                json_number(points[i].key, histogram_percentile(h, points[i].percent));
                 fputs(", ", stdout);
         }
         printf("\"turns\": %llu", (unsigned long long)h->count);

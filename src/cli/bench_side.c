@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../measure/roundtrip.h"
 #include "bench_message.h"
 
 #define WARM      16    /* turns of a slice that do not count */
@@ -35,50 +36,65 @@ static void meet(struct side *s)
         atomic_store_explicit(s->mine, 0, memory_order_relaxed);
 }
 
-/* Turns until the time is over, each timed: what reading the clock takes is
- * taken off. */
-INLINE int near_turns(struct side *s, enum bench_link link, size_t len, sluice_deadline wait,
-                      int64_t ns)
+/* What a round trip goes through, and the near side's clock. */
+struct way {
+        struct side *side;
+        enum bench_link link;
+        size_t len;
+        sluice_deadline wait;
+        int64_t until, before;
+};
+
+MEASURE_INLINE int way_put(void *way, uint64_t n)
 {
-        const int64_t until = sluice_now_ns() + ns;
-        int64_t before = 0;
+        const struct way *const w = way;
 
-        for (uint64_t n = 1;; n++) {
-                int64_t now;
-                int r = put(s, link, len, n);
-
-                if (r == 0)
-                        r = get(s, link, len, n, wait);
-                s->number = n;
-                if (r)
-                        return r;
-                now = sluice_now_ns();
-                if (n > WARM)
-                        bench_histogram_add(&s->turns, now - before - s->clock_ns);
-                if (n > WARM && now >= until)
-                        return put(s, link, len, LAST);
-                before = now;
-        }
+        return put(w->side, w->link, w->len, n);
 }
 
-INLINE int far_turns(struct side *s, enum bench_link link, size_t len, sluice_deadline wait,
-                     int64_t ns)
+MEASURE_INLINE int way_get(void *way, uint64_t n)
 {
+        const struct way *const w = way;
+        const int r = get(w->side, w->link, w->len, n, w->wait);
+
+        if (r)
+                w->side->number = n;
+        return r;
+}
+
+/* Each turn is timed: what reading the clock takes is taken off. */
+MEASURE_INLINE int way_turned(void *way, uint64_t n)
+{
+        struct way *const w = way;
+        const int64_t now = sluice_now_ns();
+
+        if (n > WARM)
+                histogram_add(&w->side->turns, now - w->before - w->side->clock_ns);
+        w->before = now;
+        return n > WARM && now >= w->until ? ENDED : 0;
+}
+
+/* Turns until the time is over. */
+MEASURE_INLINE int near_turns(struct side *s, enum bench_link link, size_t len,
+                              sluice_deadline wait, int64_t ns)
+{
+        struct way w = {s, link, len, wait, sluice_now_ns() + ns, 0};
+        const int r = roundtrip_near(&w, way_put, way_get, way_turned, UINT64_MAX);
+
+        return r == ENDED ? put(s, link, len, PAYLOAD_LAST) : r;
+}
+
+MEASURE_INLINE int far_turns(struct side *s, enum bench_link link, size_t len, sluice_deadline wait,
+                             int64_t ns)
+{
+        struct way w = {.side = s, .link = link, .len = len, .wait = wait};
+
         (void)ns;
-        for (uint64_t n = 1;; n++) {
-                int r = get(s, link, len, n, wait);
-
-                if (r == 0)
-                        r = put(s, link, len, n);
-                if (r) {
-                        s->number = n;
-                        return r;
-                }
-        }
+        return roundtrip_far(&w, way_put, way_get, UINT64_MAX);
 }
 
-INLINE int near_stream(struct side *s, enum bench_link link, size_t len, sluice_deadline wait,
-                       int64_t ns)
+MEASURE_INLINE int near_stream(struct side *s, enum bench_link link, size_t len,
+                               sluice_deadline wait, int64_t ns)
 {
         const unsigned burst = len < BURST ? (unsigned)(BURST / len) : 1;
         const int64_t until = sluice_now_ns() + ns;
@@ -93,12 +109,12 @@ INLINE int near_stream(struct side *s, enum bench_link link, size_t len, sluice_
                 }
                 s->number = n;
                 if (sluice_now_ns() >= until)
-                        return put(s, link, len, LAST);
+                        return put(s, link, len, PAYLOAD_LAST);
         }
 }
 
-INLINE int far_stream(struct side *s, enum bench_link link, size_t len, sluice_deadline wait,
-                      int64_t ns)
+MEASURE_INLINE int far_stream(struct side *s, enum bench_link link, size_t len,
+                              sluice_deadline wait, int64_t ns)
 {
         (void)ns;
         for (uint64_t n = 1;; n++) {
@@ -185,7 +201,7 @@ static int time_turns(struct side *s, enum bench_part part, enum bench_link link
                       int64_t ns)
 {
         meet(s);
-        s->turns = (struct bench_histogram){0};
+        s->turns = (struct histogram){0};
         return near_loop(s, part, link, len, ns);
 }
 
@@ -199,15 +215,15 @@ static int near_turns_slice(struct side *s, const struct bench_figure *f, struct
                 r = time_turns(s, BENCH_ROUND_TRIP, BENCH_LINES, 0, ns);
                 if (r)
                         return r;
-                to->ratio[round] = 1 / bench_percentile(&s->turns, 50);
-                bench_histogram_merge(&s->bench->shared->yard, &s->turns);
+                to->ratio[round] = 1 / histogram_percentile(&s->turns, 50);
+                histogram_merge(&s->bench->shared->yard, &s->turns);
         }
         r = time_turns(s, f->part, f->link, f->len, s->bench->slice_ns - ns);
         if (r)
                 return r;
-        to->value[round] = bench_percentile(&s->turns, 50);
+        to->value[round] = histogram_percentile(&s->turns, 50);
         to->ratio[round] *= to->value[round];
-        bench_histogram_merge(&to->turns, &s->turns);
+        histogram_merge(&to->turns, &s->turns);
         return 0;
 }
 
@@ -251,10 +267,10 @@ static void measure_clock(struct side *s)
         for (int i = 0; i < 10000; i++) {
                 const int64_t now = sluice_now_ns();
 
-                bench_histogram_add(&s->turns, now - before);
+                histogram_add(&s->turns, now - before);
                 before = now;
         }
-        s->clock_ns = (int64_t)bench_percentile(&s->turns, 50);
+        s->clock_ns = (int64_t)histogram_percentile(&s->turns, 50);
         if (!s->is_far)
                 s->bench->shared->clock_ns = s->clock_ns;
 }
@@ -270,9 +286,7 @@ static int open_queues(struct side *s)
                 o.wake = i == BENCH_FIFO ? SLUICE_WAKE_FIFO : SLUICE_WAKE_FUTEX;
                 o.spin_ns = i == BENCH_QUEUE ? SLUICE_SPIN_DEFAULT : SLUICE_SPIN_NONE;
                 b->cli->name = b->name[i][s->is_far];
-                r = sluice_producer_open(&s->ends[i].out, b->name[i][s->is_far], &o);
-                if (r == 0)
-                        r = sluice_consumer_open(&s->ends[i].in, b->name[i][!s->is_far], &o);
+                r = ends_open(&s->ends[i], b->name[i][s->is_far], b->name[i][!s->is_far], &o);
                 if (r)
                         return cli_fail_open(b->cli, r);
         }
@@ -312,10 +326,8 @@ static void prepare(struct side *s, struct bench *b, int is_far)
 
 static void close_queues(struct side *s)
 {
-        for (int i = 0; i < BENCH_PAIRS; i++) {
-                sluice_producer_close(&s->ends[i].out);
-                sluice_consumer_close(&s->ends[i].in);
-        }
+        for (int i = 0; i < BENCH_PAIRS; i++)
+                ends_close(&s->ends[i]);
 }
 
 static int run_rounds(struct side *s)
