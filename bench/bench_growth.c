@@ -35,8 +35,8 @@ enum { LEN = 56, QUEUES_MOST = 1024, BATCH = 16 };
 #define HUGE_PAGE ((size_t)2 << 20)
 
 struct ends {
-        BENCH_APART struct sluice_producer p;
-        BENCH_APART struct sluice_consumer c;
+        MEASURE_APART struct sluice_producer p;
+        MEASURE_APART struct sluice_consumer c;
 };
 
 struct rig {
@@ -143,29 +143,29 @@ static void rig_close(struct rig *r)
         munmap(r->mem, r->bytes);
 }
 
-BENCH_INLINE void put_one(struct sluice_producer *p, uint64_t i, size_t len)
+MEASURE_INLINE void put_one(struct sluice_producer *p, uint64_t i, size_t len)
 {
         void *to;
 
         while (sluice_reserve(p, len, &to, SLUICE_NOW) != 0)
                 bench_relax();
-        bench_fill(to, i, len);
+        payload_fill(to, i, len);
         (void)sluice_commit(p, len);
 }
 
-BENCH_INLINE void get_one(struct sluice_consumer *c, uint64_t i, size_t len)
+MEASURE_INLINE void get_one(struct sluice_consumer *c, uint64_t i, size_t len)
 {
         struct sluice_message m;
 
         while (sluice_peek(c, &m, SLUICE_NOW) != 0)
                 bench_relax();
-        if (m.len != len || !bench_good(m.data, i, len))
+        if (m.len != len || !payload_good(m.data, i, len))
                 bench_corrupt("sluice", i);
         (void)sluice_release(c);
 }
 
 /* BATCH messages to each queue in turn. */
-static BENCH_NOINLINE void put_many(struct bench_side *s)
+static MEASURE_NOINLINE void put_many(struct bench_side *s)
 {
         const struct rig *r = s->a;
         const size_t count = r->count;
@@ -178,7 +178,7 @@ static BENCH_NOINLINE void put_many(struct bench_side *s)
         }
 }
 
-static BENCH_NOINLINE void get_many(struct bench_side *s)
+static MEASURE_NOINLINE void get_many(struct bench_side *s)
 {
         const struct rig *r = s->a;
         const size_t count = r->count;
@@ -191,7 +191,7 @@ static BENCH_NOINLINE void get_many(struct bench_side *s)
         }
 }
 
-static BENCH_NOINLINE void put_sized(struct bench_side *s)
+static MEASURE_NOINLINE void put_sized(struct bench_side *s)
 {
         const struct rig *r = s->a;
         const size_t len = r->len;
@@ -200,7 +200,7 @@ static BENCH_NOINLINE void put_sized(struct bench_side *s)
                 put_one(&r->ends[0].p, i, len);
 }
 
-static BENCH_NOINLINE void get_sized(struct bench_side *s)
+static MEASURE_NOINLINE void get_sized(struct bench_side *s)
 {
         const struct rig *r = s->a;
         const size_t len = r->len;

@@ -51,8 +51,13 @@ extern const struct bench_ipc bench_ipc_kernel[], bench_ipc_shm[], bench_ipc_slu
 extern const struct bench_ipc bench_ipc_boost[], bench_ipc_libqb[], bench_ipc_zmq[];
 extern const struct bench_ipc bench_ipc_nng[], bench_ipc_iceoryx[];
 
+/* ---- ipc_trial.c: ns per operation; negative: not possible here ---- */
+
+double bench_ipc_roundtrip(const struct bench_ipc *ipc, size_t len, uint64_t n);
+double bench_ipc_stream(const struct bench_ipc *ipc, size_t len, uint64_t n);
+
 /* Of the suite wakeup: without any flow control, for at most
- * BENCH_BARE_MESSAGES messages of at most 64 bytes; and sluice in all ways. */
+ * BENCH_BARE_MESSAGES timed messages of at most 64 bytes; and sluice in all ways. */
 enum { BENCH_BARE_MESSAGES = 16384 };
 extern const struct bench_ipc bench_ipc_bare[], bench_ipc_sluice_wakes[];
 

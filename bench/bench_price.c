@@ -17,12 +17,12 @@
 #include "sluice/queue.h"
 
 struct ends {
-        BENCH_APART struct sluice_producer p;
-        BENCH_APART struct sluice_consumer c;
-        BENCH_APART char end;
+        MEASURE_APART struct sluice_producer p;
+        MEASURE_APART struct sluice_consumer c;
+        MEASURE_APART char end;
 };
 
-BENCH_INLINE void put_loop(struct bench_side *s, size_t len, sluice_deadline until)
+MEASURE_INLINE void put_loop(struct bench_side *s, size_t len, sluice_deadline until)
 {
         struct sluice_producer *p = &((struct ends *)s->a)->p;
         void *to;
@@ -30,12 +30,12 @@ BENCH_INLINE void put_loop(struct bench_side *s, size_t len, sluice_deadline unt
         for (uint64_t i = 1; i <= s->n; i++) {
                 while (sluice_reserve(p, len, &to, until) != 0)
                         bench_relax();
-                bench_fill(to, i, len);
+                payload_fill(to, i, len);
                 (void)sluice_commit(p, len);
         }
 }
 
-BENCH_INLINE void get_loop(struct bench_side *s, size_t len, sluice_deadline until)
+MEASURE_INLINE void get_loop(struct bench_side *s, size_t len, sluice_deadline until)
 {
         struct sluice_consumer *c = &((struct ends *)s->a)->c;
         struct sluice_message m;
@@ -43,28 +43,28 @@ BENCH_INLINE void get_loop(struct bench_side *s, size_t len, sluice_deadline unt
         for (uint64_t i = 1; i <= s->n; i++) {
                 while (sluice_peek(c, &m, until) != 0)
                         bench_relax();
-                if (m.len != len || !bench_good(m.data, i, len))
+                if (m.len != len || !payload_good(m.data, i, len))
                         bench_corrupt("sluice", i);
                 (void)sluice_release(c);
         }
 }
 
-#define LOOPS(LEN)                                                      \
-        static BENCH_NOINLINE void put_now_##LEN(struct bench_side *s)  \
-        {                                                               \
-                put_loop(s, LEN, SLUICE_NOW);                           \
-        }                                                               \
-        static BENCH_NOINLINE void get_now_##LEN(struct bench_side *s)  \
-        {                                                               \
-                get_loop(s, LEN, SLUICE_NOW);                           \
-        }                                                               \
-        static BENCH_NOINLINE void put_wait_##LEN(struct bench_side *s) \
-        {                                                               \
-                put_loop(s, LEN, SLUICE_FOREVER);                       \
-        }                                                               \
-        static BENCH_NOINLINE void get_wait_##LEN(struct bench_side *s) \
-        {                                                               \
-                get_loop(s, LEN, SLUICE_FOREVER);                       \
+#define LOOPS(LEN)                                                        \
+        static MEASURE_NOINLINE void put_now_##LEN(struct bench_side *s)  \
+        {                                                                 \
+                put_loop(s, LEN, SLUICE_NOW);                             \
+        }                                                                 \
+        static MEASURE_NOINLINE void get_now_##LEN(struct bench_side *s)  \
+        {                                                                 \
+                get_loop(s, LEN, SLUICE_NOW);                             \
+        }                                                                 \
+        static MEASURE_NOINLINE void put_wait_##LEN(struct bench_side *s) \
+        {                                                                 \
+                put_loop(s, LEN, SLUICE_FOREVER);                         \
+        }                                                                 \
+        static MEASURE_NOINLINE void get_wait_##LEN(struct bench_side *s) \
+        {                                                                 \
+                get_loop(s, LEN, SLUICE_FOREVER);                         \
         }
 LOOPS(8)
 LOOPS(56)

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../src/measure/figures.h"
 #include "bench_ipc.h"
 #include "calls.h"
 
@@ -71,7 +72,7 @@ static void wait_until(double when)
 static void pace_out(struct bench_side *s)
 {
         const struct pace *p = s->a;
-        bench_word *w = (void *)s->buf;
+        payload_word *w = (void *)s->buf;
         uint64_t calls;
 
         if (p->ipc->begin)
@@ -80,7 +81,7 @@ static void pace_out(struct bench_side *s)
         calls = bench_calls();
         for (uint64_t i = 1; i <= s->n; i++) {
                 wait_until(bench_now() + p->gap);
-                bench_fill(w, i, LEN);
+                payload_fill(w, i, LEN);
                 ((double *)(void *)s->buf)[1] = bench_now();
                 p->ipc->send(p->ctx, 0, s->buf, LEN);
         }
@@ -93,19 +94,19 @@ static void pace_out(struct bench_side *s)
 static void take_in(struct bench_side *s)
 {
         const struct pace *p = s->a;
-        const bench_word *w = (void *)s->buf;
+        const payload_word *w = (void *)s->buf;
         uint64_t calls;
 
         if (p->ipc->begin)
                 p->ipc->begin(p->ctx, 1);
-        bench_fill(s->buf, 0, LEN);
+        payload_fill(s->buf, 0, LEN);
         p->ipc->send(p->ctx, 1, s->buf, LEN);
         bench_timed_begin(s);
         calls = bench_calls(); /* not what the harness just made */
         for (uint64_t i = 1; i <= s->n; i++) {
                 p->ipc->recv(p->ctx, 0, s->buf, LEN);
                 p->latency[i - 1] = bench_now() - ((double *)(void *)s->buf)[1];
-                if (w[0] != i || !bench_good(w + 2, i + 2, LEN - 16))
+                if (w[0] != i || !payload_good(w + 2, i + 2, LEN - 16))
                         bench_corrupt(p->ipc->name, i);
         }
         p->calls[1] = (double)(bench_calls() - calls);
@@ -223,14 +224,14 @@ static void report_latency(const struct pool *p, int g, bool separate)
                                 continue;
                         memcpy(all + n, p->latency + s->first, s->count * sizeof *all);
                         (void)bench_spread_of(all + n, s->count); /* sorts */
-                        each[slices++] = bench_percentile(all + n, s->count, percentiles[k].p);
+                        each[slices++] = figures_percentile(all + n, s->count, percentiles[k].p);
                         n += s->count;
                 }
                 if (n < percentiles[k].least)
                         continue;
                 v = bench_spread_of(each, slices);
                 (void)bench_spread_of(all, n);
-                v.median = bench_percentile(all, n, percentiles[k].p);
+                v.median = figures_percentile(all, n, percentiles[k].p);
                 row(p, g, separate, percentiles[k].metric, "ns", v, (unsigned)n);
         }
         free(all);
@@ -304,56 +305,9 @@ static void sweep(double seconds)
 
 /* ---- Parked round trip -------------------------------------------- */
 
-static void park_ping(struct bench_side *s)
-{
-        const struct pace *p = s->a;
-
-        if (p->ipc->begin)
-                p->ipc->begin(p->ctx, 0);
-        p->ipc->recv(p->ctx, 1, s->buf, LEN);
-        bench_timed_begin(s);
-        for (uint64_t i = 1; i <= s->n; i++) {
-                bench_fill(s->buf, i, LEN);
-                p->ipc->send(p->ctx, 0, s->buf, LEN);
-                p->ipc->recv(p->ctx, 1, s->buf, LEN);
-                if (!bench_good(s->buf, i, LEN))
-                        bench_corrupt(p->ipc->name, i);
-        }
-        bench_timed_end(s);
-        if (p->ipc->end)
-                p->ipc->end(p->ctx, 0);
-}
-
-static void park_pong(struct bench_side *s)
-{
-        const struct pace *p = s->a;
-
-        if (p->ipc->begin)
-                p->ipc->begin(p->ctx, 1);
-        bench_fill(s->buf, 0, LEN);
-        p->ipc->send(p->ctx, 1, s->buf, LEN);
-        bench_timed_begin(s);
-        for (uint64_t i = 1; i <= s->n; i++) {
-                p->ipc->recv(p->ctx, 0, s->buf, LEN);
-                if (!bench_good(s->buf, i, LEN))
-                        bench_corrupt(p->ipc->name, i);
-                bench_fill(s->buf, i, LEN);
-                p->ipc->send(p->ctx, 1, s->buf, LEN);
-        }
-        bench_timed_end(s);
-        if (p->ipc->end)
-                p->ipc->end(p->ctx, 1);
-}
-
 static double parked(const struct bench_case *c, uint64_t n)
 {
-        struct pace p = {.ipc = c->ctx};
-        double ns;
-
-        p.ctx = p.ipc->open(LEN);
-        ns = bench_children(park_ping, park_pong, &p, NULL, n);
-        p.ipc->close(p.ctx);
-        return ns;
+        return bench_ipc_roundtrip(c->ctx, LEN, n);
 }
 
 static const struct bench_ipc *find(const struct bench_ipc *list, const char *name)
@@ -414,7 +368,7 @@ static void idle_waker(struct bench_side *s)
         p->ipc->begin(p->ctx, 0);
         p->ipc->recv(p->ctx, 1, s->buf, LEN);
         wait_until(bench_now() + p->gap);
-        bench_fill(s->buf, 0, LEN);
+        payload_fill(s->buf, 0, LEN);
         p->ipc->send(p->ctx, 0, s->buf, LEN);
         p->ipc->end(p->ctx, 0);
 }

@@ -22,12 +22,12 @@
 enum { LEN = 8, PARTS = 100, TENTH = PARTS / 10, PART = 10000000 };
 
 struct rig {
-        BENCH_APART struct sluice_producer p;
-        BENCH_APART struct sluice_consumer c;
-        BENCH_APART uint64_t first; /* number of the part's first message */
+        MEASURE_APART struct sluice_producer p;
+        MEASURE_APART struct sluice_consumer c;
+        MEASURE_APART uint64_t first; /* number of the part's first message */
 };
 
-static BENCH_NOINLINE void put(struct bench_side *s)
+static MEASURE_NOINLINE void put(struct bench_side *s)
 {
         struct rig *r = s->a;
         const uint64_t end = r->first + s->n;
@@ -36,12 +36,12 @@ static BENCH_NOINLINE void put(struct bench_side *s)
         for (uint64_t i = r->first; i < end; i++) {
                 while (sluice_reserve(&r->p, LEN, &to, SLUICE_NOW) != 0)
                         bench_relax();
-                bench_fill(to, i, LEN);
+                payload_fill(to, i, LEN);
                 (void)sluice_commit(&r->p, LEN);
         }
 }
 
-static BENCH_NOINLINE void get(struct bench_side *s)
+static MEASURE_NOINLINE void get(struct bench_side *s)
 {
         struct rig *r = s->a;
         const uint64_t end = r->first + s->n;
@@ -50,7 +50,7 @@ static BENCH_NOINLINE void get(struct bench_side *s)
         for (uint64_t i = r->first; i < end; i++) {
                 while (sluice_peek(&r->c, &m, SLUICE_NOW) != 0)
                         bench_relax();
-                if (m.len != LEN || !bench_good(m.data, i, LEN))
+                if (m.len != LEN || !payload_good(m.data, i, LEN))
                         bench_corrupt("sluice", i);
                 (void)sluice_release(&r->c);
         }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
+#include "../src/measure/cpus.h"
 #include "harness.h"
 
-#include <errno.h>
 #include <math.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -46,12 +45,10 @@ double bench_now(void)
 
 void bench_pin(int cpu)
 {
-        cpu_set_t set;
+        const int r = cpus_pin(cpu);
 
-        CPU_ZERO(&set);
-        CPU_SET((size_t)cpu, &set);
-        if (sched_setaffinity(0, sizeof set, &set) != 0)
-                bench_die("cannot run on processor %d: %s", cpu, strerror(errno));
+        if (r)
+                bench_die("cannot run on processor %d: %s", cpu, strerror(-r));
 }
 
 uint64_t bench_random(void)
@@ -86,15 +83,13 @@ double bench_mix_mean(void)
 
 static void two_cpus(void)
 {
-        cpu_set_t set;
-        int found = 0;
+        struct cpus allowed;
+        const int r = cpus_get(&allowed);
 
-        if (sched_getaffinity(0, sizeof set, &set) != 0)
-                bench_die("sched_getaffinity: %s", strerror(errno));
-        for (int i = 0; i < CPU_SETSIZE && found < 2; i++)
-                if (CPU_ISSET((size_t)i, &set))
-                        bench_options.cpu[found++] = i;
-        if (found < 2) {
+        if (r)
+                bench_die("sched_getaffinity: %s", strerror(-r));
+        cpus_choose(&allowed, bench_options.cpu);
+        if (bench_options.cpu[0] == bench_options.cpu[1]) {
                 fprintf(stderr, "bench: two processors are needed\n");
                 exit(77);
         }

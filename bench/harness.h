@@ -36,13 +36,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "../src/measure/compiler.h"
+#include "../src/measure/payload.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define BENCH_APART    __attribute__((aligned(128)))
-#define BENCH_NOINLINE __attribute__((noinline))
-#define BENCH_INLINE   static inline __attribute__((always_inline))
 #define BENCH_DISAGREE 1.3
 #define BENCH_BUFFER   ((size_t)5 << 20) /* bytes of a side's own buffer */
 
@@ -110,7 +110,7 @@ struct bench_side {
         double waited;      /* ns in it: ready, but another program ran; of a side that
                                spins: with the time until both were there, and busy */
         long preempted, faults;
-} BENCH_APART;
+} MEASURE_APART;
 
 typedef void bench_side_fn(struct bench_side *);
 
@@ -163,7 +163,7 @@ void bench_trial_memory(bool on);
 void *bench_shared(size_t bytes); /* zeroed, page-aligned, shared; never NULL */
 void bench_unshare(void *mem, size_t bytes);
 
-/* For shared_heap.c. Each allocation is BENCH_APART from its neighbours. */
+/* For shared_heap.c. Each allocation is MEASURE_APART from its neighbours. */
 extern bool bench_in_trial_memory;
 bool bench_is_trial_memory(const void *mem);
 void *bench_trial_alloc(size_t align, size_t bytes);
@@ -174,29 +174,7 @@ void bench_memory_begin(void);
 void bench_memory_map(void); /* in this process, too */
 void bench_sides_begin(void);
 
-/* ---- Payload ------------------------------------------------------ */
-
-typedef uint64_t __attribute__((may_alias)) bench_word;
-
-/* Every byte of every message is written, and every byte is compared. len is
- * a multiple of 8; the first word is the number of the message. */
-BENCH_INLINE void bench_fill(void *to, uint64_t number, size_t len)
-{
-        bench_word *w = (bench_word *)to;
-
-        for (size_t i = 0; i < len / 8; i++)
-                w[i] = number + i;
-}
-
-BENCH_INLINE bool bench_good(const void *from, uint64_t number, size_t len)
-{
-        const bench_word *w = (const bench_word *)from;
-        uint64_t bad = 0;
-
-        for (size_t i = 0; i < len / 8; i++)
-                bad |= w[i] ^ (number + i);
-        return bad == 0;
-}
+/* ---- Payload: src/measure/payload.h ------------------------------- */
 
 __attribute__((noreturn, cold)) void bench_corrupt(const char *who, uint64_t number);
 
@@ -274,8 +252,7 @@ struct bench_row {
         bool series; /* too many for a table */
 };
 
-struct bench_spread bench_spread_of(double *values, size_t n);     /* sorts */
-double bench_percentile(const double *sorted, size_t n, double p); /* p: 0..100 */
+struct bench_spread bench_spread_of(double *values, size_t n); /* sorts */
 /* Two placements in these yardsticks? Returns ns above which processors are
  * separate cores. *measured: told by a gap in the data, not by default. */
 double bench_placement_threshold(double *yards, size_t n, bool *measured); /* sorts */

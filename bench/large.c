@@ -29,34 +29,34 @@
 #define SEED 77 /* number of the block */
 
 struct rig {
-        BENCH_APART struct sluice_producer p;
-        BENCH_APART struct sluice_consumer c;
-        BENCH_APART _Atomic uint64_t tail; /* of the index ring */
-        BENCH_APART _Atomic uint64_t head;
-        BENCH_APART size_t len, bytes, slots;
+        MEASURE_APART struct sluice_producer p;
+        MEASURE_APART struct sluice_consumer c;
+        MEASURE_APART _Atomic uint64_t tail; /* of the index ring */
+        MEASURE_APART _Atomic uint64_t head;
+        MEASURE_APART size_t len, bytes, slots;
         unsigned char *mem;
         void *jack;
 };
 
 static void mark(unsigned char *block, size_t len, uint64_t number)
 {
-        ((bench_word *)(void *)block)[0] = number;
-        ((bench_word *)(void *)block)[len / 8 - 1] = number;
+        ((payload_word *)(void *)block)[0] = number;
+        ((payload_word *)(void *)block)[len / 8 - 1] = number;
 }
 
 static void compare(const unsigned char *block, size_t len, uint64_t number, const char *who)
 {
-        const bench_word *w = (const void *)block;
+        const payload_word *w = (const void *)block;
 
         if (w[0] != number || w[len / 8 - 1] != number ||
-            (number % 8 == 0 && !bench_good(block + 8, SEED + 1, len - 16)))
+            (number % 8 == 0 && !payload_good(block + 8, SEED + 1, len - 16)))
                 bench_corrupt(who, number);
 }
 
 /* Reads all of it: what a reader in place does at least. */
 static void sum(const unsigned char *block, size_t len, uint64_t number, const char *who)
 {
-        const bench_word *w = (const void *)block;
+        const payload_word *w = (const void *)block;
         uint64_t all = 0, expected = 2 * number;
 
         for (size_t i = 0; i < len / 8; i++)
@@ -76,7 +76,7 @@ static double plain(const struct bench_case *c, uint64_t n)
         unsigned char *to = bench_theirs->buf;
         double start;
 
-        bench_fill(from, SEED, len);
+        payload_fill(from, SEED, len);
         start = bench_now();
         for (uint64_t i = 1; i <= n; i++) {
                 mark(from, len, i);
@@ -97,7 +97,7 @@ static void put_copy(struct bench_side *s)
         struct rig *r = s->a;
         const size_t len = r->len;
 
-        bench_fill(s->buf, SEED, len);
+        payload_fill(s->buf, SEED, len);
         for (uint64_t i = 1; i <= s->n; i++) {
                 mark(s->buf, len, i);
                 while (sluice_send(&r->p, s->buf, len, SLUICE_NOW) != 0)
@@ -123,7 +123,7 @@ static void put_place(struct bench_side *s)
         const size_t len = r->len;
         void *to;
 
-        bench_fill(s->buf, SEED, len);
+        payload_fill(s->buf, SEED, len);
         for (uint64_t i = 1; i <= s->n; i++) {
                 mark(s->buf, len, i);
                 while (sluice_reserve(&r->p, len, &to, SLUICE_NOW) != 0)
@@ -154,7 +154,7 @@ static void put_index(struct bench_side *s)
         struct rig *r = s->a;
         const size_t len = r->len;
 
-        bench_fill(s->buf, SEED, len);
+        payload_fill(s->buf, SEED, len);
         for (uint64_t i = 1; i <= s->n; i++) {
                 mark(s->buf, len, i);
                 while (i - 1 - atomic_load_explicit(&r->head, memory_order_acquire) == r->slots)
@@ -197,7 +197,7 @@ static void put_jack(struct bench_side *s)
         struct rig *r = s->a;
         const size_t len = r->len;
 
-        bench_fill(s->buf, SEED, len);
+        payload_fill(s->buf, SEED, len);
         for (uint64_t i = 1; i <= s->n; i++) {
                 mark(s->buf, len, i);
                 while (jack_ringbuffer_write_space(r->jack) < len)

@@ -28,7 +28,14 @@
  * is what a user of a ring of slots, or of bytes, has to do as well. A peer
  * with lengths of its own defines PEER_OWN_LENGTH.
  */
+#include "../src/measure/roundtrip.h"
 #include "rings.h"
+
+/* What a round trip goes through, from one side. */
+struct bench_way {
+        void *out, *in;
+        unsigned char *buf;
+};
 
 #define BENCH_PASTE_(a, b) a##b
 #define BENCH_PASTE(a, b)  BENCH_PASTE_(a, b)
@@ -51,7 +58,7 @@
                 const size_t want = n - i + 1 < batch ? n - i + 1 : batch;        \
                 size_t done = 0;                                                  \
                 for (size_t k = 0; k < want; k++)                                 \
-                        bench_fill(m + k * MAX, i + k, MAX);                      \
+                        payload_fill(m + k * MAX, i + k, MAX);                    \
                 for (;;) {                                                        \
                         done += PEER_PUSH_N(r, MAX, m + done * MAX, want - done); \
                         if (done == want)                                         \
@@ -60,15 +67,15 @@
                 }                                                                 \
                 i += want;                                                        \
         }
-#define BENCH_GET_BODY(MAX, MIX)                                  \
-        for (uint64_t i = 1; i <= n;) {                           \
-                const size_t got = PEER_POP_N(r, MAX, m, batch);  \
-                for (size_t k = 0; k < got; k++)                  \
-                        if (!bench_good(m + k * MAX, i + k, MAX)) \
-                                bench_corrupt(PEER_NAME, i + k);  \
-                i += got;                                         \
-                if (got == 0)                                     \
-                        bench_relax();                            \
+#define BENCH_GET_BODY(MAX, MIX)                                    \
+        for (uint64_t i = 1; i <= n;) {                             \
+                const size_t got = PEER_POP_N(r, MAX, m, batch);    \
+                for (size_t k = 0; k < got; k++)                    \
+                        if (!payload_good(m + k * MAX, i + k, MAX)) \
+                                bench_corrupt(PEER_NAME, i + k);    \
+                i += got;                                           \
+                if (got == 0)                                       \
+                        bench_relax();                              \
         }
 
 #else
@@ -87,7 +94,7 @@
                 void *to;                                      \
                 while (!(to = PEER_RESERVE(r, MAX, MIX, len))) \
                         WAIT;                                  \
-                bench_fill(to, i, len);                        \
+                payload_fill(to, i, len);                      \
                 PEER_COMMIT(r, len);                           \
         } while (0)
 #define BENCH_RECEIVE(r, MAX, MIX, i, WAIT)                   \
@@ -96,7 +103,7 @@
                 const void *from;                             \
                 while (!(from = PEER_PEEK(r, MAX, MIX, len))) \
                         WAIT;                                 \
-                if (!bench_good(from, i, len))                \
+                if (!payload_good(from, i, len))              \
                         bench_corrupt(PEER_NAME, i);          \
                 PEER_RELEASE(r);                              \
         } while (0)
@@ -115,20 +122,20 @@
         do {                                                                \
                 const size_t len = BENCH_LEN(MAX, MIX, i);                  \
                 if (BENCH_PREFIX(MIX))                                      \
-                        *(bench_word *)(void *)m = len;                     \
-                bench_fill(m + BENCH_PREFIX(MIX), i, len);                  \
+                        *(payload_word *)(void *)m = len;                   \
+                payload_fill(m + BENCH_PREFIX(MIX), i, len);                \
                 while (!PEER_PUSH(r, MAX, MIX, m, len + BENCH_PREFIX(MIX))) \
                         WAIT;                                               \
         } while (0)
-#define BENCH_RECEIVE(r, MAX, MIX, i, WAIT)                               \
-        do {                                                              \
-                const size_t len = BENCH_LEN(MAX, MIX, i);                \
-                while (!PEER_POP(r, MAX, MIX, m))                         \
-                        WAIT;                                             \
-                if (BENCH_PREFIX(MIX) && *(bench_word *)(void *)m != len) \
-                        bench_corrupt(PEER_NAME, i);                      \
-                if (!bench_good(m + BENCH_PREFIX(MIX), i, len))           \
-                        bench_corrupt(PEER_NAME, i);                      \
+#define BENCH_RECEIVE(r, MAX, MIX, i, WAIT)                                 \
+        do {                                                                \
+                const size_t len = BENCH_LEN(MAX, MIX, i);                  \
+                while (!PEER_POP(r, MAX, MIX, m))                           \
+                        WAIT;                                               \
+                if (BENCH_PREFIX(MIX) && *(payload_word *)(void *)m != len) \
+                        bench_corrupt(PEER_NAME, i);                        \
+                if (!payload_good(m + BENCH_PREFIX(MIX), i, len))           \
+                        bench_corrupt(PEER_NAME, i);                        \
         } while (0)
 #endif
 
@@ -149,67 +156,73 @@
 #define BENCH_PING(TAG) NULL
 #define BENCH_PONG(TAG) NULL
 #else
-#define BENCH_ROUNDTRIP(TAG, MAX, MIX)                              \
-        static BENCH_NOINLINE void ping_##TAG(struct bench_side *s) \
-        {                                                           \
-                void *const r = s->a, *const q = s->b;              \
-                const uint64_t n = s->n;                            \
-                unsigned char *const m = s->buf;                    \
-                (void)m;                                            \
-                for (uint64_t i = 1; i <= n; i++) {                 \
-                        BENCH_SEND(r, MAX, MIX, i, (void)0);        \
-                        BENCH_RECEIVE(q, MAX, MIX, i, (void)0);     \
-                }                                                   \
-        }                                                           \
-        static BENCH_NOINLINE void pong_##TAG(struct bench_side *s) \
-        {                                                           \
-                void *const r = s->a, *const q = s->b;              \
-                const uint64_t n = s->n;                            \
-                unsigned char *const m = s->buf;                    \
-                (void)m;                                            \
-                for (uint64_t i = 1; i <= n; i++) {                 \
-                        BENCH_RECEIVE(r, MAX, MIX, i, (void)0);     \
-                        BENCH_SEND(q, MAX, MIX, i, (void)0);        \
-                }                                                   \
+#define BENCH_ROUNDTRIP(TAG, MAX, MIX)                                           \
+        MEASURE_INLINE int send_##TAG(void *way, uint64_t i)                     \
+        {                                                                        \
+                const struct bench_way *const w = (const struct bench_way *)way; \
+                void *const r = w->out;                                          \
+                unsigned char *const m = w->buf;                                 \
+                (void)m;                                                         \
+                BENCH_SEND(r, MAX, MIX, i, (void)0);                             \
+                return 0;                                                        \
+        }                                                                        \
+        MEASURE_INLINE int receive_##TAG(void *way, uint64_t i)                  \
+        {                                                                        \
+                const struct bench_way *const w = (const struct bench_way *)way; \
+                void *const r = w->in;                                           \
+                unsigned char *const m = w->buf;                                 \
+                (void)m;                                                         \
+                BENCH_RECEIVE(r, MAX, MIX, i, (void)0);                          \
+                return 0;                                                        \
+        }                                                                        \
+        static MEASURE_NOINLINE void ping_##TAG(struct bench_side *s)            \
+        {                                                                        \
+                struct bench_way w = {s->a, s->b, s->buf};                       \
+                (void)roundtrip_near(&w, send_##TAG, receive_##TAG, NULL, s->n); \
+        }                                                                        \
+        static MEASURE_NOINLINE void pong_##TAG(struct bench_side *s)            \
+        {                                                                        \
+                struct bench_way w = {s->b, s->a, s->buf};                       \
+                (void)roundtrip_far(&w, send_##TAG, receive_##TAG, s->n);        \
         }
 #define BENCH_PING(TAG) ping_##TAG
 #define BENCH_PONG(TAG) pong_##TAG
 #endif
 #endif
 
-#define BENCH_LOOP(TAG, MAX, MIX)                                  \
-        static BENCH_NOINLINE void put_##TAG(struct bench_side *s) \
-        {                                                          \
-                void *const r = s->a;                              \
-                const uint64_t n = s->n;                           \
-                const size_t batch = s->batch;                     \
-                unsigned char *const m = s->buf;                   \
-                (void)m, (void)batch;                              \
-                BENCH_PUT_BODY(MAX, MIX)                           \
-        }                                                          \
-        static BENCH_NOINLINE void get_##TAG(struct bench_side *s) \
-        {                                                          \
-                void *const r = s->a;                              \
-                const uint64_t n = s->n;                           \
-                const size_t batch = s->batch;                     \
-                unsigned char *const m = s->buf;                   \
-                (void)m, (void)batch;                              \
-                BENCH_GET_BODY(MAX, MIX)                           \
-        }                                                          \
-        BENCH_ROUNDTRIP(TAG, MAX, MIX)                             \
-        static void *open_##TAG(void)                              \
-        {                                                          \
-                void *const r = PEER_OPEN(MAX, MIX);               \
-                unsigned char *const m = bench_mine->buf;          \
-                const size_t batch = bench_mine->batch;            \
-                (void)batch;                                       \
-                *(bench_word *)(void *)m = (MAX)-8;                \
-                BENCH_LAP(MAX, MIX)                                \
-                return r;                                          \
-        }                                                          \
-        static void close_##TAG(void *r)                           \
-        {                                                          \
-                PEER_CLOSE(r, MAX, MIX);                           \
+#define BENCH_LOOP(TAG, MAX, MIX)                                    \
+        static MEASURE_NOINLINE void put_##TAG(struct bench_side *s) \
+        {                                                            \
+                void *const r = s->a;                                \
+                const uint64_t n = s->n;                             \
+                const size_t batch = s->batch;                       \
+                unsigned char *const m = s->buf;                     \
+                (void)m, (void)batch;                                \
+                BENCH_PUT_BODY(MAX, MIX)                             \
+        }                                                            \
+        static MEASURE_NOINLINE void get_##TAG(struct bench_side *s) \
+        {                                                            \
+                void *const r = s->a;                                \
+                const uint64_t n = s->n;                             \
+                const size_t batch = s->batch;                       \
+                unsigned char *const m = s->buf;                     \
+                (void)m, (void)batch;                                \
+                BENCH_GET_BODY(MAX, MIX)                             \
+        }                                                            \
+        BENCH_ROUNDTRIP(TAG, MAX, MIX)                               \
+        static void *open_##TAG(void)                                \
+        {                                                            \
+                void *const r = PEER_OPEN(MAX, MIX);                 \
+                unsigned char *const m = bench_mine->buf;            \
+                const size_t batch = bench_mine->batch;              \
+                (void)batch;                                         \
+                *(payload_word *)(void *)m = (MAX)-8;                \
+                BENCH_LAP(MAX, MIX)                                  \
+                return r;                                            \
+        }                                                            \
+        static void close_##TAG(void *r)                             \
+        {                                                            \
+                PEER_CLOSE(r, MAX, MIX);                             \
         }
 
 #define BENCH_ENTRY(TAG, MAX, MIX)                                                        \

@@ -2,6 +2,7 @@
 /* Statistics of trials, and how results are written: a table for people,
  * JSON for programs, tab-separated values for gnuplot. */
 #define _GNU_SOURCE
+#include "../src/measure/figures.h"
 #include "harness.h"
 
 #include <math.h>
@@ -24,35 +25,16 @@ static char notes[4096];
 
 enum { MAX_COLUMNS = 32, LEAST_TRIALS = 10 };
 
-static int by_value(const void *a, const void *b)
-{
-        const double x = *(const double *)a, y = *(const double *)b;
-
-        return (x > y) - (x < y);
-}
-
-double bench_percentile(const double *sorted, size_t n, double p)
-{
-        const double at = p / 100 * (double)(n - 1);
-        const size_t low = (size_t)at;
-
-        if (n == 0)
-                return NAN;
-        if (low + 1 >= n)
-                return sorted[n - 1];
-        return sorted[low] + (at - (double)low) * (sorted[low + 1] - sorted[low]);
-}
-
 struct bench_spread bench_spread_of(double *values, size_t n)
 {
         struct bench_spread s = {NAN, NAN, NAN};
 
         if (n == 0)
                 return s;
-        qsort(values, n, sizeof *values, by_value);
-        s.low = bench_percentile(values, n, 10);
-        s.median = bench_percentile(values, n, 50);
-        s.high = bench_percentile(values, n, 90);
+        figures_sort(values, n);
+        s.low = figures_percentile(values, n, 10);
+        s.median = figures_percentile(values, n, 50);
+        s.high = figures_percentile(values, n, 90);
         return s;
 }
 
@@ -81,7 +63,7 @@ double bench_placement_threshold(double *list, size_t n, bool *measured)
         double widest = 1.2, at = DEFAULT_THRESHOLD;
 
         *measured = false;
-        qsort(list, n, sizeof *list, by_value);
+        figures_sort(list, n);
         for (size_t i = edge; i + edge < n; i++) {
                 const double gap = list[i] / list[i - 1];
 

@@ -32,13 +32,13 @@ struct pair {
 
 /* Words that both sides use, each on lines of its own. */
 static struct meeting {
-        BENCH_APART _Atomic int here, go;
-        BENCH_APART _Atomic uint32_t calls; /* of the partner; it sleeps on this */
+        MEASURE_APART _Atomic int here, go;
+        MEASURE_APART _Atomic uint32_t calls; /* of the partner; it sleeps on this */
         bench_side_fn *theirs;
-        BENCH_APART _Atomic uint32_t answers;
-        BENCH_APART struct pair pair[BENCH_YARD_PAIRS];
+        MEASURE_APART _Atomic uint32_t answers;
+        MEASURE_APART struct pair pair[BENCH_YARD_PAIRS];
         uint64_t turns; /* of all yardsticks before */
-        BENCH_APART char end;
+        MEASURE_APART char end;
 } * meeting;
 
 static unsigned char *yard_lines;
@@ -334,7 +334,7 @@ double bench_children(bench_side_fn *mine, bench_side_fn *theirs, void *a, void 
 
 /* Numbers go on from one yardstick to the next: what a line holds from an
  * earlier one is never the number that is waited for. */
-static BENCH_NOINLINE void yard_ping(struct bench_side *s)
+static MEASURE_NOINLINE void yard_ping(struct bench_side *s)
 {
         const uint64_t turns = s->n / BENCH_YARD_PAIRS;
         uint64_t i = meeting->turns;
@@ -350,7 +350,7 @@ static BENCH_NOINLINE void yard_ping(struct bench_side *s)
         }
 }
 
-static BENCH_NOINLINE void yard_pong(struct bench_side *s)
+static MEASURE_NOINLINE void yard_pong(struct bench_side *s)
 {
         const uint64_t turns = s->n / BENCH_YARD_PAIRS;
         uint64_t i = meeting->turns;

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../src/measure/figures.h"
 #include "rings.h"
 
 static unsigned passed, failed;
@@ -43,7 +44,7 @@ static void statistics(void)
         check(s.low > 9.99 && s.low < 10.01, "p10 of 0..100", s.low);
         check(s.median > 49.99 && s.median < 50.01, "median of 0..100", s.median);
         check(s.high > 89.99 && s.high < 90.01, "p90 of 0..100", s.high);
-        check(bench_percentile(list, 1, 99.9) < 1, "percentile of one value", list[0]);
+        check(figures_percentile(list, 1, 99.9) < 1, "percentile of one value", list[0]);
 
         for (int i = 0; i < 400; i++)
                 yards[i] = (i % 2 ? 90 : 240) + i % 13;
@@ -60,12 +61,12 @@ static void payload(void)
         unsigned char message[64];
         int seen = 0;
 
-        bench_fill(message, 7, sizeof message);
-        check(bench_good(message, 7, sizeof message), "a payload is what was written", 7);
-        check(!bench_good(message, 8, sizeof message), "a payload of another message is not", 8);
+        payload_fill(message, 7, sizeof message);
+        check(payload_good(message, 7, sizeof message), "a payload is what was written", 7);
+        check(!payload_good(message, 8, sizeof message), "a payload of another message is not", 8);
         for (size_t i = 0; i < sizeof message; i++) {
                 message[i] ^= 1;
-                seen += !bench_good(message, 7, sizeof message);
+                seen += !payload_good(message, 7, sizeof message);
                 message[i] ^= 1;
         }
         check(seen == sizeof message, "a damaged byte is seen, whichever", seen);
@@ -251,12 +252,12 @@ static void batches(void)
 /* ---- Two counters: on one line, or apart -------------------------- */
 
 struct counters {
-        BENCH_APART uint64_t mine;
+        MEASURE_APART uint64_t mine;
         uint64_t near;
-        BENCH_APART uint64_t far;
+        MEASURE_APART uint64_t far;
 };
 
-static BENCH_NOINLINE void count_mine(struct bench_side *s)
+static MEASURE_NOINLINE void count_mine(struct bench_side *s)
 {
         struct counters *c = s->a;
 
@@ -264,7 +265,7 @@ static BENCH_NOINLINE void count_mine(struct bench_side *s)
                 (void)__atomic_fetch_add(&c->mine, 1, __ATOMIC_RELAXED);
 }
 
-static BENCH_NOINLINE void count_near(struct bench_side *s)
+static MEASURE_NOINLINE void count_near(struct bench_side *s)
 {
         struct counters *c = s->a;
 
@@ -272,7 +273,7 @@ static BENCH_NOINLINE void count_near(struct bench_side *s)
                 (void)__atomic_fetch_add(&c->near, 1, __ATOMIC_RELAXED);
 }
 
-static BENCH_NOINLINE void count_far(struct bench_side *s)
+static MEASURE_NOINLINE void count_far(struct bench_side *s)
 {
         struct counters *c = s->a;
 

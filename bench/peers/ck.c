@@ -7,8 +7,8 @@
 #include <string.h>
 
 struct rig {
-        BENCH_APART ck_ring_t ring;
-        BENCH_APART unsigned char slots[];
+        MEASURE_APART ck_ring_t ring;
+        MEASURE_APART unsigned char slots[];
 };
 
 #define ELEMENT(TAG, MAX, MIX)            \

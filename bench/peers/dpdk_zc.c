@@ -3,14 +3,14 @@
 #include "dpdk_common.h"
 
 #ifdef HAVE_DPDK
-BENCH_INLINE void *place(void *r, size_t max)
+MEASURE_INLINE void *place(void *r, size_t max)
 {
         struct rte_ring_zc_data z;
 
         return rte_ring_enqueue_zc_bulk_elem_start(r, (unsigned)max, 1, &z, NULL) ? z.ptr1 : NULL;
 }
 
-BENCH_INLINE const unsigned char *look(void *r, size_t max, int mix, size_t len)
+MEASURE_INLINE const unsigned char *look(void *r, size_t max, int mix, size_t len)
 {
         struct rte_ring_zc_data z;
         const unsigned char *slot;
@@ -18,19 +18,19 @@ BENCH_INLINE const unsigned char *look(void *r, size_t max, int mix, size_t len)
         if (!rte_ring_dequeue_zc_bulk_elem_start(r, (unsigned)max, 1, &z, NULL))
                 return NULL;
         slot = z.ptr1;
-        if (mix && *(const bench_word *)(const void *)slot != len && len <= BENCH_MIX_MAX)
+        if (mix && *(const payload_word *)(const void *)slot != len && len <= BENCH_MIX_MAX)
                 bench_corrupt("rte_ring in place", 0);
         return mix ? slot + 8 : slot;
 }
 
 /* In the mix the length goes in front of the payload. */
-BENCH_INLINE void *place_mix(void *r, size_t max, int mix, size_t len)
+MEASURE_INLINE void *place_mix(void *r, size_t max, int mix, size_t len)
 {
         unsigned char *slot = place(r, max);
 
         if (!slot || !mix)
                 return slot;
-        *(bench_word *)(void *)slot = len;
+        *(payload_word *)(void *)slot = len;
         return slot + 8;
 }
 

@@ -11,9 +11,9 @@ struct hand {
 };
 
 struct rig {
-        BENCH_APART struct hand p;
-        BENCH_APART struct hand c;
-        BENCH_APART struct rte_ring *ring;
+        MEASURE_APART struct hand p;
+        MEASURE_APART struct hand c;
+        MEASURE_APART struct rte_ring *ring;
 };
 
 static void *rig_open(size_t max)
@@ -32,13 +32,13 @@ static void rig_close(void *rig, size_t max)
         bench_unshare(r, sizeof *r);
 }
 
-BENCH_INLINE void *slot(const struct hand *h, size_t max)
+MEASURE_INLINE void *slot(const struct hand *h, size_t max)
 {
         return h->used < h->z.n1 ? (unsigned char *)h->z.ptr1 + h->used * max
                                  : (unsigned char *)h->z.ptr2 + (h->used - h->z.n1) * max;
 }
 
-BENCH_INLINE void *place(void *rig, size_t max, size_t batch)
+MEASURE_INLINE void *place(void *rig, size_t max, size_t batch)
 {
         struct rig *r = rig;
         struct hand *h = &r->p;
@@ -49,7 +49,7 @@ BENCH_INLINE void *place(void *rig, size_t max, size_t batch)
         return h->count ? slot(h, max) : NULL;
 }
 
-BENCH_INLINE void flush(void *rig)
+MEASURE_INLINE void flush(void *rig)
 {
         struct rig *r = rig;
 
@@ -57,7 +57,7 @@ BENCH_INLINE void flush(void *rig)
         r->p.count = r->p.used = 0;
 }
 
-BENCH_INLINE void done(void *rig)
+MEASURE_INLINE void done(void *rig)
 {
         struct rig *r = rig;
 
@@ -65,7 +65,7 @@ BENCH_INLINE void done(void *rig)
                 flush(rig);
 }
 
-BENCH_INLINE const void *look(void *rig, size_t max, size_t batch)
+MEASURE_INLINE const void *look(void *rig, size_t max, size_t batch)
 {
         struct rig *r = rig;
         struct hand *h = &r->c;
@@ -76,7 +76,7 @@ BENCH_INLINE const void *look(void *rig, size_t max, size_t batch)
         return h->count ? slot(h, max) : NULL;
 }
 
-BENCH_INLINE void seen(void *rig)
+MEASURE_INLINE void seen(void *rig)
 {
         struct rig *r = rig;
 

@@ -7,10 +7,10 @@
 #include "rings.h"
 
 struct ring {
-        BENCH_APART uint64_t tail; /* the producer's own */
-        BENCH_APART uint64_t head; /* the consumer's own */
-        BENCH_APART uint64_t mask;
-        BENCH_APART unsigned char slots[];
+        MEASURE_APART uint64_t tail; /* the producer's own */
+        MEASURE_APART uint64_t head; /* the consumer's own */
+        MEASURE_APART uint64_t mask;
+        MEASURE_APART unsigned char slots[];
 };
 
 /* A flag and the message. */
@@ -29,7 +29,7 @@ static void ring_close(void *ring, size_t max)
         bench_unshare(ring, sizeof(struct ring) + bench_slots(SLOT(max)) * SLOT(max));
 }
 
-BENCH_INLINE int push(void *ring, size_t max, const void *msg, size_t len)
+MEASURE_INLINE int push(void *ring, size_t max, const void *msg, size_t len)
 {
         struct ring *r = ring;
         unsigned char *slot = r->slots + (r->tail & r->mask) * SLOT(max);
@@ -43,7 +43,7 @@ BENCH_INLINE int push(void *ring, size_t max, const void *msg, size_t len)
         return 1;
 }
 
-BENCH_INLINE int pop(void *ring, size_t max, int mix, void *msg)
+MEASURE_INLINE int pop(void *ring, size_t max, int mix, void *msg)
 {
         struct ring *r = ring;
         unsigned char *slot = r->slots + (r->head & r->mask) * SLOT(max);
@@ -51,7 +51,7 @@ BENCH_INLINE int pop(void *ring, size_t max, int mix, void *msg)
 
         if (atomic_load_explicit(flag, memory_order_acquire) == 0)
                 return 0;
-        memcpy(msg, slot + 8, mix ? *(const bench_word *)(const void *)(slot + 8) + 8 : max);
+        memcpy(msg, slot + 8, mix ? *(const payload_word *)(const void *)(slot + 8) + 8 : max);
         atomic_store_explicit(flag, 0, memory_order_release);
         r->head++;
         return 1;

@@ -7,16 +7,16 @@
 #include "rings.h"
 
 struct ring {
-        BENCH_APART _Atomic uint64_t tail; /* the producer's */
-        BENCH_APART _Atomic uint64_t head; /* the consumer's */
-        BENCH_APART struct {
+        MEASURE_APART _Atomic uint64_t tail; /* the producer's */
+        MEASURE_APART _Atomic uint64_t head; /* the consumer's */
+        MEASURE_APART struct {
                 uint64_t tail, head;
         } p; /* the producer's own */
-        BENCH_APART struct {
+        MEASURE_APART struct {
                 uint64_t tail, head;
         } c;
-        BENCH_APART uint64_t mask;
-        BENCH_APART unsigned char slots[];
+        MEASURE_APART uint64_t mask;
+        MEASURE_APART unsigned char slots[];
 };
 
 static void *ring_open(size_t max)
@@ -32,7 +32,7 @@ static void ring_close(void *ring, size_t max)
         bench_unshare(ring, sizeof(struct ring) + bench_slots(max) * max);
 }
 
-BENCH_INLINE int push(void *ring, size_t max, const void *msg, size_t len)
+MEASURE_INLINE int push(void *ring, size_t max, const void *msg, size_t len)
 {
         struct ring *r = ring;
 
@@ -46,7 +46,7 @@ BENCH_INLINE int push(void *ring, size_t max, const void *msg, size_t len)
         return 1;
 }
 
-BENCH_INLINE int pop(void *ring, size_t max, int mix, void *msg)
+MEASURE_INLINE int pop(void *ring, size_t max, int mix, void *msg)
 {
         struct ring *r = ring;
         const unsigned char *slot;
@@ -57,7 +57,7 @@ BENCH_INLINE int pop(void *ring, size_t max, int mix, void *msg)
                         return 0;
         }
         slot = r->slots + (r->c.head & r->mask) * max;
-        memcpy(msg, slot, mix ? *(const bench_word *)(const void *)slot + 8 : max);
+        memcpy(msg, slot, mix ? *(const payload_word *)(const void *)slot + 8 : max);
         atomic_store_explicit(&r->head, ++r->c.head, memory_order_release);
         return 1;
 }

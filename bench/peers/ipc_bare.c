@@ -20,12 +20,12 @@
 enum { LEN = 64 };
 
 struct bare {
-        BENCH_APART _Atomic uint32_t count[2][32]; /* [which][0], 128 bytes each */
-        BENCH_APART uint64_t sent[2][16];
-        BENCH_APART uint64_t taken[2][16];
-        BENCH_APART uint64_t told[2][16]; /* eventfd: counted, not yet taken */
-        BENCH_APART int fd[2][2];
-        BENCH_APART unsigned char slots[2][BENCH_BARE_MESSAGES + 64][LEN];
+        MEASURE_APART _Atomic uint32_t count[2][32]; /* [which][0], 128 bytes each */
+        MEASURE_APART uint64_t sent[2][16];
+        MEASURE_APART uint64_t taken[2][16];
+        MEASURE_APART uint64_t told[2][16]; /* eventfd: counted, not yet taken */
+        MEASURE_APART int fd[2][2];
+        MEASURE_APART unsigned char slots[2][BENCH_BARE_MESSAGES + 64][LEN];
 };
 
 static void *bare_open(size_t len)

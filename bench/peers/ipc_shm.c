@@ -24,17 +24,17 @@
 enum { RING = 256 * 1024, SLOTS_MOST = 64, FULL = 0, FREE = 1 };
 
 struct shm {
-        BENCH_APART struct {
+        MEASURE_APART struct {
                 uint64_t sent, freed;
         } writer[2]; /* each on its side's lines */
-        BENCH_APART uint64_t read[2];
-        BENCH_APART sem_t sem[4];
-        BENCH_APART int fd[4][2];
+        MEASURE_APART uint64_t read[2];
+        MEASURE_APART sem_t sem[4];
+        MEASURE_APART int fd[4][2];
         int semid;
         pid_t pid[2]; /* by side */
         int done[2];
-        BENCH_APART uint64_t slots, len;
-        BENCH_APART unsigned char bytes[2][RING];
+        MEASURE_APART uint64_t slots, len;
+        MEASURE_APART unsigned char bytes[2][RING];
 };
 
 /* token: 2 * which + FULL or FREE. */
@@ -49,8 +49,8 @@ static struct shm *shm_new(size_t len)
         return m;
 }
 
-BENCH_INLINE void shm_send(void *ctx, int which, const void *msg, size_t len, token_fn give,
-                           token_fn take)
+MEASURE_INLINE void shm_send(void *ctx, int which, const void *msg, size_t len, token_fn give,
+                             token_fn take)
 {
         struct shm *m = ctx;
 
@@ -62,8 +62,8 @@ BENCH_INLINE void shm_send(void *ctx, int which, const void *msg, size_t len, to
         give(m, 2 * which + FULL);
 }
 
-BENCH_INLINE void shm_recv(void *ctx, int which, void *msg, size_t len, token_fn give,
-                           token_fn take)
+MEASURE_INLINE void shm_recv(void *ctx, int which, void *msg, size_t len, token_fn give,
+                             token_fn take)
 {
         struct shm *m = ctx;
 
@@ -113,12 +113,12 @@ static void semop_by(struct shm *m, int token, short by)
                 bench_die("semop: %s", strerror(errno));
 }
 
-BENCH_INLINE void semop_give(struct shm *m, int token)
+MEASURE_INLINE void semop_give(struct shm *m, int token)
 {
         semop_by(m, token, 1);
 }
 
-BENCH_INLINE void semop_take(struct shm *m, int token)
+MEASURE_INLINE void semop_take(struct shm *m, int token)
 {
         semop_by(m, token, -1);
 }
@@ -135,12 +135,12 @@ static void *sem_start(size_t len)
         return m;
 }
 
-BENCH_INLINE void sem_give(struct shm *m, int token)
+MEASURE_INLINE void sem_give(struct shm *m, int token)
 {
         sem_post(&m->sem[token]);
 }
 
-BENCH_INLINE void sem_take(struct shm *m, int token)
+MEASURE_INLINE void sem_take(struct shm *m, int token)
 {
         while (sem_wait(&m->sem[token]) != 0)
                 ;
@@ -165,7 +165,7 @@ static void event_close(void *ctx)
         shm_close(ctx);
 }
 
-BENCH_INLINE void event_give(struct shm *m, int token)
+MEASURE_INLINE void event_give(struct shm *m, int token)
 {
         const uint64_t one = 1;
 
@@ -173,7 +173,7 @@ BENCH_INLINE void event_give(struct shm *m, int token)
                 bench_die("eventfd: %s", strerror(errno));
 }
 
-BENCH_INLINE void event_take(struct shm *m, int token)
+MEASURE_INLINE void event_take(struct shm *m, int token)
 {
         uint64_t one;
 
@@ -213,13 +213,13 @@ static void fifo_close(void *ctx)
         shm_close(ctx);
 }
 
-BENCH_INLINE void fifo_give(struct shm *m, int token)
+MEASURE_INLINE void fifo_give(struct shm *m, int token)
 {
         if (write(m->fd[token][1], "", 1) != 1)
                 bench_die("FIFO: %s", strerror(errno));
 }
 
-BENCH_INLINE void fifo_take(struct shm *m, int token)
+MEASURE_INLINE void fifo_take(struct shm *m, int token)
 {
         char byte;
 
@@ -266,7 +266,7 @@ static void signal_end(void *ctx, int side)
 }
 
 /* "Full" goes along the direction, "free" against it. */
-BENCH_INLINE void signal_give(struct shm *m, int token)
+MEASURE_INLINE void signal_give(struct shm *m, int token)
 {
         const int which = token / 2, to = token % 2 == FULL ? 1 - which : which;
 
@@ -275,7 +275,7 @@ BENCH_INLINE void signal_give(struct shm *m, int token)
                         bench_die("sigqueue: %s", strerror(errno));
 }
 
-BENCH_INLINE void signal_take(struct shm *m, int token)
+MEASURE_INLINE void signal_take(struct shm *m, int token)
 {
         sigset_t set;
 

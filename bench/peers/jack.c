@@ -5,14 +5,14 @@
 #if __has_include(<jack/ringbuffer.h>)
 #include <jack/ringbuffer.h>
 
-BENCH_INLINE int push(void *r, const void *msg, size_t len)
+MEASURE_INLINE int push(void *r, const void *msg, size_t len)
 {
         if (jack_ringbuffer_write_space(r) < len)
                 return 0;
         return jack_ringbuffer_write(r, msg, len) == len;
 }
 
-BENCH_INLINE int pop(void *r, size_t max, int mix, void *msg)
+MEASURE_INLINE int pop(void *r, size_t max, int mix, void *msg)
 {
         const size_t space = jack_ringbuffer_read_space(r);
         uint64_t len = max;

@@ -26,7 +26,7 @@ template <size_t MAX> struct slot<MAX, 1> {
         void take(const slot &from)
         {
                 std::memcpy(bytes, from.bytes,
-                            *reinterpret_cast<const bench_word *>(from.bytes) + 8);
+                            *reinterpret_cast<const payload_word *>(from.bytes) + 8);
         }
 };
 

@@ -2,7 +2,7 @@
 /* sluice in place: reserve and commit, peek and release. */
 #include "sluice_common.h"
 
-BENCH_INLINE void *place(void *ring, size_t len)
+MEASURE_INLINE void *place(void *ring, size_t len)
 {
         struct both *b = ring;
         void *to;
@@ -10,7 +10,7 @@ BENCH_INLINE void *place(void *ring, size_t len)
         return sluice_reserve(&b->p, len, &to, SLUICE_NOW) == 0 ? to : NULL;
 }
 
-BENCH_INLINE const void *look(void *ring, size_t len)
+MEASURE_INLINE const void *look(void *ring, size_t len)
 {
         struct both *b = ring;
         struct sluice_message m;

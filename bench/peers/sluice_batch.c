@@ -2,7 +2,7 @@
 /* sluice in place, shown in staged batches, released likewise. */
 #include "sluice_common.h"
 
-BENCH_INLINE void flush(void *ring)
+MEASURE_INLINE void flush(void *ring)
 {
         struct both *b = ring;
 
@@ -10,7 +10,7 @@ BENCH_INLINE void flush(void *ring)
         (void)sluice_publish(&b->p);
 }
 
-BENCH_INLINE void *place(void *ring, size_t len)
+MEASURE_INLINE void *place(void *ring, size_t len)
 {
         struct both *b = ring;
         void *to;
@@ -21,7 +21,7 @@ BENCH_INLINE void *place(void *ring, size_t len)
         return NULL;
 }
 
-BENCH_INLINE void done(void *ring, size_t len, size_t batch)
+MEASURE_INLINE void done(void *ring, size_t len, size_t batch)
 {
         struct both *b = ring;
 
@@ -30,7 +30,7 @@ BENCH_INLINE void done(void *ring, size_t len, size_t batch)
                 flush(ring);
 }
 
-BENCH_INLINE void give_back(void *ring)
+MEASURE_INLINE void give_back(void *ring)
 {
         struct both *b = ring;
 
@@ -38,7 +38,7 @@ BENCH_INLINE void give_back(void *ring)
         (void)sluice_release(&b->c);
 }
 
-BENCH_INLINE const void *look(void *ring, size_t len)
+MEASURE_INLINE const void *look(void *ring, size_t len)
 {
         struct both *b = ring;
         struct sluice_message m;
@@ -53,7 +53,7 @@ BENCH_INLINE const void *look(void *ring, size_t len)
         return m.data;
 }
 
-BENCH_INLINE void seen(void *ring, size_t batch)
+MEASURE_INLINE void seen(void *ring, size_t batch)
 {
         struct both *b = ring;
 

@@ -6,11 +6,11 @@
 #include "sluice/ring.h"
 
 struct both {
-        BENCH_APART struct sluice_producer p;
-        BENCH_APART uint64_t pending; /* the producer's: messages staged */
-        BENCH_APART struct sluice_consumer c;
-        BENCH_APART uint64_t passed; /* the consumer's: messages not released */
-        BENCH_APART void *mem;
+        MEASURE_APART struct sluice_producer p;
+        MEASURE_APART uint64_t pending; /* the producer's: messages staged */
+        MEASURE_APART struct sluice_consumer c;
+        MEASURE_APART uint64_t passed; /* the consumer's: messages not released */
+        MEASURE_APART void *mem;
 };
 
 static void *both_open(void)

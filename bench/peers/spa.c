@@ -6,13 +6,13 @@
 #include <spa/utils/ringbuffer.h>
 
 struct rig {
-        BENCH_APART struct spa_ringbuffer ring;
-        BENCH_APART unsigned char bytes[BENCH_RING_BYTES];
+        MEASURE_APART struct spa_ringbuffer ring;
+        MEASURE_APART unsigned char bytes[BENCH_RING_BYTES];
 };
 
 enum { SIZE = BENCH_RING_BYTES, MASK = SIZE - 1 };
 
-BENCH_INLINE int push(void *rig, const void *msg, size_t len)
+MEASURE_INLINE int push(void *rig, const void *msg, size_t len)
 {
         struct rig *r = rig;
         uint32_t index;
@@ -25,7 +25,7 @@ BENCH_INLINE int push(void *rig, const void *msg, size_t len)
         return 1;
 }
 
-BENCH_INLINE int pop(void *rig, size_t max, int mix, void *msg)
+MEASURE_INLINE int pop(void *rig, size_t max, int mix, void *msg)
 {
         struct rig *r = rig;
         uint32_t index, len = (uint32_t)max;

@@ -17,15 +17,15 @@ struct node {
 };
 
 struct rig {
-        BENCH_APART struct __cds_wfcq_head head;
-        BENCH_APART struct cds_wfcq_tail tail;
-        BENCH_APART _Atomic uint64_t consumed;
-        BENCH_APART struct {
+        MEASURE_APART struct __cds_wfcq_head head;
+        MEASURE_APART struct cds_wfcq_tail tail;
+        MEASURE_APART _Atomic uint64_t consumed;
+        MEASURE_APART struct {
                 uint64_t count, seen;
         } p;
-        BENCH_APART uint64_t count; /* the consumer's */
-        BENCH_APART uint64_t slots;
-        BENCH_APART unsigned char nodes[];
+        MEASURE_APART uint64_t count; /* the consumer's */
+        MEASURE_APART uint64_t slots;
+        MEASURE_APART unsigned char nodes[];
 };
 
 #define NODE(max) (sizeof(struct node) + (max))
@@ -45,7 +45,7 @@ static void rig_close(void *r, size_t max)
         bench_unshare(r, sizeof(struct rig) + bench_slots(NODE(max)) * NODE(max));
 }
 
-BENCH_INLINE int push(void *rig, size_t max, const void *msg, size_t len)
+MEASURE_INLINE int push(void *rig, size_t max, const void *msg, size_t len)
 {
         struct rig *r = rig;
         struct node *node = (void *)(r->nodes + (r->p.count & (r->slots - 1)) * NODE(max));
@@ -62,7 +62,7 @@ BENCH_INLINE int push(void *rig, size_t max, const void *msg, size_t len)
         return 1;
 }
 
-BENCH_INLINE int pop(void *rig, size_t max, int mix, void *msg)
+MEASURE_INLINE int pop(void *rig, size_t max, int mix, void *msg)
 {
         struct rig *r = rig;
         struct cds_wfcq_node *link = __cds_wfcq_dequeue_nonblocking(&r->head, &r->tail);
@@ -70,7 +70,7 @@ BENCH_INLINE int pop(void *rig, size_t max, int mix, void *msg)
 
         if (!link || link == CDS_WFCQ_WOULDBLOCK)
                 return 0;
-        memcpy(msg, node->bytes, mix ? *(const bench_word *)(const void *)node->bytes + 8 : max);
+        memcpy(msg, node->bytes, mix ? *(const payload_word *)(const void *)node->bytes + 8 : max);
         atomic_store_explicit(&r->consumed, ++r->count, memory_order_release);
         return 1;
 }
