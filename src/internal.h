@@ -69,9 +69,9 @@ int sluice_priv_name_parse(struct sluice_priv_name *n, const char *name);
  * removed by another at once. */
 int sluice_priv_dir_make(const char *path);
 /* The user's own directory, where bare words live: ours alone, or a
- * stranger could lay out queues for us. */
-int sluice_priv_user_dir_make(void);
-int sluice_priv_user_dir_check(void);
+ * stranger could lay out queues for us. n: in_user_dir. */
+int sluice_priv_user_dir_make(const struct sluice_priv_name *n);
+int sluice_priv_user_dir_check(const struct sluice_priv_name *n);
 void sluice_priv_user_dir_unmake(void);
 
 /* ---- place.c: the directory of a queue ---------------------------- */

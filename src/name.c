@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "name.h"
 
 static int parse_key(struct sluice_priv_name *n, const char *digits)
 {
@@ -30,61 +31,43 @@ static int parse_key(struct sluice_priv_name *n, const char *digits)
         return 0;
 }
 
-/* Where bare words live. own: a folder of ours in a shared one. */
 static int user_dir(char *path, size_t size, bool *own)
 {
-        /* Not in a set-user-ID program: its caller chose them. */
-        const char *set = secure_getenv("SLUICE_DIR");
-        const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
-        int len;
+        const char *variable;
+        const int len = sluice_priv_user_dir(path, size, &variable, own);
 
-        *own = !(set && *set);
-        if (!*own)
-                len = snprintf(path, size, "%s", set);
-        else if (runtime && *runtime == '/')
-                len = snprintf(path, size, "%s/sluice", runtime);
-        else
-                len = snprintf(path, size, "/tmp/sluice-%lu", (unsigned long)geteuid());
         return len < 0 || (size_t)len >= size ? -ENAMETOOLONG : 0;
 }
 
-/* No name that a directory of its own could be made and removed by. */
-static bool is_dot(const char *name)
+/* A word, in the user's own directory. */
+static int parse_bare(struct sluice_priv_name *n, const char *name, size_t len)
 {
-        return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
+        const int r = user_dir(n->path, sizeof n->path, &n->in_user_dir);
+        const size_t folder = r == 0 ? strlen(n->path) : 0;
 
-int sluice_priv_name_parse(struct sluice_priv_name *n, const char *name)
-{
-        const char *base;
-        size_t len, folder;
-        int r;
-
-        memset(n, 0, sizeof *n);
-        if (!name || *name == '\0')
-                return -EINVAL;
-        if (strncmp(name, "key:", 4) == 0)
-                return parse_key(n, name + 4);
-        len = strlen(name);
-        if (len > SLUICE_NAME_MAX)
-                return -ENAMETOOLONG;
-        if (strchr(name, '/')) {
-                memcpy(n->path, name, len + 1);
-                while (len > 1 && n->path[len - 1] == '/')
-                        n->path[--len] = '\0'; /* "link/" would follow the link */
-                base = strrchr(n->path, '/');
-                return is_dot(base ? base + 1 : n->path) || strcmp(n->path, "/") == 0 ? -EINVAL : 0;
-        }
-        if (is_dot(name))
-                return -EINVAL;
-        r = user_dir(n->path, sizeof n->path, &n->in_user_dir);
         if (r)
                 return r;
-        folder = strlen(n->path);
         if (folder + 1 + len > SLUICE_NAME_MAX)
                 return -ENAMETOOLONG;
         n->path[folder] = '/';
         memcpy(n->path + folder + 1, name, len + 1);
+        return 0;
+}
+
+int sluice_priv_name_parse(struct sluice_priv_name *n, const char *name)
+{
+        memset(n, 0, sizeof *n);
+        if (!name || *name == '\0')
+                return -EINVAL;
+        if (sluice_priv_name_is_key(name))
+                return parse_key(n, name + 4);
+        if (strlen(name) > SLUICE_NAME_MAX)
+                return -ENAMETOOLONG;
+        if (sluice_priv_name_is_dots(name))
+                return -EINVAL;
+        if (sluice_priv_name_is_bare(name))
+                return parse_bare(n, name, strlen(name));
+        memcpy(n->path, name, sluice_priv_name_len(name));
         return 0;
 }
 
@@ -119,25 +102,29 @@ int sluice_priv_dir_make(const char *path)
         return 1;
 }
 
-int sluice_priv_user_dir_make(void)
+/* Of a bare word: what its path begins with. */
+static void parent_of(const struct sluice_priv_name *n, char path[SLUICE_NAME_MAX + 1])
+{
+        memcpy(path, n->path, sizeof n->path);
+        *strrchr(path, '/') = '\0';
+}
+
+int sluice_priv_user_dir_make(const struct sluice_priv_name *n)
 {
         char path[SLUICE_NAME_MAX + 1];
-        bool own;
-        int r = user_dir(path, sizeof path, &own);
+        int r;
 
-        if (r || !own)
-                return r;
+        parent_of(n, path);
         r = sluice_priv_dir_make(path);
         return r < 0 ? r : dir_check(path);
 }
 
-int sluice_priv_user_dir_check(void)
+int sluice_priv_user_dir_check(const struct sluice_priv_name *n)
 {
         char path[SLUICE_NAME_MAX + 1];
-        bool own;
-        const int r = user_dir(path, sizeof path, &own);
 
-        return r || !own ? r : dir_check(path);
+        parent_of(n, path);
+        return dir_check(path);
 }
 
 void sluice_priv_user_dir_unmake(void)

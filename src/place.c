@@ -65,7 +65,7 @@ int sluice_priv_place_open(struct sluice_priv_place *place, const struct sluice_
         if (n->is_key)
                 return 0;
         if (n->in_user_dir)
-                r = sluice_priv_user_dir_check();
+                r = sluice_priv_user_dir_check(n);
         return r ? r : open_dir(place, n);
 }
 
@@ -77,7 +77,7 @@ int sluice_priv_place_make(struct sluice_priv_place *place, const struct sluice_
         if (n->is_key)
                 return 0;
         if (n->in_user_dir)
-                r = sluice_priv_user_dir_make();
+                r = sluice_priv_user_dir_make(n);
         if (r == 0)
                 r = sluice_priv_dir_make(n->path);
         if (r < 0)

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../name.h"
 #include "cli.h"
 
 struct trouble {
@@ -22,54 +23,33 @@ struct trouble {
         int err;              /* an errno */
         int opening;          /* or making; else looking or removing */
         const char *variable; /* that a bare word's folder comes from; NULL: none */
-        int own;              /* sluice makes that folder, for this user alone */
+        bool own;             /* sluice makes that folder, for this user alone */
         char path[PATH_MAX];  /* of the queue; "": it has none */
         char folder[PATH_MAX];
 };
 
 /* ---- Where a queue is ---------------------------------------------- */
 
-static int is_key(const char *name)
-{
-        return strncmp(name, "key:", 4) == 0;
-}
-
-/* As the library does it, see sluice/queue.h: Names. */
-static int bare_path(struct trouble *t, const char *name)
-{
-        const char *const set = secure_getenv("SLUICE_DIR");
-        const char *const runtime = secure_getenv("XDG_RUNTIME_DIR");
-
-        t->own = !(set && *set);
-        if (!t->own) {
-                t->variable = "SLUICE_DIR";
-                return snprintf(t->path, sizeof t->path, "%s/%s", set, name);
-        }
-        if (runtime && *runtime == '/') {
-                t->variable = "XDG_RUNTIME_DIR";
-                return snprintf(t->path, sizeof t->path, "%s/sluice/%s", runtime, name);
-        }
-        return snprintf(t->path, sizeof t->path, "/tmp/sluice-%lu/%s", (unsigned long)geteuid(),
-                        name);
-}
-
 static void find_path(struct trouble *t)
 {
         const char *const name = t->cli->name;
-        size_t len;
+        size_t dir = 0;
 
-        if (!name || is_key(name))
+        if (!name || sluice_priv_name_is_key(name))
                 return;
-        len = (size_t)(strchr(name, '/') ? snprintf(t->path, sizeof t->path, "%s", name)
-                                         : bare_path(t, name));
-        len = len < sizeof t->path ? len : sizeof t->path - 1;
-        while (len > 1 && t->path[len - 1] == '/')
-                t->path[--len] = '\0';
+        if (sluice_priv_name_is_bare(name)) {
+                const int len =
+                        sluice_priv_user_dir(t->path, sizeof t->path, &t->variable, &t->own);
+
+                dir = len < 0 || (size_t)len >= sizeof t->path ? sizeof t->path - 1 : (size_t)len;
+        }
+        snprintf(t->path + dir, sizeof t->path - dir, "%s%.*s", dir ? "/" : "",
+                 (int)sluice_priv_name_len(name), name);
 }
 
 static int is_bare(const struct cli *c)
 {
-        return c->name && !is_key(c->name) && !strchr(c->name, '/');
+        return c->name && sluice_priv_name_is_bare(c->name);
 }
 
 /* The folder that holds what path names, in place. */
@@ -154,18 +134,6 @@ void cli_put_place(const struct cli *c)
 /* ---- Errors of names and folders; 1: it is told ------------------- */
 
 /* What no library call takes for a name. */
-/* Is the last part of it "." or ".."? */
-static int ends_in_dots(const char *name)
-{
-        size_t len = strlen(name), dots = 0;
-
-        while (len > 1 && name[len - 1] == '/')
-                len--;
-        while (dots < len && name[len - 1 - dots] == '.')
-                dots++;
-        return (dots == 1 || dots == 2) && (dots == len || name[len - 1 - dots] == '/');
-}
-
 static int tell_bad_name(struct trouble *t)
 {
         const char *const name = t->cli->name;
@@ -174,11 +142,11 @@ static int tell_bad_name(struct trouble *t)
                 return 0;
         if (strcmp(name, "key:") == 0) {
                 put("the number of the System V key is missing, as in key:0x2020");
-        } else if (is_key(name)) {
+        } else if (sluice_priv_name_is_key(name)) {
                 put("'");
                 cli_put_text(stderr, name + 4, strlen(name + 4));
                 put("' is no System V key: give a number from 1 to 0xffffffff, as in key:0x2020");
-        } else if (ends_in_dots(name) || name[strspn(name, "/")] == '\0') {
+        } else if (sluice_priv_name_is_dots(name)) {
                 put("this names a folder that is no queue: give a word, or a path like ./q");
         } else {
                 return 0;
@@ -347,7 +315,7 @@ static int tell_place(struct trouble *t)
 
 static int tell_taken_key(struct trouble *t)
 {
-        if (!is_key(t->cli->name))
+        if (!sluice_priv_name_is_key(t->cli->name))
                 return 0;
         put("another program has this System V key: choose another (ipcs shows which are taken)");
         return 1;
