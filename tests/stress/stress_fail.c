@@ -244,6 +244,12 @@ static int attempt(void)
 
         alarm(100); /* a machine may stand still for a while */
         now->prepare();
+        if (fail_unprepared != 0) {
+                say("cannot be prepared", fail_unprepared);
+                fail_unprepared = 0;
+                fail_clean();
+                return 1;
+        }
         ready = world_now();
         errno = MARK;
         inject_begin(&plan);

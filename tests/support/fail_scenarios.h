@@ -25,6 +25,10 @@ struct scenario {
 /* Ends with one without a name. */
 extern const struct scenario fail_scenarios[];
 
+/* The first error of prepare, be it that an earlier attempt has left
+ * something behind; whoever reads it sets it back to 0. */
+extern int fail_unprepared;
+
 /* After each, whatever it has done. */
 void fail_clean(void);
 
