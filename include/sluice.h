@@ -12,6 +12,7 @@
  *      sluice/cpu.h     pause, hints to the caches, inline assembly
  *      sluice/wait.h    deadlines; "does the other side sleep?"
  *      sluice/handle.h  the two handles
+ *      sluice/wait_step.h  what is done between two looks in vain
  *      sluice/producer.h, consumer.h  the calls of either
  *      sluice/attach.h  making, joining and leaving a ring; recovery
  *      sluice/ring.h    the ring over any memory: start reading here

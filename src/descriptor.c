@@ -126,7 +126,7 @@ int sluice_consumer_arm(struct sluice_consumer *c)
 
         if (fd < 0)
                 return fd;
-        c->base.polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
+        sluice_priv_check_next(&c->base.polls);
         if (c->end != c->next || c->base.err)
                 return 1;
         sluice_priv_await_message(&a, c);
@@ -141,7 +141,7 @@ int sluice_producer_arm(struct sluice_producer *p, size_t len)
 
         if (fd < 0)
                 return fd;
-        p->base.polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
+        sluice_priv_check_next(&p->base.polls);
         if (p->base.err || len > p->max_len || sluice_priv_producer_refresh(p) != 0)
                 return 1;
         need = sluice_priv_record_bytes(len, p->unit_mask);
@@ -167,7 +167,7 @@ int sluice_consumer_disarm(struct sluice_consumer *c)
 
         if (fd < 0)
                 return fd;
-        c->base.polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
+        sluice_priv_check_next(&c->base.polls);
         return disarm(c->base.queue);
 }
 
@@ -177,7 +177,7 @@ int sluice_producer_disarm(struct sluice_producer *p)
 
         if (fd < 0)
                 return fd;
-        p->base.polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
+        sluice_priv_check_next(&p->base.polls);
         return disarm(p->base.queue);
 }
 

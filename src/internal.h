@@ -367,9 +367,6 @@ void sluice_priv_queue_unlist(struct sluice_priv_queue *q);
 extern const struct sluice_priv_sleep sluice_priv_producer_sleep;
 extern const struct sluice_priv_sleep sluice_priv_consumer_sleep;
 
-/* A poller asks for its peer only now and then: let it be the next time. */
-#define SLUICE_PRIV_POLLS_CHECK_NEXT 63u
-
 /* What a sleeper waits for. */
 struct sluice_priv_await {
         const sluice_word *word; /* sleep while its low half stays the same */

@@ -87,7 +87,7 @@ int sluice_priv_told_before(struct sluice_priv_queue *q)
         if (q->ended && sluice_priv_end_is_news(q))
                 q->ended = 0;
         if (q->ended)
-                *q->polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
+                sluice_priv_check_next(q->polls);
         return q->ended;
 }
 
@@ -99,7 +99,7 @@ static int tell(struct sluice_priv_queue *q, int error)
         } else if (error == -EPIPE || error == -EOWNERDEAD) {
                 q->told = q->peer_epoch = q->gone;
                 q->ended = error;
-                *q->polls = SLUICE_PRIV_POLLS_CHECK_NEXT;
+                sluice_priv_check_next(q->polls);
         }
         return error;
 }

@@ -14,6 +14,7 @@
 #include "handle.h"
 #include "layout.h"
 #include "wait.h"
+#include "wait_step.h"
 
 /* A message in place. data is valid until the message is released. */
 struct sluice_message {
@@ -26,7 +27,8 @@ struct sluice_message {
 SLUICE_PRIV_BEGIN
 
 enum {
-        SLUICE_PRIV_PERIOD = 16,  /* times that the ring is found empty, between two judgements */
+        SLUICE_PRIV_PERIOD =
+                16, /* times that the ring is found empty, at least, between two judgements */
         SLUICE_PRIV_NEAR_NS = 40, /* messages closer than this on average: a stream */
         SLUICE_PRIV_GIVE_WAY_NS = 2000,
         SLUICE_PRIV_ALONE = 4,      /* messages each time at most, and ... */
@@ -160,10 +162,11 @@ static inline void sluice_priv_judge(struct sluice_consumer *c, uint64_t passed,
         struct sluice_priv_pace *pace = &c->pace;
         const uint64_t n = passed - pace->from_passed, bytes = c->next - pace->from_position;
         const uint64_t ns = (uint64_t)(now - pace->from_ns);
-        const int leisure = n <= (uint64_t)SLUICE_PRIV_PERIOD * SLUICE_PRIV_ALONE &&
+        const int leisure = n <= (uint64_t)pace->times * SLUICE_PRIV_ALONE &&
                             ns >= n * SLUICE_PRIV_ALONE_NS + bytes / 8 * 3;
         const int told = pace->leisure != 0;
 
+        pace->times = 0;
         pace->way_ns = 0;
         if (ns < n * SLUICE_PRIV_NEAR_NS) {
                 /* No longer than until half the ring is full. A message takes
@@ -190,27 +193,47 @@ static inline void sluice_priv_judge(struct sluice_consumer *c, uint64_t passed,
  * many. A reply, or a message at leisure, is not kept waiting. Reads the
  * clock once for each time that the ring is found empty, not for each look.
  * 1: has given way.
+ *
+ * One who polls never gives way: it may have other things to do. It reads
+ * the clock only when it asks after its peer as well, and then only to
+ * judge.
  */
-static inline int sluice_priv_give_way(struct sluice_consumer *c)
+static __attribute__((noinline, unused)) int
+sluice_priv_give_way(struct sluice_consumer *c, uint64_t burst, sluice_deadline until)
 {
         struct sluice_priv_pace *pace = &c->pace;
-        const uint64_t passed = c->messages + c->held, burst = passed - pace->passed;
         int64_t now, took;
 
+        pace->passed += burst;
+        pace->times += burst != 0;
+        if (until <= SLUICE_NOW) {
+                if (pace->times >= SLUICE_PRIV_PERIOD && sluice_priv_check_is_next(&c->base))
+                        sluice_priv_judge(c, pace->passed, sluice_now_ns());
+                return 0;
+        }
         if (burst == 0)
                 return 0;
         now = sluice_now_ns();
         took = now - pace->since_ns;
-        pace->passed = passed;
         pace->since_ns = now;
-        if (++pace->times % SLUICE_PRIV_PERIOD == 0)
-                sluice_priv_judge(c, passed, now);
+        if (pace->times >= SLUICE_PRIV_PERIOD)
+                sluice_priv_judge(c, pace->passed, now);
         if (pace->way_ns == 0 || (uint64_t)took >= burst * SLUICE_PRIV_ALONE_NS)
                 return 0;
         while (sluice_now_ns() - now < pace->way_ns)
                 for (int i = 0; i < 8; i++)
                         sluice_priv_pause();
         return 1;
+}
+
+/* The ring was found empty: sluice_priv_give_way, where there is anything to do. */
+static inline int sluice_priv_found_empty(struct sluice_consumer *c, sluice_deadline until)
+{
+        const uint64_t burst = c->messages + c->held - c->pace.passed;
+
+        if (sluice_priv_likely(burst == 0 && c->pace.times < SLUICE_PRIV_PERIOD))
+                return 0;
+        return sluice_priv_give_way(c, burst, until);
 }
 
 static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_consumer *c,
@@ -221,7 +244,6 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
 
         for (;;) {
                 uint64_t word;
-                int r;
 
                 if (c->mask == 0) /* poisoned, or never attached */
                         return c->base.err ? c->base.err : -EINVAL;
@@ -232,29 +254,14 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
                 if (sluice_priv_unlikely((word | (uint64_t)given_up) != 0)) {
                         if (word != 0 && (word != SLUICE_LAYOUT_END || !c->base.sleep))
                                 return sluice_priv_accept_other(c, word);
-                        r = sluice_priv_accept_end(c, word, given_up);
-                        if (r)
-                                return r;
+                        given_up = sluice_priv_accept_end(c, word, given_up);
+                        if (given_up)
+                                return given_up;
                 }
-                if (sluice_priv_give_way(c) && until != SLUICE_NOW)
+                if (sluice_priv_found_empty(c, until))
                         continue;
-                if (turn == 0 && until != SLUICE_NOW)
-                        sluice_priv_count(&c->own->counters.stalls);
-                if (until <= SLUICE_NOW) {
-                        given_up = -EAGAIN;
-                        if (!c->base.sleep || ++c->base.polls % 64 != 0)
-                                return given_up;
-                        r = c->base.sleep->check(c);
-                        if (!r)
-                                return given_up;
-                        given_up = r;
-                } else if (c->base.sleep) {
-                        turn = 1;
-                        given_up = c->base.sleep->wait(c, 0, until);
-                } else {
-                        given_up = sluice_priv_spin(&turn, until, -ETIMEDOUT);
-                }
-                if (given_up == -ECANCELED)
+                given_up = sluice_priv_wait_step(&c->base, &c->own->counters, &turn, 0, until);
+                if (sluice_priv_is_final(given_up))
                         return given_up;
         }
 }

@@ -23,14 +23,14 @@ struct sluice_priv_endpoint {
         int err;                               /* the handle is poisoned with this, or 0 */
 };
 
-/* How a consumer that polls has lately found the producer: see
+/* How a consumer has lately found the producer: see
  * sluice_priv_judge and sluice_priv_give_way. */
 struct sluice_priv_pace {
         uint64_t passed; /* messages, when the ring was last found empty behind one */
         int64_t since_ns;
         uint64_t from_passed, from_position; /* likewise, when this period began */
         int64_t from_ns;
-        unsigned times;   /* that the ring was found empty */
+        unsigned times;   /* that the ring was found empty in this period */
         unsigned leisure; /* periods in a row, modulo SLUICE_PRIV_TRIAL */
         int64_t way_ns;   /* a stream: how long to give way to it; else 0 */
 };

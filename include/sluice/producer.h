@@ -14,6 +14,7 @@
 #include "handle.h"
 #include "layout.h"
 #include "wait.h"
+#include "wait_step.h"
 
 SLUICE_PRIV_BEGIN
 
@@ -91,27 +92,11 @@ sluice_priv_make_room(struct sluice_producer *p, uint64_t need, sluice_deadline 
                         return p->base.sleep ? p->base.sleep->tell(p, given_up) : given_up;
                 if (p->tail - p->position + need > p->mask - p->unit_mask)
                         return -EMSGSIZE; /* not even beside the staged ones in an empty ring */
-                if (turn == 0 && until != SLUICE_NOW)
-                        sluice_priv_count(&p->own->counters.stalls);
-                if (until <= SLUICE_NOW) {
-                        /* Full: leave the consumer's line alone for a moment. */
-                        for (int i = 0; i < 64; i++)
-                                sluice_priv_pause();
-                        given_up = -EAGAIN;
-                        if (!p->base.sleep || ++p->base.polls % 64 != 0)
-                                return given_up;
-                        r = p->base.sleep->check(p);
-                        if (!r)
-                                return given_up;
-                        given_up = r;
-                } else if (p->base.sleep) {
-                        turn = 1;
-                        given_up = p->base.sleep->wait(p, need, until);
-                } else {
-                        given_up = sluice_priv_spin(&turn, until, -ETIMEDOUT);
-                }
-                if (given_up == -ECANCELED)
-                        return given_up; /* at once, or the interrupt would be lost */
+                if (until <= SLUICE_NOW)
+                        sluice_priv_pause(); /* leaves the consumer's line alone for a moment */
+                given_up = sluice_priv_wait_step(&p->base, &p->own->counters, &turn, need, until);
+                if (sluice_priv_is_final(given_up))
+                        return given_up;
         }
 }
 

@@ -20,7 +20,7 @@ SLUICE_PRIV_BEGIN
  * clock. */
 typedef int64_t sluice_deadline;
 
-#define SLUICE_NOW     INT64_C(0) /* look, never sleep: -EAGAIN */
+#define SLUICE_NOW     INT64_C(0) /* look, return at once: -EAGAIN */
 #define SLUICE_FOREVER INT64_MAX  /* never -ETIMEDOUT */
 
 /* clock_gettime(3) is hidden by <time.h> under a strict -std=c11, and a

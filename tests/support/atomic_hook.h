@@ -19,6 +19,8 @@ static void (*test_hook_stored)(const void *where, size_t len);
 static uint64_t (*test_hook_loaded)(const sluice_word *word, uint64_t value);
 /* Before a copy out of shared memory. */
 static void (*test_hook_copied)(const void *from, size_t len);
+/* At each compiler fence, which each pause is, too. */
+static void (*test_hook_fenced)(void);
 
 static inline void test_stored(const void *where, size_t len)
 {
@@ -61,6 +63,8 @@ static inline void sluice_priv_fence_full(void)
 static inline void sluice_priv_fence_compiler(void)
 {
         atomic_signal_fence(memory_order_seq_cst);
+        if (test_hook_fenced)
+                test_hook_fenced();
 }
 
 static inline void sluice_priv_copy_in(void *shared, const void *from, size_t len)

@@ -18,15 +18,22 @@ static void pass_ns(int64_t ns)
                 ;
 }
 
-/* n messages, then an empty ring. */
-static void burst(struct test_rig *r, uint64_t *number, unsigned n)
+static void messages(struct test_rig *r, uint64_t *number, unsigned n)
 {
         for (unsigned i = 0; i < n; i++)
                 test_eq(test_send(r, *number + i, 20), 0);
         for (unsigned i = 0; i < n; i++)
                 test_expect(r, *number + i, 20);
-        test_expect_empty(r);
         *number += n;
+}
+
+/* n messages, then an empty ring, as a waiting call finds it. */
+static void burst(struct test_rig *r, uint64_t *number, unsigned n)
+{
+        struct sluice_message m;
+
+        messages(r, number, n);
+        test_eq(sluice_peek(&r->c, &m, 1), -ETIMEDOUT);
 }
 
 /* Until the producer has been told. */
@@ -53,6 +60,22 @@ TEST_EACH(pace, is_leisure_when_messages_come_alone_and_late, 64)
         test_eq(with + without, PERIOD * (TRIAL + 4));
         test_check(without >= 2 * PERIOD - 1); /* to begin with, and one trial */
         test_check(without < 5 * PERIOD);
+}
+
+/* One who polls judges only now and then, but judges. */
+TEST_EACH(pace, is_leisure_for_one_who_polls, 64)
+{
+        uint64_t number = 0;
+        unsigned looks = 0;
+
+        while (hint(r) == 0 && looks < 4 * SLUICE_PRIV_POLLS_PER_CHECK) {
+                pass_ns(2000);
+                messages(r, &number, 1);
+                test_expect_empty(r);
+                looks++;
+        }
+        test_eq(hint(r), SLUICE_LAYOUT_AT_LEISURE);
+        test_check(looks % SLUICE_PRIV_POLLS_PER_CHECK == 0);
 }
 
 TEST_EACH(pace, is_no_leisure_when_many_come_together, 64)

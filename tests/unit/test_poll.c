@@ -85,8 +85,7 @@ TEST_EACH(poll, for_room_costs_a_pause_at_most_and_no_clock, 8)
 static int no_wait(void *handle, uint64_t need, sluice_deadline until)
 {
         (void)handle, (void)need, (void)until;
-        test_check(0 == "a poller never waits"[0]);
-        return 0;
+        return -EDEADLK; /* one who polls never comes here */
 }
 
 static int count_check(void *handle)
