@@ -13,6 +13,7 @@
  *      sluice/wait.h    deadlines; "does the other side sleep?"
  *      sluice/handle.h  the two handles
  *      sluice/wait_step.h  what is done between two looks in vain
+ *      sluice/pace.h    what adapts to how messages come
  *      sluice/producer.h, consumer.h  the calls of either
  *      sluice/attach.h  making, joining and leaving a ring; recovery
  *      sluice/ring.h    the ring over any memory: start reading here

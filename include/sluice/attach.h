@@ -23,6 +23,7 @@
 #include "consumer.h"
 #include "handle.h"
 #include "layout.h"
+#include "pace.h"
 #include "producer.h"
 
 struct sluice_geometry {
@@ -344,8 +345,7 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
         c->max_len = s.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
         c->position = c->next = c->end = c->edge = found.position;
         c->messages = found.messages;
-        c->pace.passed = c->pace.from_passed = c->messages;
-        c->pace.from_position = c->position;
+        sluice_priv_pace_begin(c);
         c->base.slot = found.slot;
         c->base.doorbell.peer_parked = &c->peer->door.parked;
         sluice_priv_store_relaxed(&c->own->door.parked, 0);

@@ -13,6 +13,7 @@
 #include "cpu.h"
 #include "handle.h"
 #include "layout.h"
+#include "pace.h"
 #include "wait.h"
 #include "wait_step.h"
 
@@ -25,16 +26,6 @@ struct sluice_message {
 };
 
 SLUICE_PRIV_BEGIN
-
-enum {
-        SLUICE_PRIV_PERIOD =
-                16, /* times that the ring is found empty, at least, between two judgements */
-        SLUICE_PRIV_NEAR_NS = 40, /* messages closer than this on average: a stream */
-        SLUICE_PRIV_GIVE_WAY_NS = 2000,
-        SLUICE_PRIV_ALONE = 4,      /* messages each time at most, and ... */
-        SLUICE_PRIV_ALONE_NS = 200, /* ... this long for each at least: they come at leisure */
-        SLUICE_PRIV_TRIAL = 32      /* periods, of which one without advice */
-};
 
 /* A handle that is all zero has its ring of one word in itself, so peek
  * needs no test for it. Integers, because ring and handle are two objects;
@@ -88,16 +79,13 @@ static __attribute__((noinline, unused)) int sluice_priv_accept_far(struct sluic
 
 /*
  * A data header at next: checks it and makes it current. All that follows uses
- * the checked copy. Nearly always a record is as long as the one before:
- * guessing so, the processor fetches the next header without waiting for the
- * length in this one. 0 or -EBADMSG.
+ * the checked copy. 0 or -EBADMSG.
  */
 static inline int sluice_priv_accept(struct sluice_consumer *c, uint64_t word)
 {
         const uint64_t len = sluice_priv_header_len(word);
         const uint64_t bytes = sluice_priv_record_bytes(len, c->unit_mask);
         const uint64_t next = c->next;
-        uint64_t step = sluice_priv_hide_from_compiler(c->stride);
 
         if (sluice_priv_unlikely(len > c->max_len || bytes > c->edge - next)) {
                 const int r = sluice_priv_accept_far(c, len, bytes);
@@ -105,10 +93,8 @@ static inline int sluice_priv_accept(struct sluice_consumer *c, uint64_t word)
                 if (r)
                         return r;
         }
-        if (sluice_priv_unlikely(bytes != c->stride))
-                step = c->stride = bytes;
         c->word = word;
-        c->end = next + step;
+        c->end = next + sluice_priv_pace_record(c, bytes);
         return 0;
 }
 
@@ -146,96 +132,6 @@ static __attribute__((noinline, unused)) int sluice_priv_accept_end(struct sluic
         return given_up && c->base.sleep ? c->base.sleep->tell(c, given_up) : given_up;
 }
 
-/*
- * How do messages come? By averages, for single ones come as they like.
- *
- * As a stream: then sluice_priv_give_way.
- *
- * At leisure: few at a time, and later behind one another than any stream
- * would bring them, even one whose producer hands over each line. The producer
- * is told (sluice_priv_at_leisure). That makes it slower, which might look
- * like leisure; so the advice is withdrawn now and then, and stands again only
- * when they still come at leisure without.
- */
-static inline void sluice_priv_judge(struct sluice_consumer *c, uint64_t passed, int64_t now)
-{
-        struct sluice_priv_pace *pace = &c->pace;
-        const uint64_t n = passed - pace->from_passed, bytes = c->next - pace->from_position;
-        const uint64_t ns = (uint64_t)(now - pace->from_ns);
-        const int leisure = n <= (uint64_t)pace->times * SLUICE_PRIV_ALONE &&
-                            ns >= n * SLUICE_PRIV_ALONE_NS + bytes / 8 * 3;
-        const int told = pace->leisure != 0;
-
-        pace->times = 0;
-        pace->way_ns = 0;
-        if (ns < n * SLUICE_PRIV_NEAR_NS) {
-                /* No longer than until half the ring is full. A message takes
-                 * 8 bytes at least, so this divides by no 0. */
-                const uint64_t half = (c->mask / 2) / (bytes / n) * (ns / n);
-
-                pace->way_ns = SLUICE_PRIV_GIVE_WAY_NS;
-                if (half < SLUICE_PRIV_GIVE_WAY_NS)
-                        pace->way_ns = (int64_t)half;
-        }
-        pace->leisure = leisure ? (pace->leisure + 1) % SLUICE_PRIV_TRIAL : 0;
-        pace->from_passed = passed;
-        pace->from_position = c->next;
-        pace->from_ns = now;
-        if (told != (pace->leisure != 0))
-                sluice_priv_store_relaxed(&c->own->door.hint, told ? 0 : SLUICE_LAYOUT_AT_LEISURE);
-}
-
-/*
- * A consumer that polls right behind the producer takes away the line
- * that the producer is about to write, again and again, and both crawl.
- * It shows in a ring that is found empty again and again although messages
- * come close together: then the consumer gives way for a moment, and finds
- * many. A reply, or a message at leisure, is not kept waiting. Reads the
- * clock once for each time that the ring is found empty, not for each look.
- * 1: has given way.
- *
- * One who polls never gives way: it may have other things to do. It reads
- * the clock only when it asks after its peer as well, and then only to
- * judge.
- */
-static __attribute__((noinline, unused)) int
-sluice_priv_give_way(struct sluice_consumer *c, uint64_t burst, sluice_deadline until)
-{
-        struct sluice_priv_pace *pace = &c->pace;
-        int64_t now, took;
-
-        pace->passed += burst;
-        pace->times += burst != 0;
-        if (until <= SLUICE_NOW) {
-                if (pace->times >= SLUICE_PRIV_PERIOD && sluice_priv_check_is_next(&c->base))
-                        sluice_priv_judge(c, pace->passed, sluice_now_ns());
-                return 0;
-        }
-        if (burst == 0)
-                return 0;
-        now = sluice_now_ns();
-        took = now - pace->since_ns;
-        pace->since_ns = now;
-        if (pace->times >= SLUICE_PRIV_PERIOD)
-                sluice_priv_judge(c, pace->passed, now);
-        if (pace->way_ns == 0 || (uint64_t)took >= burst * SLUICE_PRIV_ALONE_NS)
-                return 0;
-        while (sluice_now_ns() - now < pace->way_ns)
-                for (int i = 0; i < 8; i++)
-                        sluice_priv_pause();
-        return 1;
-}
-
-/* The ring was found empty: sluice_priv_give_way, where there is anything to do. */
-static inline int sluice_priv_found_empty(struct sluice_consumer *c, sluice_deadline until)
-{
-        const uint64_t burst = c->messages + c->held - c->pace.passed;
-
-        if (sluice_priv_likely(burst == 0 && c->pace.times < SLUICE_PRIV_PERIOD))
-                return 0;
-        return sluice_priv_give_way(c, burst, until);
-}
-
 static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_consumer *c,
                                                               sluice_deadline until)
 {
@@ -258,7 +154,7 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
                         if (given_up)
                                 return given_up;
                 }
-                if (sluice_priv_found_empty(c, until))
+                if (sluice_priv_pace_empty(c, until))
                         continue;
                 given_up = sluice_priv_wait_step(&c->base, &c->own->counters, &turn, 0, until);
                 if (sluice_priv_is_final(given_up))

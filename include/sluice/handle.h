@@ -24,15 +24,16 @@ struct sluice_priv_endpoint {
 };
 
 /* How a consumer has lately found the producer: see
- * sluice_priv_judge and sluice_priv_give_way. */
+ * pace.h. */
 struct sluice_priv_pace {
+        uint64_t stride; /* bytes of the latest record, as the next may have */
         uint64_t passed; /* messages, when the ring was last found empty behind one */
         int64_t since_ns;
         uint64_t from_passed, from_position; /* likewise, when this period began */
         int64_t from_ns;
-        unsigned times;   /* that the ring was found empty in this period */
-        unsigned leisure; /* periods in a row, modulo SLUICE_PRIV_TRIAL */
-        int64_t way_ns;   /* a stream: how long to give way to it; else 0 */
+        unsigned times;     /* that the ring was found empty in this period */
+        unsigned sparse;    /* periods in a row, modulo SLUICE_PRIV_TRIAL */
+        int64_t backoff_ns; /* a stream: how long to back off; else 0 */
 };
 
 /* Handles are the caller's memory and must stay where they are while

@@ -103,7 +103,7 @@ struct sluice_layout_door {
 
 /* Flag of a hint (the consumer's): messages come few at a time, so what counts
  * is how soon a whole one is there. */
-#define SLUICE_LAYOUT_AT_LEISURE UINT64_C(1)
+#define SLUICE_LAYOUT_SPARSE UINT64_C(1)
 
 /* Flag of the consumer's position: it has closed. */
 #define SLUICE_LAYOUT_POSITION_CLOSED UINT64_C(1)

@@ -13,15 +13,11 @@
 #include "cpu.h"
 #include "handle.h"
 #include "layout.h"
+#include "pace.h"
 #include "wait.h"
 #include "wait_step.h"
 
 SLUICE_PRIV_BEGIN
-
-enum {
-        SLUICE_PRIV_LINE = 64,   /* bytes of a cache line; where it is not, a hint misses */
-        SLUICE_PRIV_EAGER = 1024 /* bytes of a record that are handed over line by line */
-};
 
 /* The reserved message: length + 1, does it begin a new lap, tag << 32. */
 #define SLUICE_PRIV_RESERVED (UINT64_C(0x7fffffff))
@@ -128,35 +124,6 @@ static __attribute__((noinline, unused)) int sluice_priv_reserve_far(struct slui
 }
 
 /*
- * A consumer at leisure waits for the whole message: the header's line comes
- * to it once it looks, and then each other line costs it another transfer from
- * this core's caches. So these are fetched for writing all at once before
- * the payload is written (take), and sent half way behind it (hand over). In a
- * stream that costs more than it brings. UNTRUSTED: only advice.
- */
-static inline int sluice_priv_at_leisure(const struct sluice_producer *p, uint64_t bytes)
-{
-        return bytes > SLUICE_PRIV_LINE &&
-               (sluice_priv_load_relaxed(&p->peer->door.hint) & SLUICE_LAYOUT_AT_LEISURE);
-}
-
-static __attribute__((noinline, unused)) void sluice_priv_take(const unsigned char *record,
-                                                               uint64_t bytes)
-{
-        for (uint64_t off = SLUICE_PRIV_LINE; off < bytes && off < SLUICE_PRIV_EAGER;
-             off += SLUICE_PRIV_LINE)
-                sluice_priv_prefetch_write(record + off);
-}
-
-static __attribute__((noinline, unused)) void sluice_priv_hand_over(const unsigned char *record,
-                                                                    uint64_t bytes)
-{
-        for (uint64_t off = SLUICE_PRIV_LINE; off < bytes && off < SLUICE_PRIV_EAGER;
-             off += SLUICE_PRIV_LINE)
-                sluice_priv_demote(record + off);
-}
-
-/*
  * Room for a message of up to len bytes; *payload is where to write it,
  * valid until commit, stage or abort, 8 bytes aligned. A second reserve
  * forgets the first. Sleeps until the deadline when the ring is full.
@@ -182,8 +149,7 @@ SLUICE_NODISCARD static inline int sluice_reserve(struct sluice_producer *p, siz
         if (sluice_priv_unlikely(len > p->max_len || p->edge - p->tail < bytes))
                 return sluice_priv_reserve_far(p, len, payload, until);
         record = p->ring + (p->tail & p->mask);
-        if (sluice_priv_unlikely(sluice_priv_at_leisure(p, bytes)))
-                sluice_priv_take(record, bytes);
+        sluice_priv_pace_before_write(p, record, bytes);
         p->reserved = (uint64_t)len + 1;
         *payload = record + SLUICE_LAYOUT_HEADER_BYTES;
         return 0;
@@ -227,8 +193,7 @@ static inline int sluice_stage(struct sluice_producer *p, size_t len)
                                                rest - SLUICE_LAYOUT_HEADER_BYTES, 0);
                 p->edge = record + bytes;
         }
-        if (sluice_priv_unlikely(sluice_priv_at_leisure(p, bytes)))
-                sluice_priv_hand_over(p->ring + (record & p->mask), bytes);
+        sluice_priv_pace_after_write(p, record, bytes);
         /* Relaxed, like every store here: PUBLISH orders them. */
         if (p->staged == 0)
                 p->first = word;
@@ -266,9 +231,7 @@ static inline void sluice_priv_show(struct sluice_producer *p, uint64_t word, ui
         parked = sluice_priv_doorbell_due(&p->base.doorbell, position);
         if (sluice_priv_unlikely(parked != 0))
                 p->base.sleep->wake(p, parked);
-        /* The line behind the next header is written next: make it ours
-         * while there is time. The next header's own is being polled. */
-        sluice_priv_prefetch_write(ring + ((position + SLUICE_PRIV_LINE) & mask));
+        sluice_priv_pace_published(ring, position, mask);
 }
 
 /*
@@ -308,8 +271,7 @@ static inline int sluice_commit(struct sluice_producer *p, size_t len)
                                  (reserved & SLUICE_PRIV_WRAPPED) != 0))
                 return sluice_priv_commit_far(p, len);
         /* The same for one message in its usual place, with fewer stores. */
-        if (sluice_priv_unlikely(sluice_priv_at_leisure(p, bytes)))
-                sluice_priv_hand_over(p->ring + (p->tail & p->mask), bytes);
+        sluice_priv_pace_after_write(p, p->tail, bytes);
         p->tail += bytes;
         sluice_priv_show(p, sluice_priv_data_word(reserved, len), 1);
         return 0;

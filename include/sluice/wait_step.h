@@ -13,6 +13,8 @@
 #include "layout.h"
 #include "wait.h"
 
+SLUICE_PRIV_BEGIN
+
 /* One who polls asks after its peer at every so many looks in vain. */
 enum { SLUICE_PRIV_POLLS_PER_CHECK = 64 };
 
@@ -59,5 +61,7 @@ static inline int sluice_priv_is_final(int given_up)
 {
         return given_up == -EAGAIN || given_up == -ECANCELED;
 }
+
+SLUICE_PRIV_END
 
 #endif

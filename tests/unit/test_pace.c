@@ -43,7 +43,7 @@ static void come_to_leisure(struct test_rig *r, uint64_t *number)
                 pass_ns(2000);
                 burst(r, number, 1);
         }
-        test_eq(hint(r), SLUICE_LAYOUT_AT_LEISURE);
+        test_eq(hint(r), SLUICE_LAYOUT_SPARSE);
 }
 
 TEST_EACH(pace, is_leisure_when_messages_come_alone_and_late, 64)
@@ -54,7 +54,7 @@ TEST_EACH(pace, is_leisure_when_messages_come_alone_and_late, 64)
         for (unsigned i = 0; i < PERIOD * (TRIAL + 4); i++) {
                 pass_ns(2000);
                 burst(r, &number, 1);
-                with += hint(r) == SLUICE_LAYOUT_AT_LEISURE;
+                with += hint(r) == SLUICE_LAYOUT_SPARSE;
                 without += hint(r) == 0;
         }
         test_eq(with + without, PERIOD * (TRIAL + 4));
@@ -74,7 +74,7 @@ TEST_EACH(pace, is_leisure_for_one_who_polls, 64)
                 test_expect_empty(r);
                 looks++;
         }
-        test_eq(hint(r), SLUICE_LAYOUT_AT_LEISURE);
+        test_eq(hint(r), SLUICE_LAYOUT_SPARSE);
         test_check(looks % SLUICE_PRIV_POLLS_PER_CHECK == 0);
 }
 
@@ -115,8 +115,9 @@ TEST_EACH(pace, of_a_stream_fits_the_ring, 8)
                 pace->from_passed = sluice_consumer_messages(&r->c) - n;
                 pace->from_position = sluice_consumer_position(&r->c) - bytes;
                 pace->from_ns = 0;
-                sluice_priv_judge(&r->c, sluice_consumer_messages(&r->c), (int64_t)(n * ns_each));
-                test_eq(pace->way_ns, expected);
+                sluice_priv_classify(&r->c, sluice_consumer_messages(&r->c),
+                                     (int64_t)(n * ns_each));
+                test_eq(pace->backoff_ns, expected);
         }
 }
 
@@ -160,7 +161,7 @@ static void exchange(struct test_rig *r, uint64_t advice)
 TEST_EACH(pace, advice_changes_no_message, 64)
 {
         exchange(r, 0);
-        exchange(r, SLUICE_LAYOUT_AT_LEISURE);
+        exchange(r, SLUICE_LAYOUT_SPARSE);
         exchange(r, UINT64_MAX);
 }
 

@@ -51,9 +51,9 @@ static void come_to_a_stream(struct test_rig *r, uint64_t *number)
         struct sluice_message m;
 
         pass_messages(r, number, 2);
-        r->c.pace.way_ns = INT64_C(1) << 20;
+        r->c.pace.backoff_ns = INT64_C(1) << 20;
         test_eq(sluice_peek(&r->c, &m, 1), -ETIMEDOUT);
-        r->c.pace.way_ns = INT64_C(1) << 40; /* who backs off now is noticed */
+        r->c.pace.backoff_ns = INT64_C(1) << 40; /* who backs off now is noticed */
 }
 
 TEST_EACH(poll, for_a_message_costs_a_pause_at_most_and_no_clock, 64)
