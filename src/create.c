@@ -161,7 +161,7 @@ static int create_key(const struct sluice_priv_place *place, key_t key,
 
         if (r)
                 return r;
-        r = sluice_priv_key_clear_segment(place, key);
+        r = sluice_priv_key_clear_segment(place, key, true);
         if (r == 0)
                 r = segment_get(&s, o, g);
         if (r == 0)

@@ -235,9 +235,10 @@ int sluice_priv_prepare_pages(void *mem, size_t bytes, unsigned flags);
 /* What must be so before anything under a key is removed: it has proved to
  * be a queue's, it is the owner's, and it is nobody's queue any longer. */
 
-/* The segment under a key whose set we hold. 0: there is none any longer.
- * -EADDRINUSE: another program's, or another directory's. */
-int sluice_priv_key_clear_segment(const struct sluice_priv_place *place, key_t key);
+/* The segment under a key. held: whose set we hold; else it is only looked for
+ * what was our inode's. 0: there is none any longer. -EADDRINUSE: another
+ * program's, or another directory's. */
+int sluice_priv_key_clear_segment(const struct sluice_priv_place *place, key_t key, bool held);
 /* A set that is complete. 0: it was nobody's, and is gone. -EEXIST,
  * -EADDRINUSE. */
 int sluice_priv_key_clear_complete(const struct sluice_priv_place *place,

@@ -30,9 +30,9 @@ static bool is_of_inode(const struct sluice_layout_header *h, const struct sluic
                h->inode == (uint64_t)place->st.st_ino;
 }
 
-/* 1: nobody's. A set of roles that is complete has no part in half a queue,
- * so with one only what was a directory's can be that, or a bare key's that
- * says that it is not complete. */
+/* 1: nobody's. What is beside a set that is complete, or that we do not hold, is
+ * no half-made queue of ours: then only what was a directory's can be that, or a
+ * bare key's that says that it is not complete. */
 static int is_left(struct sluice_priv_segment *s, const struct sluice_priv_place *place,
                    bool complete)
 {
@@ -65,13 +65,13 @@ static int find(struct sluice_priv_segment *s, const struct sluice_priv_place *p
         return s->ds.shm_perm.uid == sluice_priv_place_owner(place) ? 0 : -EADDRINUSE;
 }
 
-int sluice_priv_key_clear_segment(const struct sluice_priv_place *place, key_t key)
+int sluice_priv_key_clear_segment(const struct sluice_priv_place *place, key_t key, bool held)
 {
         struct sluice_priv_segment s;
         int r = find(&s, place, key);
 
         if (r == 0)
-                r = is_left(&s, place, false);
+                r = is_left(&s, place, !held);
         if (r <= 0)
                 return r == -ENOENT ? 0 : r ? r : -EADDRINUSE;
         return rmid(s.shmid);
@@ -126,7 +126,7 @@ int sluice_priv_key_take_set(const struct sluice_priv_place *place, key_t key, u
         if (r == 0 && !set.is_signed)
                 return 1;
         if (r == 0) { /* a dead creator's */
-                r = sluice_priv_key_clear_segment(place, key);
+                r = sluice_priv_key_clear_segment(place, key, true);
                 sluice_priv_set_remove(*semid); /* gives the role back, too */
         }
         return r == -EIDRM || r == -EAGAIN ? 0 : r; /* it has changed */

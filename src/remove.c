@@ -71,16 +71,15 @@ static int clear_project(const struct sluice_priv_place *place, key_t key)
 
         for (int tries = 0; tries < 100; tries++) {
                 r = sluice_priv_key_take_set(place, key, 0, &semid);
-                if (r > 0) { /* nobody's: nothing was made with it yet */
+                if (r > 0) { /* a dead creator's, and ours now */
+                        r = sluice_priv_key_clear_segment(place, key, true);
                         sluice_priv_set_remove(semid);
-                        continue;
                 }
-                if (r == 0 && semid >= 0)
-                        continue;
-                break;
+                if (r != 0 || semid < 0)
+                        break;
         }
         if (r == 0)
-                r = sluice_priv_key_clear_segment(place, key);
+                r = sluice_priv_key_clear_segment(place, key, false);
         return r == -EADDRINUSE || r == -EBUSY ? 0 : r; /* not ours */
 }
 
@@ -128,7 +127,7 @@ static int remove_set(const struct sluice_priv_place *place, const struct sluice
         r = sluice_priv_set_claim(set, 0);
         if (r)
                 return r == -EIDRM ? -ENOENT : r;
-        r = sluice_priv_key_clear_segment(place, set->key);
+        r = sluice_priv_key_clear_segment(place, set->key, true);
         sluice_priv_set_remove(set->semid); /* gives the role back, too */
         return r == -EADDRINUSE ? 0 : r;
 }

@@ -118,11 +118,13 @@ static bool exists(uint64_t word)
         struct semid_ds sem;
         int r;
 
+        /* A segment that is removed, and still mapped by somebody, is gone. */
         if (kind_of(word) == IPC_RECORD_SEGMENT)
-                r = __real_shmctl(id, IPC_STAT, &shm);
+                r = __real_shmctl(id, IPC_STAT, &shm) == 0 ? !(shm.shm_perm.mode & SHM_DEST)
+                                                           : errno == EACCES;
         else
-                r = __real_semctl(id, 0, IPC_STAT, (union semun){.buf = &sem});
-        r = r == 0 || errno == EACCES;
+                r = __real_semctl(id, 0, IPC_STAT, (union semun){.buf = &sem}) == 0 ||
+                    errno == EACCES;
         errno = saved;
         return r;
 }
