@@ -208,9 +208,8 @@ static int at_end(struct receiver *r)
 
         if (!r->after_end || r->cli->once)
                 return 0;
-        if (sluice_stat(r->cli->name, &st) == 0 && !st.producer.held &&
-            st.producer.attaches != r->senders) {
-                r->after_end = 0; /* one came, and left: look once more */
+        if (sluice_stat(r->cli->name, &st) == 0 && st.producer.attaches != r->senders) {
+                r->after_end = 0; /* one has come, and may be closing: look once more */
                 return -1;
         }
         return await_sender(r, "all that was sent has been received before: waiting for the next "
