@@ -65,6 +65,15 @@ static int find(struct sluice_priv_segment *s, const struct sluice_priv_place *p
         return s->ds.shm_perm.uid == sluice_priv_place_owner(place) ? 0 : -EADDRINUSE;
 }
 
+bool sluice_priv_key_has_segment(const struct sluice_priv_set *set)
+{
+        struct sluice_priv_segment s;
+        const int shmid = shmget(set->key, 0, 0);
+
+        return shmid >= 0 && sluice_priv_segment_stat(&s, shmid) == 0 &&
+               s.ds.shm_perm.uid == set->uid;
+}
+
 int sluice_priv_key_clear_segment(const struct sluice_priv_place *place, key_t key, bool held)
 {
         struct sluice_priv_segment s;

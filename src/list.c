@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All queues of an IPC namespace, from the kernel's own table. A queue's
+ * All queues of an IPC namespace, from the kernel's own tables. A queue's
  * word for its name counts only if the directory of that name says the
- * same, in its record, and belongs to the segment's owner.
+ * same, in its record, and belongs to the segment's owner. A set without a
+ * segment is what a creator or a remover has left who was killed: if the
+ * directory is gone, too, nothing else would ever find it.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -142,24 +144,83 @@ static int stat_slot(struct sluice_queue_stat *st, int slot)
         return s.key == IPC_PRIVATE ? -ENOENT : stat_segment(st, &s);
 }
 
-int sluice_list(sluice_list_fn *fn, void *ctx)
+static int stat_set(struct sluice_queue_stat *st, int slot)
 {
-        const struct sluice_priv_entry entry = sluice_priv_enter();
-        struct shm_info info;
-        const int slots = shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&info);
-        struct sluice_queue_stat st;
-        int n = 0, r = slots < 0 ? -errno : 0;
+        struct semid_ds ds;
+        union {
+                int val;
+                struct semid_ds *buf;
+        } arg = {.buf = &ds};
+        struct sluice_priv_set set;
+        const int semid = semctl(slot, 0, SEM_STAT, arg);
+        const int r = semid < 0 ? -errno : sluice_priv_set_look(&set, semid);
 
-        for (int slot = 0; r == 0 && slot <= slots; slot++) {
-                const int e = stat_slot(&st, slot);
+        if (r)
+                return r;
+        if (!set.ours || set.key == IPC_PRIVATE || sluice_priv_key_has_segment(&set))
+                return -ENOENT;
+        memset(st, 0, sizeof *st);
+        snprintf(st->name, sizeof st->name, "key:0x%x", (unsigned)set.key);
+        st->mode = set.mode;
+        st->uid = set.uid;
+        st->gid = ds.sem_perm.gid;
+        st->key = set.key;
+        st->shmid = -1;
+        st->semid = semid;
+        st->created_s = (int64_t)ds.sem_ctime;
+        st->error = -EINPROGRESS;
+        return 0;
+}
+
+/* The last slot of the kernel's table of segments, or of sets. */
+static int last_segment(void)
+{
+        struct shm_info info;
+        const int last = shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&info);
+
+        return last < 0 ? -errno : last;
+}
+
+static int last_set(void)
+{
+        struct seminfo info;
+        union {
+                int val;
+                struct seminfo *info;
+        } arg = {.info = &info};
+        const int last = semctl(0, 0, SEM_INFO, arg);
+
+        return last < 0 ? -errno : last;
+}
+
+typedef int stat_fn(struct sluice_queue_stat *st, int slot);
+
+/* Whatever one of the two tables holds. */
+static int list_slots(int last, stat_fn *stat_one, sluice_list_fn *fn, void *ctx, int *n)
+{
+        struct sluice_queue_stat st;
+        int r = last < 0 ? last : 0;
+
+        for (int slot = 0; r == 0 && slot <= last; slot++) {
+                const int e = stat_one(&st, slot);
 
                 if (e == -ENOMEM || e == -EMFILE || e == -ENFILE)
                         r = e; /* ours, not the queue's */
                 if (e)
                         continue;
                 r = fn(ctx, &st);
-                n++;
+                ++*n;
         }
+        return r;
+}
+
+int sluice_list(sluice_list_fn *fn, void *ctx)
+{
+        const struct sluice_priv_entry entry = sluice_priv_enter();
+        int n = 0, r = list_slots(last_segment(), stat_slot, fn, ctx, &n);
+
+        if (r == 0)
+                r = list_slots(last_set(), stat_set, fn, ctx, &n);
         sluice_priv_leave(&entry);
         return r ? r : n;
 }

@@ -25,9 +25,9 @@ struct reap {
         unsigned flags;
 };
 
-static int check_owner(const struct reap *reap)
+static int check_owner(const struct reap *reap, uid_t uid)
 {
-        const uid_t uid = reap->segment.ds.shm_perm.uid, self = geteuid();
+        const uid_t self = geteuid();
 
         if (uid == self)
                 return 0;
@@ -41,7 +41,7 @@ static int find_memory(struct reap *reap, const struct sluice_queue_stat *st)
 
         if (r || reap->segment.key != st->key)
                 return r && r != -EPROTO ? r : -ENOENT;
-        r = check_owner(reap);
+        r = check_owner(reap, reap->segment.ds.shm_perm.uid);
         if (r)
                 return r;
         semid = semget(st->key, 0, 0);
@@ -182,6 +182,40 @@ static int reap_it(struct reap *reap)
         return r;
 }
 
+/* The set that was listed, without a segment beside it: with the roles ours
+ * nobody makes one. */
+static int reap_lone_set(struct reap *reap, const struct sluice_queue_stat *st)
+{
+        int r = sluice_priv_set_look(&reap->set, st->semid);
+
+        if (r || !reap->set.ours || reap->set.key != st->key)
+                return r && r != -EIDRM ? r : -ENOENT;
+        r = check_owner(reap, reap->set.uid);
+        if (r == 0)
+                r = take_roles(reap);
+        if (r)
+                return r == -EIDRM ? -ENOENT : r == -EAGAIN ? -EBUSY : r;
+        if (sluice_priv_key_has_segment(&reap->set))
+                r = -ENOENT;
+        if (r == 0 && !(reap->flags & SLUICE_REAP_DRY_RUN))
+                r = sluice_priv_set_remove(st->semid);
+        if (r || (reap->flags & SLUICE_REAP_DRY_RUN))
+                give_roles(reap);
+        return r == -EIDRM ? -ENOENT : r;
+}
+
+static int reap_listed(struct reap *reap, const struct sluice_queue_stat *st)
+{
+        int r;
+
+        if (st->shmid < 0)
+                return reap_lone_set(reap, st);
+        r = find_memory(reap, st);
+        if (r == 0)
+                r = find_place(reap, st);
+        return r ? r : reap_it(reap);
+}
+
 int sluice_reap(const struct sluice_queue_stat *st, unsigned flags)
 {
         const struct sluice_priv_entry entry = sluice_priv_enter();
@@ -192,11 +226,7 @@ int sluice_reap(const struct sluice_queue_stat *st, unsigned flags)
         reap.flags = flags;
         reap.place.dirfd = reap.place.lockfd = -1;
         if (r == 0)
-                r = find_memory(&reap, st);
-        if (r == 0)
-                r = find_place(&reap, st);
-        if (r == 0)
-                r = reap_it(&reap);
+                r = reap_listed(&reap, st);
         unlock_pipes(&reap);
         sluice_priv_place_close(&reap.place);
         if (r == 0 && !(flags & SLUICE_REAP_DRY_RUN))

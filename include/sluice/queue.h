@@ -296,10 +296,12 @@ typedef int sluice_list_fn(void *ctx, const struct sluice_queue_stat *st);
 /* All queues of this machine (this IPC namespace) that the caller may
  * read. One whose contents contradict themselves is shown with error set,
  * and only mode to key, shmid to attached and created_s are told; one that
- * is half made, with -EINPROGRESS. A queue whose directory was renamed is
- * shown by its new name, one whose directory was removed or moved elsewhere
- * as an orphan, with the name that it had. Returns how many, or the
- * function's nonzero value; -ENOMEM, -EMFILE, -ENFILE when it cannot go on. */
+ * is half made, with -EINPROGRESS. What a killed creator or remover has
+ * left may be semaphores alone: shown likewise, by its key, with shmid -1.
+ * A queue whose directory was renamed is shown by its new name, one whose
+ * directory was removed or moved elsewhere as an orphan, with the name
+ * that it had. Returns how many, or the function's nonzero value;
+ * -ENOMEM, -EMFILE, -ENFILE when it cannot go on. */
 SLUICE_NODISCARD SLUICE_API int sluice_list(sluice_list_fn *fn, void *ctx);
 
 enum {

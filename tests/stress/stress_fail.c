@@ -191,8 +191,8 @@ static bool is_tolerated(enum inject_kind kind, int error)
         if ((now->flags & FAIL_ONCE_MORE) && error == ENOENT)
                 return true; /* the user's directory is gone meanwhile */
         /* What cannot be read is not shown. */
-        return (now->flags & FAIL_SKIPS) && kind != K_SHMCTL_INFO && error != ENOMEM &&
-               error != EMFILE && error != ENFILE;
+        return (now->flags & FAIL_SKIPS) && kind != K_SHMCTL_INFO && kind != K_SEMCTL_INFO &&
+               error != ENOMEM && error != EMFILE && error != ENFILE;
 }
 
 /* What the system refuses to remove stays; so does what seems to be in

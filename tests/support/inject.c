@@ -46,6 +46,7 @@ const struct inject_info inject_info[K_KINDS] = {
         [K_SEMCTL_STAT] = {"semctl IPC_STAT", {EIDRM, EINVAL, EACCES}, 0},
         [K_SEMCTL_GETVAL] = {"semctl GETVAL", {EIDRM, EINVAL, EACCES}, 0},
         [K_SEMCTL_SETVAL] = {"semctl SETVAL", {EIDRM, EINVAL, EACCES}, 0},
+        [K_SEMCTL_SLOT] = {"semctl SEM_STAT", {EACCES, EINVAL}, 0},
         [K_SEMCTL_INFO] = {"semctl SEM_INFO", {EINVAL}, 0},
         [K_SEMCTL_RMID] = {"semctl IPC_RMID", {EIDRM, EINVAL}, 0},
         [K_OPEN] = {"open",
@@ -270,6 +271,7 @@ int __wrap_semctl(int id, int num, int cmd, ...)
 {
         const bool info = cmd == SEM_INFO || cmd == IPC_INFO;
         const int error = due(info              ? K_SEMCTL_INFO
+                              : cmd == SEM_STAT ? K_SEMCTL_SLOT
                               : cmd == IPC_STAT ? K_SEMCTL_STAT
                               : cmd == IPC_RMID ? K_SEMCTL_RMID
                               : cmd == SETVAL   ? K_SEMCTL_SETVAL
@@ -278,7 +280,7 @@ int __wrap_semctl(int id, int num, int cmd, ...)
         va_list arguments;
 
         if (error)
-                return set_fails(info ? -1 : id, error);
+                return set_fails(info || cmd == SEM_STAT ? -1 : id, error);
         if (cmd == IPC_RMID || cmd == GETVAL)
                 return __real_semctl(id, num, cmd);
         va_start(arguments, cmd);

@@ -29,6 +29,7 @@ enum inject_kind {
         K_SEMCTL_STAT,
         K_SEMCTL_GETVAL,
         K_SEMCTL_SETVAL,
+        K_SEMCTL_SLOT,
         K_SEMCTL_INFO,
         K_SEMCTL_RMID,
         K_OPEN,

@@ -733,6 +733,112 @@ QTest(reap, removes_the_very_queue_that_was_listed)
         works_and_goes("moved");
 }
 
+/* What is left of a queue that has lost its directory and its segment, or
+ * never had one: its semaphores alone. */
+static struct sluice_queue_stat lone_set(void)
+{
+        const struct found f = list();
+
+        eq(f.queues, 1);
+        eq(f.orphans, 0);
+        eq(f.queue.error, -EINPROGRESS);
+        eq(f.queue.shmid, -1);
+        eq(f.queue.uid, geteuid());
+        return f.queue;
+}
+
+static void is_reaped(const struct sluice_queue_stat *st)
+{
+        refused(sluice_reap(st, SLUICE_REAP_DRY_RUN), 0);
+        eq(lone_set().semid, st->semid);
+        call(sluice_reap(st, 0), 0);
+        refused(sluice_reap(st, 0), -ENOENT);
+        eq(list().queues, 0);
+}
+
+QTest(lone_set, of_a_creator_killed_at_once_is_reaped)
+{
+        const int semid = semget(0x7006, SEMAPHORES, IPC_CREAT | IPC_EXCL | MAKING);
+        struct sluice_queue_stat st = lone_set();
+
+        eq(st.semid, semid);
+        eq(st.key, 0x7006);
+        eq(strcmp(st.name, "key:0x7006"), 0);
+        is_reaped(&st);
+}
+
+QTest(lone_set, of_a_remover_killed_half_way_is_reaped)
+{
+        struct sluice_queue_stat st;
+
+        make("q", 4096);
+        st = look("q");
+        rm_r(in_queues("q"));
+        eq(shmctl(st.shmid, IPC_RMID, NULL), 0);
+        st = lone_set();
+        is_reaped(&st);
+}
+
+QTest(lone_set, in_use_is_not_reaped)
+{
+        struct sluice_queue_stat st;
+
+        make("q", 4096);
+        call(sluice_producer_open(&p, "q", NULL), 0);
+        st = look("q");
+        rm_r(in_queues("q"));
+        eq(shmctl(st.shmid, IPC_RMID, NULL), 0);
+        st = lone_set();
+        refused(sluice_reap(&st, 0), -EBUSY);
+        call(sluice_producer_close(&p), 0);
+        is_reaped(&st);
+}
+
+QTest(lone_set, of_a_creator_at_work_is_not_reaped)
+{
+        const int semid = semget(0x7007, SEMAPHORES, IPC_CREAT | IPC_EXCL | MAKING);
+        unsigned short value[SEMAPHORES];
+        union semctl_arg arg = {.array = value};
+        struct sembuf hold = {2, 1, IPC_NOWAIT | SEM_UNDO};
+        struct sluice_queue_stat st;
+
+        make("q", 4096); /* how one is signed */
+        eq(semctl(look("q").semid, 0, GETALL, arg), 0);
+        call(sluice_remove("q"), 0);
+        eq(semctl(semid, 0, SETALL, arg), 0);
+        st = lone_set();
+        eq(semop(semid, &hold, 1), 0);
+        refused(sluice_reap(&st, 0), -EBUSY);
+        hold.sem_op = -1;
+        eq(semop(semid, &hold, 1), 0);
+        is_reaped(&st);
+}
+
+/* The identifier was listed, and means something else by now. */
+QTest(lone_set, that_has_a_segment_by_now_is_not_reaped)
+{
+        const int semid = semget(0x7008, SEMAPHORES, IPC_CREAT | IPC_EXCL | MAKING);
+        struct sluice_queue_stat st = lone_set(), other = st;
+        const int shmid = foreign_segment(0x7008, SEGMENT);
+
+        refused(sluice_reap(&st, 0), -ENOENT);
+        eq(shmctl(shmid, IPC_RMID, NULL), 0);
+        other.key = 0x7009;
+        refused(sluice_reap(&other, 0), -ENOENT);
+        eq(lone_set().semid, semid);
+        is_reaped(&st);
+}
+
+QTest(lone_set, of_a_stranger_is_not_listed)
+{
+        struct stranger s = stranger(0x700a, SEMAPHORES, 0600, one_each);
+        struct stranger t = stranger(0x700b, 3, 0600, NULL);
+
+        eq(list().queues, 0);
+        is_unhurt(&s);
+        is_unhurt(&t);
+}
+
 static int reaps_not(void *ctx)
 {
         refused(sluice_reap(ctx, SLUICE_REAP_PENDING), -EPERM);
