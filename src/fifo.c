@@ -46,9 +46,20 @@ int sluice_priv_fifos_make(const struct sluice_priv_place *place, mode_t mode)
         return r ? r : make_one(place->dirfd, SLUICE_PRIV_WRITABLE, pipe_mode);
 }
 
+static const char *const pipes[] = {SLUICE_PRIV_READABLE, SLUICE_PRIV_WRITABLE};
+
+int sluice_priv_fifos_find(int dirfd)
+{
+        struct stat st;
+
+        for (int i = 0; i < 2; i++)
+                if (fstatat(dirfd, pipes[i], &st, AT_SYMLINK_NOFOLLOW) != 0)
+                        return -errno;
+        return 0;
+}
+
 int sluice_priv_fifos_remove(int dirfd)
 {
-        static const char *const pipes[] = {SLUICE_PRIV_READABLE, SLUICE_PRIV_WRITABLE};
         int r = 0;
 
         for (int i = 0; i < 2; i++)

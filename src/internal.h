@@ -134,6 +134,8 @@ int sluice_priv_record_remove(int dirfd);
 /* Of the pipes of a queue of this mode. */
 mode_t sluice_priv_fifo_mode(mode_t mode);
 int sluice_priv_fifos_make(const struct sluice_priv_place *place, mode_t mode);
+/* -ENOENT: not both are there. */
+int sluice_priv_fifos_find(int dirfd);
 int sluice_priv_fifos_remove(int dirfd);
 /* flags: O_RDWR or O_RDONLY. Checks kind, owner and mode. */
 int sluice_priv_fifo_open(const struct sluice_priv_place *place, const char *which, int flags,

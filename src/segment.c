@@ -132,6 +132,8 @@ static int find_recorded(struct sluice_priv_segment *s, const struct sluice_priv
         int r = sluice_priv_record_read(&record, place->dirfd);
 
         if (r == 0)
+                r = sluice_priv_fifos_find(place->dirfd);
+        if (r == 0)
                 r = sluice_priv_segment_stat(s, record.shmid);
         if (r == -EPROTO || (r == 0 && s->key != record.key))
                 return -ENOENT; /* the identifier was given out again */

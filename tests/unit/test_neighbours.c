@@ -433,6 +433,40 @@ QTest(removed_directory, tells_who_had_it_open)
         }
 }
 
+/* rm -r that was killed, or that a creator came between: a record without its
+ * pipes is no queue, and no hindrance to the next. */
+QTest(removed_directory, half_way_is_removed)
+{
+        static const char *const parts[] = {"q/readable", "q/writable"};
+
+        for (int i = 0; i < 2; i++) {
+                struct sluice_options o = SLUICE_OPTIONS_INIT;
+                struct sluice_queue_stat st;
+
+                make("q", 4096);
+                call(sluice_consumer_open(&c, "q", NULL), 0);
+                eq(unlink(in_queues(parts[i])), 0);
+                refused(sluice_stat("q", &st), -ENOENT);
+                refused(sluice_producer_open(&p, "q", NULL), -ENOENT);
+                eq(list().queues, 1);
+                o.flags = SLUICE_CREATE;
+                call(sluice_producer_open(&p, "q", &o), 0);
+                call(recv_number(&c, soon()), -ESTALE);
+                call(sluice_consumer_close(&c), 0);
+                call(sluice_producer_close(&p), 0);
+                works_and_goes("q");
+                eq(list().queues, 0);
+        }
+}
+
+QTest(removed_directory, half_way_can_be_removed)
+{
+        make("q", 4096);
+        eq(unlink(in_queues("q/readable")), 0);
+        call(sluice_remove("q"), 0);
+        eq(list().queues, 0);
+}
+
 QTest(removed_directory, orphan_in_use_is_not_reaped)
 {
         struct found f;
