@@ -39,29 +39,41 @@ int sluice_priv_place_of(struct sluice_priv_place *place, const struct sluice_pr
         return r;
 }
 
-static bool leads_here(const char *name, const struct sluice_priv_segment *s)
+/* For want of something that the caller has used up: nothing can be told. */
+static bool is_ours(int error)
+{
+        return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
+}
+
+/* 1, 0, or an error of ours. */
+static int leads_here(const char *name, const struct sluice_priv_segment *s)
 {
         struct sluice_priv_place place;
         struct sluice_priv_name n;
+        int r;
 
-        if (sluice_priv_name_parse(&n, name) != 0 || (!n.is_key && *name != '/') ||
-            sluice_priv_place_of(&place, &n, s) != 0)
-                return false;
+        if (sluice_priv_name_parse(&n, name) != 0 || (!n.is_key && *name != '/'))
+                return 0;
+        r = sluice_priv_place_of(&place, &n, s);
+        if (r)
+                return is_ours(r) ? r : 0;
         sluice_priv_place_close(&place);
-        return true;
+        return 1;
 }
 
-/* The entry of a directory that has this inode; the directory is not kept open
- * beyond it, and not handed to a child. */
-static bool find_entry(const char *dir_name, uint64_t inode, char *entry_name, size_t size)
+/* The entry of a directory that has this inode: 1, 0, or an error of ours. The
+ * directory is not kept open beyond it, and not handed to a child. */
+static int find_entry(const char *dir_name, uint64_t inode, char *entry_name, size_t size)
 {
-        bool found = false;
+        int found = sluice_priv_fork_lock();
         struct dirent *entry;
         DIR *dir;
 
-        if (sluice_priv_fork_lock() != 0)
-                return false;
+        if (found)
+                return found;
         dir = opendir(dir_name);
+        if (!dir && is_ours(-errno))
+                found = -errno;
         for (int i = 0; dir && !found && i < SIBLINGS && (entry = readdir(dir)) != NULL; i++) {
                 found = (uint64_t)entry->d_ino == inode && strlen(entry->d_name) < size;
                 if (found)
@@ -75,35 +87,51 @@ static bool find_entry(const char *dir_name, uint64_t inode, char *entry_name, s
 
 /* Beside the directory that the queue was made in. inode: UNTRUSTED, it
  * only spares us to open every directory. */
-static bool find_renamed(char *name, const struct sluice_priv_segment *s, uint64_t inode)
+static int find_renamed(char *name, const struct sluice_priv_segment *s, uint64_t inode)
 {
         char *base = strrchr(name, '/'), path[SLUICE_NAME_MAX + 1];
         size_t dir_len;
+        int r;
 
         if (!base || base == name)
-                return false;
+                return 0;
         dir_len = (size_t)(base - name);
         memcpy(path, name, dir_len);
         path[dir_len] = '\0';
-        if (!find_entry(path, inode, path + dir_len + 1, sizeof path - dir_len - 1))
-                return false;
+        r = find_entry(path, inode, path + dir_len + 1, sizeof path - dir_len - 1);
         path[dir_len] = '/';
-        if (!leads_here(path, s))
-                return false;
-        strcpy(name, path);
-        return true;
+        if (r > 0)
+                r = leads_here(path, s);
+        if (r > 0)
+                strcpy(name, path);
+        return r;
 }
 
 /* A name that leads to it. UNTRUSTED: what it says of itself is only where to
  * look. */
-static void find_name(struct sluice_queue_stat *st, const struct sluice_priv_segment *s,
-                      const struct sluice_layout_header *h)
+static int find_name(struct sluice_queue_stat *st, const struct sluice_priv_segment *s,
+                     const struct sluice_layout_header *h)
 {
-        if (leads_here(st->name, s) || find_renamed(st->name, s, h->inode))
-                return;
+        int r = leads_here(st->name, s);
+
+        if (r == 0)
+                r = find_renamed(st->name, s, h->inode);
+        if (r)
+                return r > 0 ? 0 : r;
         st->orphan = h->inode != 0;
         if (!st->orphan) /* no directory's: its key is its name */
                 snprintf(st->name, sizeof st->name, "key:0x%x", (unsigned)s->key);
+        return 0;
+}
+
+static int read_shape(struct sluice_priv_segment *s)
+{
+        const int r = sluice_priv_shape_read(&s->shape, s->mem, s->ds.shm_segsz);
+
+        s->semid = semget(s->key, 0, 0);
+        if (s->semid >= 0)
+                return r;
+        return errno != ENOENT ? -errno : r ? r : -EINPROGRESS;
 }
 
 /* A segment that proves to be a queue's by its size. */
@@ -115,10 +143,7 @@ static int stat_segment(struct sluice_queue_stat *st, struct sluice_priv_segment
         if (r)
                 return r;
         h = s->mem;
-        s->semid = semget(s->key, 0, 0);
-        r = sluice_priv_shape_read(&s->shape, s->mem, s->ds.shm_segsz);
-        if (r == 0 && s->semid < 0)
-                r = -EINPROGRESS;
+        r = read_shape(s);
         if (r == 0)
                 r = sluice_priv_stat_read(st, s);
         if (r) {
@@ -128,9 +153,9 @@ static int stat_segment(struct sluice_queue_stat *st, struct sluice_priv_segment
                 st->name[sizeof st->name - 1] = '\0'; /* UNTRUSTED */
                 st->error = r;
         }
-        find_name(st, s, h);
+        r = is_ours(r) ? r : find_name(st, s, h);
         sluice_priv_segment_unmap(s);
-        return 0;
+        return r;
 }
 
 static int stat_slot(struct sluice_queue_stat *st, int slot)
@@ -204,8 +229,8 @@ static int list_slots(int last, stat_fn *stat_one, sluice_list_fn *fn, void *ctx
         for (int slot = 0; r == 0 && slot <= last; slot++) {
                 const int e = stat_one(&st, slot);
 
-                if (e == -ENOMEM || e == -EMFILE || e == -ENFILE)
-                        r = e; /* ours, not the queue's */
+                if (is_ours(e))
+                        r = e;
                 if (e)
                         continue;
                 r = fn(ctx, &st);
