@@ -73,6 +73,13 @@ static int fill(const struct sluice_priv_segment *s, const struct sluice_priv_pl
                  : sluice_priv_prepare_pages(s->mem, s->ds.shm_segsz, o->flags & SLUICE_PREFAULT);
 }
 
+/* A segment that is gone was removed by another: not by us, for its set is
+ * claimed. */
+static int segment_error(int error)
+{
+        return error == EINVAL || error == EIDRM || error == ENOENT ? -EIDRM : -error;
+}
+
 /* For the owner alone, until it is complete. */
 static int segment_get(struct sluice_priv_segment *s, const struct sluice_options *o,
                        const struct sluice_geometry *g)
@@ -90,13 +97,13 @@ static int segment_get(struct sluice_priv_segment *s, const struct sluice_option
                                        bytes);
                 return error == EINVAL ? -EFBIG : -error; /* kernel.shmmax */
         }
-        return shmctl(s->shmid, IPC_STAT, &s->ds) == 0 ? 0 : -errno;
+        return shmctl(s->shmid, IPC_STAT, &s->ds) == 0 ? 0 : segment_error(errno);
 }
 
 static int segment_open_to_all(struct sluice_priv_segment *s, mode_t mode)
 {
         s->ds.shm_perm.mode = (unsigned short)((s->ds.shm_perm.mode & ~0777u) | mode);
-        return shmctl(s->shmid, IPC_SET, &s->ds) == 0 ? 0 : -errno;
+        return shmctl(s->shmid, IPC_SET, &s->ds) == 0 ? 0 : segment_error(errno);
 }
 
 /* ---- One key ------------------------------------------------------ */
@@ -164,8 +171,10 @@ static int create_key(const struct sluice_priv_place *place, key_t key,
         r = sluice_priv_key_clear_segment(place, key, true);
         if (r == 0)
                 r = segment_get(&s, o, g);
-        if (r == 0)
+        if (r == 0) {
                 r = sluice_priv_segment_attach(&s, false);
+                r = r ? segment_error(-r) : 0;
+        }
         if (r == 0)
                 r = make_rest(&s, place, o, g, generation);
         sluice_priv_segment_unmap(&s);
@@ -203,8 +212,11 @@ static int create_in_dir(const struct sluice_priv_place *place, const struct slu
 {
         int r = clear_recorded(place);
 
-        if (r)
+        if (r) {
+                if (place->lock_made)
+                        sluice_priv_place_unlock(place);
                 return r;
+        }
         r = sluice_priv_record_remove(place->dirfd);
         if (r == 0)
                 r = sluice_priv_fifos_remove(place->dirfd); /* a dead creator's */
@@ -270,7 +282,7 @@ static int create(const char *name, const struct sluice_options *options)
         }
         if (r && n.in_user_dir)
                 sluice_priv_user_dir_unmake();
-        return r == -ESTALE ? -EBUSY : r;
+        return r == -ESTALE || r == -EIDRM ? -EBUSY : r;
 }
 
 int sluice_create(const char *name, const struct sluice_options *options)

@@ -83,6 +83,7 @@ struct sluice_priv_place {
         int lockfd;     /* -1: not locked */
         struct stat st; /* of the directory */
         bool made;      /* by us, just now */
+        bool lock_made; /* likewise */
         bool any_owner;
         struct sluice_priv_kept kept[2]; /* both descriptors */
 };
@@ -98,8 +99,8 @@ void sluice_priv_place_close(struct sluice_priv_place *place);
 /* What it holds beside nothing: 0 empty, 1 only parts of a queue,
  * -ENOTEMPTY something else. */
 int sluice_priv_place_look(const struct sluice_priv_place *place);
-/* More than a lock. */
-bool sluice_priv_place_has_queue(const struct sluice_priv_place *place);
+/* More than a lock: 1, 0, or -errno. */
+int sluice_priv_place_has_queue(const struct sluice_priv_place *place);
 int sluice_priv_place_finish(const struct sluice_priv_place *place, mode_t mode);
 int sluice_priv_place_empty(const struct sluice_priv_place *place);
 int sluice_priv_place_rmdir(const struct sluice_priv_place *place);

@@ -186,16 +186,19 @@ int sluice_priv_place_look(const struct sluice_priv_place *place)
         return r;
 }
 
-bool sluice_priv_place_has_queue(const struct sluice_priv_place *place)
+int sluice_priv_place_has_queue(const struct sluice_priv_place *place)
 {
         static const char *const parts[] = {SLUICE_PRIV_READABLE, SLUICE_PRIV_WRITABLE,
                                             SLUICE_PRIV_RECORD};
         struct stat st;
 
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 3; i++) {
                 if (fstatat(place->dirfd, parts[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
-                        return true;
-        return false;
+                        return 1;
+                if (errno != ENOENT)
+                        return -errno;
+        }
+        return 0;
 }
 
 /* ---- The lock ----------------------------------------------------- */
@@ -208,7 +211,7 @@ static void pause_ms(void)
 }
 
 /* Under any umask, and root's lock is the owner's, too. */
-static int lock_make(const struct sluice_priv_place *place)
+static int lock_make(struct sluice_priv_place *place)
 {
         const int fd = openat(place->dirfd, LOCK,
                               O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -223,12 +226,13 @@ static int lock_make(const struct sluice_priv_place *place)
                 close(fd);
                 return r;
         }
+        place->lock_made = true;
         return fd;
 }
 
 /* A lock that the owner cannot open was left by one who died while making
  * it. -EAGAIN: it came or went meanwhile. */
-static int lock_open_once(const struct sluice_priv_place *place)
+static int lock_open_once(struct sluice_priv_place *place)
 {
         const int fd = openat(place->dirfd, LOCK, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 
@@ -281,10 +285,12 @@ int sluice_priv_place_lock(struct sluice_priv_place *place)
         if (r)
                 return r;
         while (flock(place->lockfd, LOCK_EX | LOCK_NB) != 0) {
-                if (errno != EWOULDBLOCK && errno != EINTR)
-                        return -errno;
-                if (--tries <= 0)
-                        return -EBUSY;
+                r = errno != EWOULDBLOCK && errno != EINTR ? -errno : --tries <= 0 ? -EBUSY : 0;
+                if (r) {
+                        sluice_priv_kept_close(&place->kept[1]);
+                        place->lockfd = -1;
+                        return r;
+                }
                 pause_ms();
         }
         return still_there(place);
@@ -313,18 +319,22 @@ int sluice_priv_place_empty(const struct sluice_priv_place *place)
 int sluice_priv_place_rmdir(const struct sluice_priv_place *place)
 {
         const char *slash = strrchr(place->name->path, '/');
+        const int most = place->lockfd < 0 ? 0 : 1000;
         char self[SLUICE_NAME_MAX + 4];
 
         snprintf(self, sizeof self, "../%s", slash ? slash + 1 : place->name->path);
         /* Whoever waited for our lock makes a new one in here, finds nothing,
          * and takes it away. */
         for (int tries = 0; unlinkat(place->dirfd, self, AT_REMOVEDIR) != 0; tries++) {
+                int r;
+
                 if (errno == ENOENT)
                         return 0; /* another has seen to it, or has moved it */
-                if ((errno != ENOTEMPTY && errno != EEXIST) || tries == 1000)
+                if ((errno != ENOTEMPTY && errno != EEXIST) || tries == most)
                         return -errno;
-                if (sluice_priv_place_has_queue(place))
-                        return 0; /* a creator's by now */
+                r = sluice_priv_place_has_queue(place);
+                if (r)
+                        return r < 0 ? r : 0; /* a creator's by now */
                 pause_ms();
         }
         return 0;
@@ -334,5 +344,5 @@ int sluice_priv_place_unlock(const struct sluice_priv_place *place)
 {
         if (place->lockfd < 0 || unlinkat(place->dirfd, LOCK, 0) == 0 || errno == ENOENT)
                 return 0;
-        return -errno;
+        return errno == EISDIR ? -ENOTEMPTY : -errno;
 }

@@ -106,7 +106,9 @@ int sluice_priv_record_write(const struct sluice_priv_record *record, int dirfd)
                  PREFIX "1 generation=%llx key=%x shmid=%d semid=%d ipc=%llu boot=%s",
                  (unsigned long long)r.generation, (unsigned)r.key, r.shmid, r.semid,
                  (unsigned long long)r.ipc, r.boot);
-        return symlinkat(text, dirfd, SLUICE_PRIV_RECORD) == 0 ? 0 : -errno;
+        if (symlinkat(text, dirfd, SLUICE_PRIV_RECORD) == 0)
+                return 0;
+        return errno == EEXIST ? -ENOTEMPTY : -errno; /* put there by another */
 }
 
 int sluice_priv_record_remove(int dirfd)

@@ -52,7 +52,10 @@ int sluice_priv_remove_recorded(const struct sluice_priv_place *place)
 
         if (r)
                 return r == -ENOENT ? 0 : r;
-        if (sluice_priv_set_look(&set, record.semid) == 0 && is_recorded(&set, &record, owner))
+        r = sluice_priv_set_look(&set, record.semid);
+        if (r == -ENOMEM)
+                return r;
+        if (r == 0 && is_recorded(&set, &record, owner))
                 semid = record.semid;
         r = sluice_priv_segment_stat(&s, record.shmid);
         if (r == 0 && s.key == record.key && s.ds.shm_perm.uid == owner)
@@ -86,8 +89,8 @@ static int clear_project(const struct sluice_priv_place *place, key_t key)
 int sluice_priv_remove_dir(const struct sluice_priv_place *place)
 {
         const int there = sluice_priv_place_look(place);
-        const bool found = sluice_priv_place_has_queue(place);
-        int r = there < 0 ? there : sluice_priv_remove_recorded(place);
+        const int found = there < 0 ? there : sluice_priv_place_has_queue(place);
+        int r = found < 0 ? found : sluice_priv_remove_recorded(place);
 
         if (r < 0)
                 return r;

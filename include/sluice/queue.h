@@ -133,7 +133,8 @@ struct sluice_options {
  * another program has the key. -ENOSPC: kernel.shmmni, shmall or sem is
  * reached. -E2BIG: semopm is below 4. -ENOMEM. -EBUSY: being created or
  * removed by another process. -EMFILE, -ENFILE; of the file system:
- * -EROFS, -EDQUOT, -EMLINK, -EIO, -ENOLCK.
+ * -EROFS, -EDQUOT, -EMLINK, -EIO, -ENOLCK. A directory that could not be
+ * locked (-EBUSY, -ENOLCK) stays, with nothing but its lock.
  */
 SLUICE_NODISCARD SLUICE_API int sluice_create(const char *name,
                                               const struct sluice_options *options);
