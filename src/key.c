@@ -67,7 +67,7 @@ static int find(struct sluice_priv_segment *s, const struct sluice_priv_place *p
 
 bool sluice_priv_key_has_segment(const struct sluice_priv_set *set)
 {
-        struct sluice_priv_segment s;
+        struct sluice_priv_segment s = {0};
         const int shmid = shmget(set->key, 0, 0);
 
         return shmid >= 0 && sluice_priv_segment_stat(&s, shmid) == 0 &&
@@ -76,7 +76,7 @@ bool sluice_priv_key_has_segment(const struct sluice_priv_set *set)
 
 int sluice_priv_key_clear_segment(const struct sluice_priv_place *place, key_t key, bool held)
 {
-        struct sluice_priv_segment s;
+        struct sluice_priv_segment s = {0};
         int r = find(&s, place, key);
 
         if (r == 0)
@@ -99,7 +99,7 @@ static int remove_alone(int semid)
 int sluice_priv_key_clear_complete(const struct sluice_priv_place *place,
                                    const struct sluice_priv_set *set)
 {
-        struct sluice_priv_segment s;
+        struct sluice_priv_segment s = {0};
         int r = find(&s, place, set->key);
 
         if (r == 0) {
@@ -120,7 +120,7 @@ int sluice_priv_key_clear_complete(const struct sluice_priv_place *place,
 int sluice_priv_key_take_set(const struct sluice_priv_place *place, key_t key, uint64_t generation,
                              int *semid)
 {
-        struct sluice_priv_set set;
+        struct sluice_priv_set set = {0};
         int r;
 
         *semid = semget(key, 0, 0);

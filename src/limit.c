@@ -85,7 +85,7 @@ static void note_sem(int err, size_t wanted)
 
 static void note_semop(int err, size_t wanted)
 {
-        struct seminfo limits;
+        struct seminfo limits = {0};
         union {
                 int val;
                 struct seminfo *info;

@@ -77,7 +77,7 @@ static int find_entry(const char *dir_name, uint64_t inode, char *entry_name, si
         for (int i = 0; dir && !found && i < SIBLINGS && (entry = readdir(dir)) != NULL; i++) {
                 found = (uint64_t)entry->d_ino == inode && strlen(entry->d_name) < size;
                 if (found)
-                        strcpy(entry_name, entry->d_name);
+                        memcpy(entry_name, entry->d_name, strlen(entry->d_name) + 1);
         }
         if (dir)
                 closedir(dir);
@@ -103,7 +103,7 @@ static int find_renamed(char *name, const struct sluice_priv_segment *s, uint64_
         if (r > 0)
                 r = leads_here(path, s);
         if (r > 0)
-                strcpy(name, path);
+                memcpy(name, path, strlen(path) + 1);
         return r;
 }
 
@@ -171,12 +171,12 @@ static int stat_slot(struct sluice_queue_stat *st, int slot)
 
 static int stat_set(struct sluice_queue_stat *st, int slot)
 {
-        struct semid_ds ds;
+        struct semid_ds ds = {.sem_nsems = 0};
         union {
                 int val;
                 struct semid_ds *buf;
         } arg = {.buf = &ds};
-        struct sluice_priv_set set;
+        struct sluice_priv_set set = {0};
         const int semid = semctl(slot, 0, SEM_STAT, arg);
         const int r = semid < 0 ? -errno : sluice_priv_set_look(&set, semid);
 

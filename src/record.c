@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -21,7 +22,8 @@
 #include "internal.h"
 
 #define PREFIX "sluice-"
-#define FORMAT PREFIX "1 generation=%llx key=%x shmid=%d semid=%d ipc=%llu boot=%36[0-9a-f-]%n"
+
+enum { BOOT_LEN = 36 };
 
 uint64_t sluice_priv_generation(void)
 {
@@ -54,22 +56,37 @@ static void here(struct sluice_priv_record *r)
         r->boot[n > 0 ? n : 0] = '\0';
         r->boot[strcspn(r->boot, "\n")] = '\0';
         if (r->boot[0] == '\0')
-                strcpy(r->boot, "-");
+                memcpy(r->boot, "-", 2);
+}
+
+/* The number behind a word of the record, which is gone past; 0: none. */
+static uint64_t number(const char **text, const char *word, int base)
+{
+        const size_t len = strlen(word);
+        char *end = NULL;
+        uint64_t value = 0;
+
+        if (*text && strncmp(*text, word, len) == 0)
+                value = strtoull(*text + len, &end, base);
+        *text = end && *end == ' ' ? end + 1 : NULL;
+        return value;
 }
 
 static int parse(struct sluice_priv_record *r, const char *text)
 {
-        unsigned long long generation, ipc;
-        unsigned key;
-        int end = 0;
+        const char *at = strncmp(text, PREFIX "1 ", strlen(PREFIX "1 ")) == 0
+                                 ? text + strlen(PREFIX "1 ")
+                                 : NULL;
 
-        if (sscanf(text, FORMAT, &generation, &key, &r->shmid, &r->semid, &ipc, r->boot, &end) !=
-                    6 ||
-            text[end] != '\0')
+        r->generation = number(&at, "generation=", 16);
+        r->key = (key_t)number(&at, "key=", 16);
+        r->shmid = (int)number(&at, "shmid=", 10);
+        r->semid = (int)number(&at, "semid=", 10);
+        r->ipc = number(&at, "ipc=", 10);
+        if (!at || strncmp(at, "boot=", 5) != 0 ||
+            (strlen(at + 5) != BOOT_LEN && strcmp(at + 5, "-") != 0))
                 return strncmp(text, PREFIX, strlen(PREFIX)) == 0 ? -EPROTONOSUPPORT : -ENOTEMPTY;
-        r->generation = generation;
-        r->ipc = ipc;
-        r->key = (key_t)key;
+        snprintf(r->boot, sizeof r->boot, "%s", at + 5);
         return 0;
 }
 

@@ -46,7 +46,7 @@ int sluice_priv_remove_recorded(const struct sluice_priv_place *place)
 {
         const uid_t owner = place->st.st_uid;
         struct sluice_priv_record record;
-        struct sluice_priv_segment s;
+        struct sluice_priv_segment s = {0};
         struct sluice_priv_set set;
         int semid = -1, r = sluice_priv_record_read(&record, place->dirfd);
 
@@ -164,7 +164,7 @@ static int remove_under_key(const struct sluice_priv_place *place)
         const key_t key = place->name->key;
         const int semid = semget(key, 0, 0);
         struct sluice_priv_set set = {.semid = -1};
-        struct sluice_priv_segment s;
+        struct sluice_priv_segment s = {0};
         int shmid, r = semid < 0 ? -errno : sluice_priv_set_look(&set, semid);
 
         if (r && r != -ENOENT && r != -EIDRM && r != -EACCES)

@@ -108,8 +108,8 @@ static uint64_t generation_of(const unsigned short *value)
 
 int sluice_priv_set_look(struct sluice_priv_set *s, int semid)
 {
-        unsigned short value[SLUICE_PRIV_SEMAPHORES];
-        struct semid_ds ds;
+        unsigned short value[SLUICE_PRIV_SEMAPHORES] = {0};
+        struct semid_ds ds = {.sem_nsems = 0};
         union semctl_arg arg = {.buf = &ds};
 
         memset(s, 0, sizeof *s);
@@ -137,7 +137,7 @@ int sluice_priv_set_look(struct sluice_priv_set *s, int semid)
 /* From here on the queue is there for all whom its mode lets in. */
 int sluice_priv_set_finish(int semid, mode_t mode)
 {
-        struct semid_ds ds;
+        struct semid_ds ds = {.sem_nsems = 0};
         union semctl_arg arg = {.buf = &ds};
 
         if (semctl(semid, 0, IPC_STAT, arg) != 0)
