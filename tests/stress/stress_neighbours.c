@@ -27,6 +27,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -1113,6 +1114,7 @@ static int tidy_up(void)
 /* ---- Users and folders -------------------------------------------- */
 
 static char areas[2][120]; /* on the file system of /tmp, on a tmpfs */
+static bool is_left;
 
 static pid_t start(int worker, int (*body)(void))
 {
@@ -1162,18 +1164,21 @@ static bool make_area(char *area, const char *where)
         return true;
 }
 
-static int remove_area(const char *area)
+/* What is left in there is told, and removed all the same. */
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at_level)
 {
-        char path[200];
-        int r;
-
-        snprintf(path, sizeof path, "%s/all", area);
-        r = rmdir(path);
-        for (int i = 0; i < USERS; i++) {
-                snprintf(path, sizeof path, "%s/own%d", area, i);
-                r |= rmdir(path);
+        (void)st;
+        if (at_level->level > 1 || type != FTW_DP) {
+                fprintf(stderr, "left: %s\n", path);
+                is_left = true;
         }
-        return r | rmdir(area);
+        return remove(path);
+}
+
+static bool remove_area(const char *area)
+{
+        is_left = false;
+        return nftw(area, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0 && !is_left;
 }
 
 static void name_slot(int i)
@@ -1313,8 +1318,9 @@ static int check_end(const struct census *before)
                      now.sets - before->sets);
                 print_sets();
         }
-        if (remove_area(areas[0]) != 0 || (has_tmpfs && remove_area(areas[1]) != 0))
-                fail("something is left in a folder");
+        for (int i = 0; i <= has_tmpfs; i++)
+                if (!remove_area(areas[i]))
+                        fail("something is left in %s", areas[i]);
         return failures + line("leaks", atomic_load(&a->failed) != failed);
 }
 
