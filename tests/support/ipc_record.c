@@ -26,8 +26,22 @@ union semun {
         type __wrap_##name(__VA_ARGS__); \
         type __wrap_##name(__VA_ARGS__)
 
-int __real_shmctl(int id, int cmd, struct shmid_ds *ds);
-int __real_semctl(int id, int num, int cmd, ...);
+typedef int shmctl_fn(int id, int cmd, struct shmid_ds *ds);
+typedef int semctl_fn(int id, int num, int cmd, ...);
+
+/* Where `long` has 32 bits there are two of each: for programs with times of
+ * 64 bits, as this file (src/wide.h), and for others. */
+shmctl_fn __real_shmctl, __wrap_shmctl;
+semctl_fn __real_semctl, __wrap_semctl;
+#ifdef SLUICE_WIDE_H
+shmctl_fn __real___shmctl64, __wrap___shmctl64;
+semctl_fn __real___semctl64, __wrap___semctl64;
+#define REAL_SHMCTL __real___shmctl64
+#define REAL_SEMCTL __real___semctl64
+#else
+#define REAL_SHMCTL __real_shmctl
+#define REAL_SEMCTL __real_semctl
+#endif
 
 /* The first word is the IPC namespace: ids mean something else in another. */
 static _Atomic uint64_t *words;
@@ -120,10 +134,10 @@ static bool exists(uint64_t word)
 
         /* A segment that is removed, and still mapped by somebody, is gone. */
         if (kind_of(word) == IPC_RECORD_SEGMENT)
-                r = __real_shmctl(id, IPC_STAT, &shm) == 0 ? !(shm.shm_perm.mode & SHM_DEST)
+                r = REAL_SHMCTL(id, IPC_STAT, &shm) == 0 ? !(shm.shm_perm.mode & SHM_DEST)
                                                            : errno == EACCES;
         else
-                r = __real_semctl(id, 0, IPC_STAT, (union semun){.buf = &sem}) == 0 ||
+                r = REAL_SEMCTL(id, 0, IPC_STAT, (union semun){.buf = &sem}) == 0 ||
                     errno == EACCES;
         errno = saved;
         return r;
@@ -195,9 +209,9 @@ void ipc_record_remove(void)
                 if (!word || is_pending(word))
                         continue;
                 if (kind_of(word) == IPC_RECORD_SEGMENT)
-                        __real_shmctl(id, IPC_RMID, NULL);
+                        REAL_SHMCTL(id, IPC_RMID, NULL);
                 else
-                        __real_semctl(id, 0, IPC_RMID);
+                        REAL_SEMCTL(id, 0, IPC_RMID);
         }
 }
 
@@ -238,40 +252,59 @@ REAL(int, semget, key_t key, int n, int flags)
         return ended(IPC_RECORD_SET, __real_semget(key, n, flags));
 }
 
-int __wrap_shmctl(int id, int cmd, struct shmid_ds *ds);
-int __wrap_shmctl(int id, int cmd, struct shmid_ds *ds)
+static int shmctl_watched(shmctl_fn *real, int id, int cmd, struct shmid_ds *ds)
 {
         int r;
 
         if (cmd == IPC_RMID || cmd == IPC_SET)
                 must_be_ours(IPC_RECORD_SEGMENT, id, "shmctl");
-        r = __real_shmctl(id, cmd, ds);
+        r = real(id, cmd, ds);
         if (r == 0 && cmd == IPC_RMID && is_on())
                 replace(word_of(IPC_RECORD_SEGMENT, (uint64_t)(unsigned)id), 0);
         return r;
 }
 
-int __wrap_semctl(int id, int num, int cmd, ...);
-int __wrap_semctl(int id, int num, int cmd, ...)
+static int semctl_watched(semctl_fn *real, int id, int num, int cmd, va_list arguments)
 {
         const bool bare = cmd == IPC_RMID || cmd == GETVAL || cmd == GETPID || cmd == GETNCNT ||
                           cmd == GETZCNT;
         union semun arg = {.buf = NULL};
-        va_list arguments;
         int r;
 
-        if (!bare) {
-                va_start(arguments, cmd);
+        if (!bare)
                 arg = va_arg(arguments, union semun);
-                va_end(arguments);
-        }
         if (cmd == IPC_RMID || cmd == IPC_SET || cmd == SETVAL || cmd == SETALL)
                 must_be_ours(IPC_RECORD_SET, id, "semctl");
-        r = __real_semctl(id, num, cmd, arg);
+        r = real(id, num, cmd, arg);
         if (r == 0 && cmd == IPC_RMID && is_on())
                 replace(word_of(IPC_RECORD_SET, (uint64_t)(unsigned)id), 0);
         return r;
 }
+
+#define SHMCTL(name)                                               \
+        int __wrap_##name(int id, int cmd, struct shmid_ds *ds)    \
+        {                                                          \
+                return shmctl_watched(__real_##name, id, cmd, ds); \
+        }
+
+#define SEMCTL(name)                                                        \
+        int __wrap_##name(int id, int num, int cmd, ...)                    \
+        {                                                                   \
+                va_list arguments;                                          \
+                int r;                                                      \
+                                                                            \
+                va_start(arguments, cmd);                                   \
+                r = semctl_watched(__real_##name, id, num, cmd, arguments); \
+                va_end(arguments);                                          \
+                return r;                                                   \
+        }
+
+SHMCTL(shmctl)
+SEMCTL(semctl)
+#ifdef SLUICE_WIDE_H
+SHMCTL(__shmctl64)
+SEMCTL(__semctl64)
+#endif
 
 REAL(int, semop, int id, struct sembuf *ops, size_t n)
 {
