@@ -80,7 +80,7 @@ int sluice_consumer_fd(struct sluice_consumer *c)
 
         if (!q || !q->by_fifo)
                 return c->base.err ? c->base.err : -EINVAL;
-        return q->poll_fd;
+        return q->poll_fd >= 0 ? q->poll_fd : -EBADF;
 }
 
 int sluice_producer_fd(struct sluice_producer *p)
@@ -89,7 +89,7 @@ int sluice_producer_fd(struct sluice_producer *p)
 
         if (!q || !q->by_fifo)
                 return p->base.err ? p->base.err : -EINVAL;
-        return q->poll_fd;
+        return q->poll_fd >= 0 ? q->poll_fd : -EBADF;
 }
 
 /* The reader takes stale bytes out of the pipe, parks, then looks: a
@@ -100,6 +100,7 @@ static int arm(struct sluice_priv_queue *q, const struct sluice_priv_await *a)
         bool present, wait;
         int r;
 
+        sluice_priv_fd_check(q, SLUICE_PRIV_OWN);
         q->hung_up = sluice_priv_fifo_drain(q->own_fd);
         wait = sluice_priv_park(q, a);
         if (sluice_priv_news(q, sluice_priv_peer_check(q, &present)))
@@ -189,7 +190,7 @@ static int interrupt(struct sluice_priv_queue *q)
         sluice_priv_store_release(&q->interrupt, 1);
         sluice_priv_futex_wake(&q->interrupt);
         /* EAGAIN: the counter is full of interrupts already. */
-        if (q->interrupt_fd >= 0)
+        if (sluice_priv_fd_is_ours(q, SLUICE_PRIV_INTERRUPT))
                 while (write(q->interrupt_fd, &one, sizeof one) < 0 && errno == EINTR)
                         continue;
         sluice_priv_leave(&entry);

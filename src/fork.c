@@ -8,6 +8,10 @@
  * lock, which fork() takes as well: so the child knows all of them,
  * closes its copies, and poisons its copies of the handles. The sections
  * under the lock are short. Mappings are not there in the child.
+ *
+ * Nor does a program always leave descriptors alone that are not its own:
+ * after closefrom(3) their numbers go to files of its own, which are not
+ * written to, unlocked or closed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -32,23 +36,83 @@ static void fork_parent(void)
         pthread_mutex_unlock(&lock);
 }
 
-static void close_fd(int *fd)
+/* ---- Whose a descriptor is ---------------------------------------- */
+
+static int *fd_of(struct sluice_priv_queue *q, enum sluice_priv_which which)
 {
-        if (*fd >= 0)
-                close(*fd);
-        *fd = -1;
+        int *const fds[SLUICE_PRIV_FDS] = {&q->own_fd,       &q->peer_fd, &q->keeper_fd, &q->dirfd,
+                                           &q->interrupt_fd, &q->poll_fd, &q->alarm_fd};
+
+        return fds[which];
+}
+
+int sluice_priv_fds_know(struct sluice_priv_queue *q)
+{
+        for (int i = 0; i < SLUICE_PRIV_FDS; i++) {
+                const int fd = *fd_of(q, i);
+                struct stat st;
+
+                if (fd < 0)
+                        continue;
+                if (fstat(fd, &st) != 0)
+                        return -errno;
+                q->files[i].dev = st.st_dev;
+                q->files[i].ino = st.st_ino;
+        }
+        q->files[SLUICE_PRIV_KEEPER] = q->files[SLUICE_PRIV_OWN];
+        q->known = true;
+        return 0;
+}
+
+/* Whatever else fstat says, it says nothing of another file. */
+bool sluice_priv_fd_is_ours(struct sluice_priv_queue *q, enum sluice_priv_which which)
+{
+        const int fd = *fd_of(q, which);
+        struct stat st;
+
+        if (fd < 0 || !q->known)
+                return fd >= 0;
+        if (fstat(fd, &st) != 0)
+                return errno != EBADF;
+        return st.st_dev == q->files[which].dev && st.st_ino == q->files[which].ino;
+}
+
+/* Where a pipe is lost, nothing says whose the others that look the same are:
+ * they are left as they are. */
+static void forget_lost(struct sluice_priv_queue *q)
+{
+        bool lost = false;
+
+        for (int i = 0; i < SLUICE_PRIV_FDS; i++) {
+                int *const fd = fd_of(q, i);
+
+                if (*fd < 0 ||
+                    ((i < SLUICE_PRIV_INTERRUPT || !lost) && sluice_priv_fd_is_ours(q, i)))
+                        continue;
+                *fd = -1;
+                lost = true;
+        }
+}
+
+void sluice_priv_fd_check(struct sluice_priv_queue *q, enum sluice_priv_which which)
+{
+        if (*fd_of(q, which) >= 0 && !sluice_priv_fd_is_ours(q, which))
+                forget_lost(q);
 }
 
 static void close_fds(struct sluice_priv_queue *q)
 {
-        close_fd(&q->own_fd);
-        close_fd(&q->peer_fd);
-        close_fd(&q->keeper_fd);
-        close_fd(&q->interrupt_fd);
-        close_fd(&q->poll_fd);
-        close_fd(&q->alarm_fd);
-        close_fd(&q->dirfd);
+        forget_lost(q);
+        for (int i = 0; i < SLUICE_PRIV_FDS; i++) {
+                int *const fd = fd_of(q, i);
+
+                if (*fd >= 0)
+                        close(*fd);
+                *fd = -1;
+        }
 }
+
+/* ---- What a child gets -------------------------------------------- */
 
 /* mremap(2) of no bytes makes a second mapping of memory that is shared,
  * and refuses private memory with EINVAL. */

@@ -55,6 +55,7 @@ static void queue_free(struct sluice_priv_queue *q)
 {
         if (!q)
                 return;
+        sluice_priv_fd_check(q, SLUICE_PRIV_PEER);
         if (q->locked)
                 sluice_priv_fifo_unlock(q->peer_fd);
         sluice_priv_queue_unlist(q);
@@ -90,6 +91,8 @@ static int open_pipes(struct sluice_priv_queue *q, const struct sluice_priv_plac
         if (r || place->dirfd < 0)
                 return r;
         r = open_all_pipes(q, place);
+        if (r == 0)
+                r = sluice_priv_fds_know(q);
         sluice_priv_fork_unlock();
         return r;
 }

@@ -319,6 +319,24 @@ int sluice_priv_options_read(struct sluice_options *to, const struct sluice_opti
 
 /* ---- handle.c ----------------------------------------------------- */
 
+/* The descriptors of a queue. Pipes and the directory are known from any
+ * other file; of the last three there are many that look the same. */
+enum sluice_priv_which {
+        SLUICE_PRIV_OWN,
+        SLUICE_PRIV_PEER,
+        SLUICE_PRIV_KEEPER,
+        SLUICE_PRIV_DIR,
+        SLUICE_PRIV_INTERRUPT,
+        SLUICE_PRIV_POLL,
+        SLUICE_PRIV_ALARM,
+        SLUICE_PRIV_FDS
+};
+
+struct sluice_priv_file {
+        dev_t dev;
+        ino_t ino;
+};
+
 /* Behind a handle that can sleep. */
 struct sluice_priv_queue {
         struct sluice_priv_queue *next, **link; /* all open queues of the process */
@@ -327,6 +345,8 @@ struct sluice_priv_queue {
         bool named;
         struct sluice_priv_segment segment;
         int dirfd;
+        bool known; /* what the descriptors were opened as: */
+        struct sluice_priv_file files[SLUICE_PRIV_FDS];
 
         struct sluice_layout_door *own_door;
         const struct sluice_layout_door *peer_door;
@@ -367,6 +387,14 @@ struct sluice_priv_queue {
 int sluice_priv_queue_list(struct sluice_priv_queue *q);
 /* Closes the descriptors, too. */
 void sluice_priv_queue_unlist(struct sluice_priv_queue *q);
+/* Once all are open: 0 or -errno. */
+int sluice_priv_fds_know(struct sluice_priv_queue *q);
+/* A program may close what is not its own, and open something else by that
+ * number. false: so it is. */
+bool sluice_priv_fd_is_ours(struct sluice_priv_queue *q, enum sluice_priv_which which);
+/* Before a pipe is used: from then on it is -1 if it is not ours any more, and so
+ * is all else that is not. */
+void sluice_priv_fd_check(struct sluice_priv_queue *q, enum sluice_priv_which which);
 
 /* ---- park.c ------------------------------------------------------- */
 

@@ -176,7 +176,7 @@ bool sluice_priv_take_interrupt(struct sluice_priv_queue *q)
         if (sluice_priv_likely(sluice_priv_load_relaxed(&q->interrupt) == 0))
                 return false;
         sluice_priv_store_relaxed(&q->interrupt, 0);
-        if (q->interrupt_fd >= 0)
+        if (sluice_priv_fd_is_ours(q, SLUICE_PRIV_INTERRUPT))
                 interrupt_drain(q);
         return true;
 }
@@ -308,8 +308,10 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
         bool present;
         int r = 0;
 
-        if (q->by_fifo)
+        if (q->by_fifo) {
+                sluice_priv_fd_check(q, SLUICE_PRIV_OWN);
                 q->hung_up = sluice_priv_fifo_drain(q->own_fd);
+        }
         if (!sluice_priv_park(q, a)) {
                 sluice_priv_unpark(q);
                 return 0;

@@ -51,6 +51,7 @@ int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
         *present = true;
         if (!q->named)
                 return 0;
+        sluice_priv_fd_check(q, SLUICE_PRIV_OWN);
         before = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
         held = peer_held(q, role, before);
         after = sluice_priv_load_acquire(&q->peer_door->state);

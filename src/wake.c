@@ -35,6 +35,8 @@ static const sluice_word *awaited_word(const struct sluice_priv_queue *q, uint64
 
 void sluice_priv_wake_peer(struct sluice_priv_queue *q, uint64_t parked)
 {
+        if (parked & SLUICE_LAYOUT_BY_FIFO)
+                sluice_priv_fd_check(q, SLUICE_PRIV_PEER);
         if (!(parked & SLUICE_LAYOUT_BY_FIFO))
                 sluice_priv_futex_wake(awaited_word(q, parked));
         else if (q->peer_fd >= 0 && q->rang)

@@ -211,7 +211,8 @@ SLUICE_NODISCARD SLUICE_API int sluice_consumer_await_peer(struct sluice_consume
  * read, written or closed. It is an epoll descriptor, of the pipe and of a
  * timer: an armed endpoint also looks once in a slice_ns, because anybody
  * who may write to the pipe may take the waking byte out of it, too.
- * -EINVAL: another kind of endpoint. In a loop:
+ * -EINVAL: another kind of endpoint. -EBADF: the program has closed it (as
+ * closefrom(3) does). In a loop:
  *
  *      for (;;) {
  *              while (sluice_peek(&c, &m, SLUICE_NOW) == 0)
