@@ -5,12 +5,14 @@
  *   PROGRAM [--jobs N] [--skip FILE]
  *
  * FILE names tests that cannot pass here, `suite::test reason` on a line
- * each. They are named in the output and counted neither as passed nor
- * as failed. A line of FILE that says `suite::* reason` means the whole
- * suite. The last line is `N passed, N failed`.
+ * each. They are named in the output and counted as skipped, as those that
+ * say so themselves. A line of FILE that says `suite::* reason` means the
+ * whole suite. The last line is `N passed, N failed, N skipped`.
  */
 #define _GNU_SOURCE
 #include <criterion/criterion.h>
+#include <criterion/hooks.h>
+#include <criterion/options.h>
 
 #include <errno.h>
 #include <signal.h>
@@ -22,7 +24,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FAILED 97
+#define FAILED  97
+#define SKIPPED 96
+
+struct criterion_options criterion_options;
+
+/* Tests of rings alone have none. */
+#pragma weak cross_report_PRE_ALL
+#pragma weak cross_report_POST_ALL
 
 static struct cross_test *first, **last = &first;
 
@@ -42,6 +51,19 @@ void cross_fail(const char *file, int line, const char *format, ...)
         va_end(arguments);
         fputc('\n', stderr);
         _exit(FAILED);
+}
+
+void cross_skip(const char *format, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, format);
+        fputs("skipped: ", stdout);
+        vprintf(format, arguments);
+        putchar('\n');
+        va_end(arguments);
+        fflush(stdout);
+        _exit(SKIPPED);
 }
 
 /* A test that ends in another way than by returning has not passed. */
@@ -88,9 +110,36 @@ static const char *reason(FILE *skips, const struct cross_test *test)
         return NULL;
 }
 
+struct counts {
+        unsigned passed, failed, skipped;
+};
+
+static void run_one(struct counts *n, const struct cross_test *test, const char *why)
+{
+        int status;
+
+        if (why) {
+                printf("skipped %s: %s\n", test->name, why);
+                n->skipped++;
+                return;
+        }
+        fflush(NULL);
+        status = run(test);
+        if (status == 0) {
+                printf("ok %s\n", test->name);
+                n->passed++;
+        } else if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED) {
+                printf("skipped %s\n", test->name);
+                n->skipped++;
+        } else {
+                printf("FAILED %s (%s, status %#x)\n", test->name, test->file, (unsigned)status);
+                n->failed++;
+        }
+}
+
 int main(int argc, char **argv)
 {
-        unsigned passed = 0, failed = 0;
+        struct counts n = {0, 0, 0};
         FILE *skips = NULL;
 
         for (int i = 1; i + 1 < argc; i += 2) {
@@ -99,25 +148,12 @@ int main(int argc, char **argv)
                         return 2;
                 }
         }
-        for (const struct cross_test *test = first; test; test = test->next) {
-                const char *why = reason(skips, test);
-                int status;
-
-                if (why) {
-                        printf("skipped %s: %s\n", test->name, why);
-                        continue;
-                }
-                fflush(NULL);
-                status = run(test);
-                if (status == 0)
-                        passed++;
-                else
-                        failed++;
-                printf("%s %s", status == 0 ? "ok" : "FAILED", test->name);
-                if (status != 0)
-                        printf(" (%s, status %#x)", test->file, (unsigned)status);
-                putchar('\n');
-        }
-        printf("%u passed, %u failed\n", passed, failed);
-        return failed != 0 || passed == 0;
+        if (cross_report_PRE_ALL)
+                cross_report_PRE_ALL(NULL);
+        for (const struct cross_test *test = first; test; test = test->next)
+                run_one(&n, test, reason(skips, test));
+        if (cross_report_POST_ALL)
+                cross_report_POST_ALL(NULL);
+        printf("%u passed, %u failed, %u skipped\n", n.passed, n.failed, n.skipped);
+        return n.failed != 0 || n.passed + n.skipped == 0;
 }

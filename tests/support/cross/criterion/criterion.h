@@ -23,9 +23,11 @@ struct cross_test {
 void cross_register(struct cross_test *test);
 _Noreturn void cross_fail(const char *file, int line, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+_Noreturn void cross_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #define cr_assert_fail(...) cross_fail(__FILE__, __LINE__, __VA_ARGS__)
 #define cr_fatal(...)       cross_fail(__FILE__, __LINE__, __VA_ARGS__)
+#define cr_skip_test(...)   cross_skip(__VA_ARGS__)
 
 /* Test(suite, name, .timeout = 60) */
 #define Test(suite, test, ...)                                                                    \
