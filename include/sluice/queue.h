@@ -236,7 +236,7 @@ SLUICE_NODISCARD SLUICE_API int sluice_producer_fd(struct sluice_producer *p);
  * a millisecond while the peer cannot be relied upon to wake anybody (it
  * was attached through ring.h alone; or membarrier is forbidden here, and
  * it has no fence). Negative: an error, and nothing is armed: -EINVAL,
- * -EMFILE, -ENFILE, -ENOMEM, or of opening the pipe. */
+ * -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, or of opening the pipe. */
 SLUICE_NODISCARD SLUICE_API int sluice_consumer_arm(struct sluice_consumer *c);
 SLUICE_NODISCARD SLUICE_API int sluice_producer_arm(struct sluice_producer *p, size_t len);
 

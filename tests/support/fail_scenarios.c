@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include "fail_scenarios.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,18 +31,20 @@ static const short open_create_errors[] = {PATH_ERRORS, LIMIT_ERRORS,    EBUSY, 
                                            EINVAL,      EOPNOTSUPP,      ERANGE,  EFBIG,
                                            EADDRINUSE,  ENOSPC,          0};
 static const short remove_errors[] = {PATH_ERRORS, LIMIT_ERRORS, EBUSY, 0};
+static const short reap_errors[] = {PATH_ERRORS, LIMIT_ERRORS, EBUSY, ESTALE, 0};
 static const short look_errors[] = {PATH_ERRORS,     LIMIT_ERRORS, EPROTO,      EPROTOTYPE,
                                     EPROTONOSUPPORT, EBADMSG,      EINPROGRESS, 0};
 static const short wait_errors[] = {ETIMEDOUT, EAGAIN, ESTALE, ECANCELED, EOWNERDEAD, 0};
 static const short no_errors[] = {0};
 /* Without its timer, or its own pipe, an armed endpoint might not wake. */
-static const short arm_errors[] = {LIMIT_ERRORS, PATH_ERRORS, EINVAL, EPROTO, 0};
+static const short arm_errors[] = {LIMIT_ERRORS, PATH_ERRORS, EINVAL, EPROTO, ENOSPC, 0};
 
 static struct sluice_producer p;
 static struct sluice_consumer c;
 static char name[600], folder[600];
 static const char *given_dir; /* SLUICE_DIR */
 static struct sluice_options options;
+static struct sluice_queue_stat shown; /* by sluice_list */
 
 static void reset(const char *what)
 {
@@ -53,6 +57,7 @@ static void reset(const char *what)
         options.slice_ns = 500000;
         options.spin_ns = SLUICE_SPIN_NONE;
         folder[0] = '\0';
+        shown = (struct sluice_queue_stat){.shmid = -1, .semid = -1};
         if (*what == '/')
                 snprintf(name, sizeof name, "%s%s", given_dir, what);
         else
@@ -132,26 +137,64 @@ static void make_key(void)
         must(sluice_create(name, &options));
 }
 
-/* What a creator that was killed leaves: all but the second pipe and the
- * magic. */
+/* What a creator leaves that is killed before its first call of this kind. */
+static void killed_before(enum inject_kind kind)
+{
+        const pid_t pid = fork();
+        int status;
+
+        if (pid == 0) {
+                inject_exit_at(kind);
+                _exit(sluice_create(name, &options) == 0 ? 1 : 2);
+        }
+        if (waitpid(pid, &status, 0) != pid || status != 0)
+                abort(); /* it made none */
+}
+
+/* A set that bears no signature. */
+static void make_unsigned(void)
+{
+        at_path();
+        killed_before(K_SEMOP_TAKE);
+}
+
+static void make_unsigned_key(void)
+{
+        at_key();
+        killed_before(K_SEMOP_TAKE);
+}
+
+/* A signed set, a segment, one pipe, no magic. */
 static void make_half(void)
 {
-        const struct sluice_geometry geometry = {4096, 64, 0};
-        char pipe_name[700];
-        key_t key;
-        void *mem;
-        int id;
-
         at_path();
-        mkdir(name, 0700);
-        snprintf(pipe_name, sizeof pipe_name, "%s/readable", name);
-        mkfifo(pipe_name, 0600);
-        key = ftok(name, 1);
-        semget(key, 3, IPC_CREAT | IPC_EXCL | 0600);
-        id = shmget(key, 12288 + 4096, IPC_CREAT | IPC_EXCL | 0600);
-        mem = shmat(id, NULL, 0);
-        sluice_priv_format(mem, 12288 + 4096, &geometry);
-        shmdt(mem);
+        killed_before(K_FCHMODAT);
+}
+
+static void make_half_key(void)
+{
+        at_key();
+        killed_before(K_SHMCTL_SET);
+}
+
+/* All but the end of the making. */
+static void make_unfinished(void)
+{
+        at_path();
+        killed_before(K_SEMCTL_SET);
+}
+
+/* All but the record. */
+static void make_unrecorded(void)
+{
+        at_path();
+        killed_before(K_SYMLINKAT);
+}
+
+static void make_in_empty_dir(void)
+{
+        at_path();
+        mkdir(name, 0755);
 }
 
 /* What a remover that was killed, or ipcrm, leaves. */
@@ -174,6 +217,88 @@ static void make_deserted(void)
 
         make_path();
         semctl(semget(ftok(name, 1), 0, 0), 1, SETVAL, arg);
+}
+
+static int show(void *ctx, const struct sluice_queue_stat *st)
+{
+        (void)ctx;
+        if (strcmp(st->name, name) == 0)
+                shown = *st;
+        return 0;
+}
+
+static void show_it(void)
+{
+        if (sluice_list(show, NULL) != 1 || shown.shmid < 0)
+                abort();
+}
+
+static void make_shown(void)
+{
+        make_path();
+        show_it();
+}
+
+static void make_shown_key(void)
+{
+        make_key();
+        show_it();
+}
+
+static void make_half_shown(void)
+{
+        make_half();
+        show_it();
+}
+
+/* As rm -r does it. */
+static void remove_folder(void)
+{
+        DIR *dir = opendir(folder);
+        struct dirent *e;
+
+        while (dir && (e = readdir(dir)) != NULL)
+                if (*e->d_name != '.')
+                        unlinkat(dirfd(dir), e->d_name, 0);
+        if (dir)
+                closedir(dir);
+        rmdir(folder);
+}
+
+static void make_orphan(void)
+{
+        make_path();
+        remove_folder();
+        show_it();
+}
+
+static void rename_folder(void)
+{
+        make_path();
+        strcat(folder, "-by-another-name");
+        if (rename(name, folder) != 0)
+                abort();
+        strcpy(name, folder);
+}
+
+static void make_another_users(void)
+{
+        struct sluice_queue_stat st;
+        struct shmid_ds segment;
+        struct semid_ds set;
+        union {
+                int val;
+                struct semid_ds *buf;
+        } arg = {.buf = &set};
+
+        make_path();
+        if (sluice_stat(name, &st) != 0 || shmctl(st.shmid, IPC_STAT, &segment) != 0 ||
+            semctl(st.semid, 0, IPC_STAT, arg) != 0)
+                abort();
+        segment.shm_perm.uid = set.sem_perm.uid = FAIL_OTHER_UID;
+        if (shmctl(st.shmid, IPC_SET, &segment) != 0 || semctl(st.semid, 0, IPC_SET, arg) != 0 ||
+            chown(folder, FAIL_OTHER_UID, FAIL_OTHER_UID) != 0)
+                abort();
 }
 
 static void open_both(void)
@@ -354,6 +479,16 @@ static int remove_it(void)
         return sluice_remove(name);
 }
 
+static int reap_it(void)
+{
+        return sluice_reap(&shown, 0);
+}
+
+static int look_whether_to_reap(void)
+{
+        return sluice_reap(&shown, SLUICE_REAP_DRY_RUN);
+}
+
 static int look(void)
 {
         struct sluice_queue_stat st;
@@ -428,7 +563,11 @@ void fail_clean(void)
 
         umask(022);
         let_go();
-        if (sluice_remove(name) == -ENOENT && *folder && access(folder, F_OK) == 0 &&
+        if (shown.shmid >= 0)
+                (void)!sluice_reap(&shown, SLUICE_REAP_PENDING); /* gone already, perhaps */
+        if (shown.semid >= 0 && inject_seen.vanished)            /* the segment, by another */
+                semctl(shown.semid, 0, IPC_RMID);
+        if (sluice_remove(name) == -ENOENT && *folder && chown(folder, geteuid(), getegid()) == 0 &&
             sluice_create(name, &options) == 0)
                 sluice_remove(name);
         setenv("SLUICE_DIR", given_dir, 1);
@@ -446,7 +585,14 @@ const struct scenario fail_scenarios[] = {
         {"create, umask 0777", at_strange_umask, create, create_errors, 0,
          FAIL_OWN | FAIL_ATOMIC | FAIL_ONCE_MORE},
         {"create, key", at_key, create, create_errors, 0, FAIL_OWN | FAIL_ATOMIC},
+        {"create, in an empty directory", make_in_empty_dir, create, create_errors, 0,
+         FAIL_OWN | FAIL_ATOMIC},
         {"create, half made before", make_half, create, create_errors, 0, FAIL_OWN},
+        {"create, half made before, key", make_half_key, create, create_errors, 0, FAIL_OWN},
+        {"create, set unsigned before", make_unsigned, create, create_errors, 0, FAIL_OWN},
+        {"create, set unsigned before, key", make_unsigned_key, create, create_errors, 0, FAIL_OWN},
+        {"create, unfinished before", make_unfinished, create, create_errors, 0, FAIL_OWN},
+        {"create, without a record before", make_unrecorded, create, create_errors, 0, FAIL_OWN},
         {"create, set gone before", make_without_set, create, create_errors, 0, FAIL_OWN},
         {"create, there is one", make_path, create, create_errors, -EEXIST, FAIL_OWN | FAIL_ATOMIC},
         {"open, producer", make_path, open_producer, open_errors, 0, FAIL_ATOMIC},
@@ -472,16 +618,41 @@ const struct scenario fail_scenarios[] = {
         {"arm, producer", open_full_fifo, arm_producer, arm_errors, 0, 0},
         {"close, futex", open_both, close_both, no_errors, 0, 0},
         {"close, FIFO, both parked", both_parked_fifo, close_both, no_errors, 0, 0},
-        {"remove, path", make_path, remove_it, remove_errors, 0, FAIL_OWN | FAIL_GONE},
+        {"remove, path", make_path, remove_it, remove_errors, 0,
+         FAIL_OWN | FAIL_GONE | FAIL_REMOVES},
         {"remove, word in a runtime directory", make_runtime_dir, remove_it, remove_errors, 0,
+         FAIL_OWN | FAIL_GONE | FAIL_REMOVES},
+        {"remove, key", make_key, remove_it, remove_errors, 0, FAIL_OWN | FAIL_GONE | FAIL_REMOVES},
+        {"remove, half made", make_half, remove_it, remove_errors, 0,
+         FAIL_OWN | FAIL_GONE | FAIL_REMOVES},
+        {"remove, half made, key", make_half_key, remove_it, remove_errors, 0,
+         FAIL_OWN | FAIL_GONE | FAIL_REMOVES},
+        {"remove, set unsigned", make_unsigned, remove_it, remove_errors, -ENOENT,
          FAIL_OWN | FAIL_GONE},
-        {"remove, key", make_key, remove_it, remove_errors, 0, FAIL_OWN | FAIL_GONE},
-        {"remove, half made", make_half, remove_it, remove_errors, 0, FAIL_OWN | FAIL_GONE},
-        {"remove, set gone", make_without_set, remove_it, remove_errors, 0, FAIL_OWN | FAIL_GONE},
+        {"remove, set unsigned, key", make_unsigned_key, remove_it, remove_errors, 0,
+         FAIL_OWN | FAIL_GONE | FAIL_REMOVES},
+        {"remove, unfinished", make_unfinished, remove_it, remove_errors, 0,
+         FAIL_OWN | FAIL_GONE | FAIL_REMOVES},
+        {"remove, without a record", make_unrecorded, remove_it, remove_errors, 0,
+         FAIL_OWN | FAIL_GONE | FAIL_REMOVES},
+        {"remove, another user's", make_another_users, remove_it, remove_errors, 0,
+         FAIL_OWN | FAIL_GONE | FAIL_REMOVES | FAIL_ROOT},
+        {"remove, set gone", make_without_set, remove_it, remove_errors, 0,
+         FAIL_OWN | FAIL_GONE | FAIL_REMOVES},
         {"remove, both there and parked", both_parked_fifo, remove_it, remove_errors, 0,
          FAIL_OWN | FAIL_GONE},
+        {"reap", make_shown, reap_it, reap_errors, 0, FAIL_OWN | FAIL_GONE | FAIL_REMOVES},
+        {"reap, key", make_shown_key, reap_it, reap_errors, 0, FAIL_OWN | FAIL_GONE | FAIL_REMOVES},
+        {"reap, half made", make_half_shown, reap_it, reap_errors, 0, FAIL_OWN | FAIL_GONE},
+        {"reap, orphan", make_orphan, reap_it, reap_errors, 0, FAIL_OWN | FAIL_GONE | FAIL_REMOVES},
+        {"reap, dry run", make_shown, look_whether_to_reap, reap_errors, 0, FAIL_OWN | FAIL_ATOMIC},
+        {"reap, orphan, dry run", make_orphan, look_whether_to_reap, reap_errors, 0,
+         FAIL_OWN | FAIL_ATOMIC},
         {"stat", pend, look, look_errors, 0, FAIL_ATOMIC},
         {"list", pend, list, open_errors, 0, FAIL_ATOMIC | FAIL_SKIPS},
+        {"list, half made", make_half, list, open_errors, 0, FAIL_ATOMIC | FAIL_SKIPS},
+        {"list, orphan", make_orphan, list, open_errors, 0, FAIL_ATOMIC | FAIL_SKIPS},
+        {"list, renamed", rename_folder, list, open_errors, 0, FAIL_ATOMIC | FAIL_SKIPS},
         {"dump", pend, dump, look_errors, 0, FAIL_ATOMIC},
         {"await_peer", open_alone, await, wait_errors, -ETIMEDOUT, FAIL_WAITS},
         {"interrupt", open_both_fifo, interrupt_both, no_errors, 0, 0},

@@ -10,8 +10,13 @@ enum {
         FAIL_ONCE_MORE = 8, /* begins again when a folder is gone */
         FAIL_SKIPS = 16,    /* leaves out what cannot be read */
         FAIL_WAITS = 32,    /* the number of calls depends on time */
-        FAIL_APART = 64     /* in a process of its own each time */
+        FAIL_APART = 64,    /* in a process of its own each time */
+        FAIL_ROOT = 128,    /* needs another user's queue, and the right to remove it */
+        FAIL_REMOVES = 256  /* all that was prepared */
 };
+
+/* Nobody's in particular. */
+enum { FAIL_OTHER_UID = 65534 };
 
 struct scenario {
         const char *name;

@@ -12,10 +12,12 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
@@ -36,6 +38,7 @@ const struct inject_info inject_info[K_KINDS] = {
                            0},
         [K_SHMAT] = {"shmat", {ENOMEM, EACCES, EIDRM, EINVAL}, 0},
         [K_SHMCTL_STAT] = {"shmctl IPC_STAT", {EIDRM, EINVAL, EACCES}, 0},
+        [K_SHMCTL_SET] = {"shmctl IPC_SET", {EIDRM, EINVAL}, 0},
         [K_SHMCTL_SLOT] = {"shmctl SHM_STAT", {EACCES, EINVAL}, 0},
         [K_SHMCTL_INFO] = {"shmctl SHM_INFO", {EINVAL}, 0},
         [K_SHMCTL_RMID] = {"shmctl IPC_RMID", {EIDRM, EINVAL}, 0},
@@ -44,6 +47,8 @@ const struct inject_info inject_info[K_KINDS] = {
         [K_SEMOP_TAKE] = {"semop, take", {ENOMEM, EACCES, EAGAIN, EIDRM, EINVAL}, 0},
         [K_SEMOP_GIVE] = {"semop, give", {ENOMEM, EACCES, EIDRM, EINVAL}, 0},
         [K_SEMCTL_STAT] = {"semctl IPC_STAT", {EIDRM, EINVAL, EACCES}, 0},
+        [K_SEMCTL_SET] = {"semctl IPC_SET", {EIDRM, EINVAL}, 0},
+        [K_SEMCTL_GETALL] = {"semctl GETALL", {ENOMEM, EIDRM, EINVAL, EACCES}, 0},
         [K_SEMCTL_GETVAL] = {"semctl GETVAL", {EIDRM, EINVAL, EACCES}, 0},
         [K_SEMCTL_SETVAL] = {"semctl SETVAL", {EIDRM, EINVAL, EACCES}, 0},
         [K_SEMCTL_SLOT] = {"semctl SEM_STAT", {EACCES, EINVAL}, 0},
@@ -52,8 +57,16 @@ const struct inject_info inject_info[K_KINDS] = {
         [K_OPEN] = {"open",
                     {EMFILE, EACCES, ELOOP, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR},
                     0},
+        [K_OPEN_PROC] = {"open /proc", {EMFILE, EACCES, ENFILE, ENOENT, ENOMEM}, 0},
         [K_OPENAT_DIR] = {"openat .", {EMFILE, EACCES, ENFILE, ENOENT, ENOMEM}, 0},
         [K_OPENAT_FIFO] = {"openat pipe", {EMFILE, EACCES, ELOOP, ENFILE, ENOENT, ENOMEM}, 0},
+        [K_LOCK_FIND] = {"openat lock",
+                         {EMFILE, EACCES, EISDIR, ELOOP, ENFILE, ENOENT, ENOMEM, EROFS},
+                         0},
+        [K_LOCK_MAKE] = {"openat lock, make",
+                         {ENOSPC, EACCES, EDQUOT, EEXIST, EMFILE, ENFILE, ENOENT, ENOMEM, EROFS},
+                         0},
+        [K_OPENDIR] = {"opendir", {EMFILE, EACCES, ENFILE, ENOENT, ENOMEM, ENOTDIR}, 0},
         [K_MKDIR] = {"mkdir",
                      {ENOSPC, EACCES, EDQUOT, EEXIST, ELOOP, EMLINK, ENAMETOOLONG, ENOENT, ENOMEM,
                       ENOTDIR, EPERM, EROFS},
@@ -64,12 +77,22 @@ const struct inject_info inject_info[K_KINDS] = {
                      0},
         [K_FCHMOD] = {"fchmod", {EIO, EPERM, EROFS}, 0},
         [K_FCHMODAT] = {"fchmodat", {EIO, EACCES, ELOOP, ENOENT, ENOMEM, EPERM, EROFS}, 0},
+        [K_FCHOWN] = {"fchown", {EPERM, EIO, EROFS}, 0},
+        [K_FACCESSAT] = {"faccessat", {EACCES, EIO, ENOENT, ENOMEM, EROFS}, 0},
+        [K_READLINKAT] = {"readlinkat", {EIO, EACCES, EINVAL, ENOENT, ENOMEM}, 0},
+        [K_SYMLINKAT] = {"symlinkat",
+                         {ENOSPC, EACCES, EDQUOT, EEXIST, EIO, ENOENT, ENOMEM, EPERM, EROFS},
+                         0},
         [K_UNLINKAT] = {"unlinkat", {EIO, EACCES, EBUSY, EISDIR, ENOENT, ENOMEM, EPERM, EROFS}, 0},
+        [K_RMDIRAT] = {"unlinkat AT_REMOVEDIR",
+                       {EBUSY, EACCES, ENOENT, ENOMEM, ENOTDIR, ENOTEMPTY, EPERM, EROFS},
+                       0},
         [K_RMDIR] = {"rmdir",
                      {ENOTEMPTY, EACCES, EBUSY, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM,
                       EROFS},
                      0},
         [K_FLOCK] = {"flock", {EWOULDBLOCK, EINTR, ENOLCK}, 0},
+        [K_STAT] = {"stat /proc", {EACCES, ENOENT, ENOMEM}, 0},
         [K_LSTAT] = {"lstat", {EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR}, 0},
         [K_FSTAT] = {"fstat", {ENOMEM}, 0},
         [K_FSTATAT] = {"fstatat", {ENOMEM, EACCES, ENOENT}, 0},
@@ -92,6 +115,7 @@ const struct inject_info inject_info[K_KINDS] = {
         [K_FDOPENDIR] = {"fdopendir", {ENOMEM}, 0},
         [K_READDIR] = {"readdir", {EIO, ENOENT}, 0},
         [K_READ] = {"read", {EAGAIN, EINTR, EIO}, EINTR},
+        [K_GETRANDOM] = {"getrandom", {EAGAIN, ENOSYS}, 0},
         [K_WRITE] = {"write", {EAGAIN, EINTR, EIO}, EINTR},
         [K_CLOSE] = {"close", {EIO, EINTR, ENOSPC, EDQUOT}, 0},
         [K_PPOLL] = {"ppoll", {EINTR, EINVAL, ENOMEM}, 0},
@@ -113,7 +137,7 @@ long inject_blocks, inject_mapped;
 
 static struct inject_plan plan;
 static bool armed;
-static enum inject_kind lasting_kind;
+static enum inject_kind lasting_kind, exit_kind = K_KINDS;
 
 void inject_begin(const struct inject_plan *p)
 {
@@ -129,12 +153,19 @@ void inject_end(void)
         armed = false;
 }
 
+void inject_exit_at(enum inject_kind kind)
+{
+        exit_kind = kind;
+}
+
 /* The error that this call is to fail with, or 0. */
 static int due(enum inject_kind kind)
 {
         const int n = inject_seen.calls;
         int error = 0;
 
+        if (kind == exit_kind)
+                _exit(0);
         if (!armed)
                 return 0;
         if (n < INJECT_TRACE)
@@ -167,6 +198,8 @@ static bool is_gone(int error)
 {
         return error == ENOENT || error == EIDRM || error == EINVAL;
 }
+
+int __real_unlinkat(int dirfd, const char *path, int flags);
 
 union semun {
         int val;
@@ -237,14 +270,20 @@ REAL(int, shmdt, const void *mem)
 int __wrap_shmctl(int id, int cmd, struct shmid_ds *ds);
 int __wrap_shmctl(int id, int cmd, struct shmid_ds *ds)
 {
+        /* The kernel takes one slot after the other: which are empty differs each
+         * time, so to ask for these is no call that is counted. */
+        const int slot = cmd == SHM_STAT ? __real_shmctl(id, cmd, ds) : 0;
         const bool info = cmd == SHM_INFO || cmd == IPC_INFO;
-        const int error = due(info              ? K_SHMCTL_INFO
-                              : cmd == IPC_STAT ? K_SHMCTL_STAT
-                              : cmd == IPC_RMID ? K_SHMCTL_RMID
-                                                : K_SHMCTL_SLOT);
+        const int error = slot < 0 ? 0
+                                   : due(info              ? K_SHMCTL_INFO
+                                         : cmd == IPC_STAT ? K_SHMCTL_STAT
+                                         : cmd == IPC_RMID ? K_SHMCTL_RMID
+                                         : cmd == IPC_SET  ? K_SHMCTL_SET
+                                                           : K_SHMCTL_SLOT);
 
-        return error ? segment_fails(info || cmd == SHM_STAT ? -1 : id, error)
-                     : __real_shmctl(id, cmd, ds);
+        if (error)
+                return segment_fails(info || cmd == SHM_STAT ? -1 : id, error);
+        return cmd == SHM_STAT ? slot : __real_shmctl(id, cmd, ds);
 }
 
 REAL(int, semget, key_t key, int n, int flags)
@@ -275,6 +314,8 @@ int __wrap_semctl(int id, int num, int cmd, ...)
                               : cmd == IPC_STAT ? K_SEMCTL_STAT
                               : cmd == IPC_RMID ? K_SEMCTL_RMID
                               : cmd == SETVAL   ? K_SEMCTL_SETVAL
+                              : cmd == IPC_SET  ? K_SEMCTL_SET
+                              : cmd == GETALL   ? K_SEMCTL_GETALL
                                                 : K_SEMCTL_GETVAL);
         union semun arg = {.pointer = NULL};
         va_list arguments;
@@ -295,7 +336,7 @@ int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...)
 {
-        FAIL(K_OPEN, -1);
+        FAIL(flags & O_DIRECTORY ? K_OPEN : K_OPEN_PROC, -1);
         return __real_open(path, flags, 0);
 }
 
@@ -303,8 +344,25 @@ int __real_openat(int dirfd, const char *path, int flags, ...);
 int __wrap_openat(int dirfd, const char *path, int flags, ...);
 int __wrap_openat(int dirfd, const char *path, int flags, ...)
 {
-        FAIL(flags & O_DIRECTORY ? K_OPENAT_DIR : K_OPENAT_FIFO, -1);
-        return __real_openat(dirfd, path, flags, 0);
+        va_list arguments;
+        mode_t mode = 0;
+
+        FAIL(flags & O_DIRECTORY            ? K_OPENAT_DIR
+             : strcmp(path, "lock") != 0    ? K_OPENAT_FIFO
+             : (flags & O_CREAT) == O_CREAT ? K_LOCK_MAKE
+                                            : K_LOCK_FIND,
+             -1);
+        va_start(arguments, flags);
+        if (flags & O_CREAT)
+                mode = va_arg(arguments, mode_t);
+        va_end(arguments);
+        return __real_openat(dirfd, path, flags, mode);
+}
+
+REAL(DIR *, opendir, const char *path)
+{
+        FAIL(K_OPENDIR, NULL);
+        return __real_opendir(path);
 }
 
 REAL(int, mkdir, const char *path, mode_t mode)
@@ -337,9 +395,39 @@ REAL(int, fchmodat, int dirfd, const char *path, mode_t mode, int flags)
         return __real_fchmodat(dirfd, path, mode, flags);
 }
 
+REAL(int, fchown, int fd, uid_t uid, gid_t gid)
+{
+        FAIL(K_FCHOWN, -1);
+        return __real_fchown(fd, uid, gid);
+}
+
+REAL(int, faccessat, int dirfd, const char *path, int mode, int flags)
+{
+        FAIL(K_FACCESSAT, -1);
+        return __real_faccessat(dirfd, path, mode, flags);
+}
+
+REAL(ssize_t, readlinkat, int dirfd, const char *path, char *text, size_t size)
+{
+        const int error = due(K_READLINKAT);
+
+        if (!error)
+                return __real_readlinkat(dirfd, path, text, size);
+        if (error == ENOENT && __real_unlinkat(dirfd, path, 0) == 0)
+                inject_seen.vanished = true;
+        errno = error;
+        return -1;
+}
+
+REAL(int, symlinkat, const char *text, int dirfd, const char *path)
+{
+        FAIL(K_SYMLINKAT, -1);
+        return __real_symlinkat(text, dirfd, path);
+}
+
 REAL(int, unlinkat, int dirfd, const char *path, int flags)
 {
-        const int error = due(K_UNLINKAT);
+        const int error = due(flags & AT_REMOVEDIR ? K_RMDIRAT : K_UNLINKAT);
         int r;
 
         if (error && error != ENOENT) {
@@ -375,6 +463,12 @@ REAL(int, flock, int fd, int operation)
         return __real_flock(fd, operation);
 }
 
+REAL(int, stat, const char *path, struct stat *st)
+{
+        FAIL(K_STAT, -1);
+        return __real_stat(path, st);
+}
+
 REAL(int, lstat, const char *path, struct stat *st)
 {
         FAIL(K_LSTAT, -1);
@@ -389,7 +483,13 @@ REAL(int, fstat, int fd, struct stat *st)
 
 REAL(int, fstatat, int dirfd, const char *path, struct stat *st, int flags)
 {
-        FAIL(K_FSTATAT, -1);
+        const int error = due(K_FSTATAT);
+
+        if (error) {
+                inject_seen.vanished |= error == ENOENT; /* a part of the queue */
+                errno = error;
+                return -1;
+        }
         return __real_fstatat(dirfd, path, st, flags);
 }
 
@@ -455,6 +555,12 @@ REAL(ssize_t, read, int fd, void *buf, size_t n)
 {
         FAIL(K_READ, -1);
         return __real_read(fd, buf, n);
+}
+
+REAL(ssize_t, getrandom, void *buf, size_t n, unsigned flags)
+{
+        FAIL(K_GETRANDOM, -1);
+        return __real_getrandom(buf, n, flags);
 }
 
 REAL(ssize_t, write, int fd, const void *buf, size_t n)

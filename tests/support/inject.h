@@ -10,7 +10,7 @@
  *
  * An error that says that a System V object is gone is made true: the
  * object is removed before the error is told. So is "gone" for the
- * removal of a file.
+ * removal of a file, and for the record of a queue.
  */
 #include <stdbool.h>
 
@@ -19,6 +19,7 @@ enum inject_kind {
         K_SHMGET_MAKE,
         K_SHMAT,
         K_SHMCTL_STAT,
+        K_SHMCTL_SET,
         K_SHMCTL_SLOT,
         K_SHMCTL_INFO,
         K_SHMCTL_RMID,
@@ -27,22 +28,34 @@ enum inject_kind {
         K_SEMOP_TAKE,
         K_SEMOP_GIVE,
         K_SEMCTL_STAT,
+        K_SEMCTL_SET,
+        K_SEMCTL_GETALL,
         K_SEMCTL_GETVAL,
         K_SEMCTL_SETVAL,
         K_SEMCTL_SLOT,
         K_SEMCTL_INFO,
         K_SEMCTL_RMID,
         K_OPEN,
+        K_OPEN_PROC,
         K_OPENAT_DIR,
         K_OPENAT_FIFO,
+        K_LOCK_FIND,
+        K_LOCK_MAKE,
+        K_OPENDIR,
         K_MKDIR,
         K_MKFIFOAT,
         K_CHMOD,
         K_FCHMOD,
         K_FCHMODAT,
+        K_FCHOWN,
+        K_FACCESSAT,
+        K_READLINKAT,
+        K_SYMLINKAT,
         K_UNLINKAT,
+        K_RMDIRAT,
         K_RMDIR,
         K_FLOCK,
+        K_STAT,
         K_LSTAT,
         K_FSTAT,
         K_FSTATAT,
@@ -63,6 +76,7 @@ enum inject_kind {
         K_FDOPENDIR,
         K_READDIR,
         K_READ,
+        K_GETRANDOM,
         K_WRITE,
         K_CLOSE,
         K_PPOLL,
@@ -100,11 +114,15 @@ struct inject_plan {
 struct inject_seen {
         int calls;
         int injected;
-        bool vanished;                     /* a System V object was removed */
+        bool vanished;                     /* a System V object or a record was removed */
         unsigned char trace[INJECT_TRACE]; /* the kind of each call */
 };
 
 extern struct inject_seen inject_seen;
+
+/* From now on the process ends where it would make a call of this kind, as if
+ * it had been killed before. */
+void inject_exit_at(enum inject_kind kind);
 
 /* Calls between the two are counted, and fail as planned. */
 void inject_begin(const struct inject_plan *plan);

@@ -135,7 +135,7 @@ static bool exists(uint64_t word)
         /* A segment that is removed, and still mapped by somebody, is gone. */
         if (kind_of(word) == IPC_RECORD_SEGMENT)
                 r = REAL_SHMCTL(id, IPC_STAT, &shm) == 0 ? !(shm.shm_perm.mode & SHM_DEST)
-                                                           : errno == EACCES;
+                                                         : errno == EACCES;
         else
                 r = REAL_SEMCTL(id, 0, IPC_STAT, (union semun){.buf = &sem}) == 0 ||
                     errno == EACCES;
