@@ -53,6 +53,20 @@ static int find_memory(struct reap *reap, const struct sluice_queue_stat *st)
         return 0;
 }
 
+/* Before we had the lock, another queue may have been made in there. */
+static int look_again(const struct reap *reap)
+{
+        struct sluice_priv_record record;
+        int r;
+
+        if (reap->place.dirfd < 0)
+                return 0;
+        r = sluice_priv_record_read(&record, reap->place.dirfd);
+        if (r == 0 && record.shmid == reap->segment.shmid && record.key == reap->segment.key)
+                return 0;
+        return r && r != -ENOENT ? r : -ESTALE;
+}
+
 /* The directory, locked; or that there is none. */
 static int find_place(struct reap *reap, const struct sluice_queue_stat *st)
 {
@@ -67,7 +81,9 @@ static int find_place(struct reap *reap, const struct sluice_queue_stat *st)
                 r = sluice_priv_place_of(&reap->place, &reap->name, &reap->segment);
         if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
                 return -ESTALE;
-        return r ? r : sluice_priv_place_lock(&reap->place);
+        if (r == 0)
+                r = sluice_priv_place_lock(&reap->place);
+        return r ? r : look_again(reap);
 }
 
 /* A pipe that is not there was removed by hand. */

@@ -767,6 +767,65 @@ QTest(reap, removes_the_very_queue_that_was_listed)
         works_and_goes("moved");
 }
 
+static int reaps_when_unlocked(void *ctx)
+{
+        call(sluice_reap(ctx, 0), -ESTALE);
+        return 0;
+}
+
+static bool has_open(pid_t pid, const char *path)
+{
+        char fd[64], target[4096];
+
+        for (int i = 0; i < 64; i++) {
+                ssize_t n;
+
+                snprintf(fd, sizeof fd, "/proc/%d/fd/%d", (int)pid, i);
+                n = readlink(fd, target, sizeof target - 1);
+                target[n < 0 ? 0 : n] = '\0';
+                if (strcmp(target, path) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* While reaping waits for the lock, its holder makes another queue there. */
+QTest(reap, looks_again_once_it_has_the_lock)
+{
+        static char lock[4096], record[4096];
+        struct sluice_queue_stat st;
+        pid_t pid;
+        int fd;
+
+        make("q", 4096);
+        make("next", 4096);
+        call(sluice_producer_open(&p, "next", NULL), 0);
+        call(send_number(&p, 1, SLUICE_NOW), 0);
+        call(sluice_producer_close(&p), 0);
+        st = look("q");
+        eq(semctl(st.semid, 0, IPC_RMID), 0); /* by a remover who was killed then */
+        strcpy(lock, in_queues("q/lock"));
+        fd = open(in_queues("ours"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        eq(unlink(lock) == 0 || errno == ENOENT, 1);
+        eq(link(in_queues("ours"), lock), 0); /* the child's has another name */
+        eq(flock(fd, LOCK_EX), 0);
+        pid = spawn(reaps_when_unlocked, &st);
+        until(has_open(pid, lock));
+        eq(shmctl(st.shmid, IPC_RMID, NULL), 0);
+        strcpy(record, in_queues("q/memory"));
+        eq(unlink(record), 0);
+        eq(rename(in_queues("next/memory"), record), 0);
+        eq(flock(fd, LOCK_UN), 0);
+        eq(reap(pid), 0);
+        close(fd);
+        eq(unlink(in_queues("ours")), 0);
+        call(sluice_consumer_open(&c, "q", NULL), 0);
+        call(recv_number(&c, SLUICE_NOW), 1);
+        call(sluice_consumer_close(&c), 0);
+        call(sluice_remove("q"), 0);
+        call(sluice_remove("next"), 0);
+}
+
 /* What is left of a queue that has lost its directory and its segment, or
  * never had one: its semaphores alone. */
 static struct sluice_queue_stat lone_set(void)
