@@ -70,8 +70,9 @@ bool sluice_priv_key_has_segment(const struct sluice_priv_set *set)
         struct sluice_priv_segment s = {0};
         const int shmid = shmget(set->key, 0, 0);
 
-        return shmid >= 0 && sluice_priv_segment_stat(&s, shmid) == 0 &&
-               s.ds.shm_perm.uid == set->uid;
+        if (shmid < 0)
+                return errno != ENOENT && errno != EACCES; /* it cannot be told */
+        return sluice_priv_segment_stat(&s, shmid) == 0 && s.ds.shm_perm.uid == set->uid;
 }
 
 int sluice_priv_key_clear_segment(const struct sluice_priv_place *place, key_t key, bool held)

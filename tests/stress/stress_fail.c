@@ -105,6 +105,7 @@ static const struct {
         {K_FSTAT, ANY, "close", "the descriptor is taken for the same"},
         {K_FSTAT, ANY, "interrupt", "the descriptor is taken for the same"},
         {K_SETLK, ANY, "reap", "closing unlocks as well"},
+        {K_SHMGET_FIND, ENOMEM, "list", "a set is not taken for a lone one"},
         {K_LSTAT, ANY, "remove, word", "the user's directory stays, empty"},
         {K_RMDIR, ANY, "remove, word", "the user's directory stays, empty"},
         {K_FSTAT, ANY, "await_peer", "the pipe is taken for the same"},
