@@ -69,7 +69,7 @@ static struct truth now(void)
  * header of what it published, or the position that it released, tells. */
 static void note_truth(size_t first, struct truth before)
 {
-        const size_t header = 12288 + before.published % s.rig.geometry.capacity;
+        const size_t header = 12288 + (size_t)(before.published % s.rig.geometry.capacity);
         const struct truth after = now();
         struct truth t = before;
 
@@ -128,7 +128,7 @@ static void consume_early(uint64_t *random)
  * if it has, is received or not, then a successor joins. */
 static void die(size_t first, uint64_t *random, int producer)
 {
-        s.n = first + test_random(random) % (s.n - first + 1);
+        s.n = first + (size_t)(test_random(random) % (s.n - first + 1));
         memcpy(s.rig.mem, s.before, s.rig.bytes);
         apply(s.rig.mem, 0, s.n);
         first = s.n;
@@ -208,7 +208,7 @@ static uint64_t interfere(const sluice_word *word, uint64_t value)
                 if (o.loads == o.at[i].load)
                         until += o.at[i].stores;
         if (o.random && test_random(&o.random) % 4 == 0)
-                until += test_random(&o.random) % 8;
+                until += (size_t)(test_random(&o.random) % 8);
         o.loads++;
         if (until > s.n)
                 until = s.n;
@@ -305,7 +305,7 @@ static void twice_in_motion(size_t begin)
                 memset(&o, 0, sizeof o);
                 for (int k = 0; k < 2; k++) {
                         o.at[k].load = test_random(&random) % 16;
-                        o.at[k].stores = test_random(&random) % 30;
+                        o.at[k].stores = (size_t)(test_random(&random) % 30);
                 }
                 again(begin);
         }
