@@ -48,7 +48,7 @@ static int *fd_of(struct sluice_priv_queue *q, enum sluice_priv_which which)
 
 int sluice_priv_fds_know(struct sluice_priv_queue *q)
 {
-        for (int i = 0; i < SLUICE_PRIV_FDS; i++) {
+        for (unsigned i = 0; i < SLUICE_PRIV_FDS; i++) {
                 const int fd = *fd_of(q, i);
                 struct stat st;
 
@@ -83,7 +83,7 @@ static void forget_lost(struct sluice_priv_queue *q)
 {
         bool lost = false;
 
-        for (int i = 0; i < SLUICE_PRIV_FDS; i++) {
+        for (unsigned i = 0; i < SLUICE_PRIV_FDS; i++) {
                 int *const fd = fd_of(q, i);
 
                 if (*fd < 0 ||
@@ -103,7 +103,7 @@ void sluice_priv_fd_check(struct sluice_priv_queue *q, enum sluice_priv_which wh
 static void close_fds(struct sluice_priv_queue *q)
 {
         forget_lost(q);
-        for (int i = 0; i < SLUICE_PRIV_FDS; i++) {
+        for (unsigned i = 0; i < SLUICE_PRIV_FDS; i++) {
                 int *const fd = fd_of(q, i);
 
                 if (*fd >= 0)
