@@ -23,7 +23,9 @@ suid() {
         timeout -k 1 20 ./suid "$@"
 }
 if ! SLUICE_DIR=$PWD/chosen suid send --create q </dev/null 2>err; then
-        skip 'a set-user-ID program: /tmp does not run any'
+        # Of a sanitizer, perhaps, which wants to trace what may not be traced.
+        suid rm q >out 2>&1
+        skip 'a set-user-ID program: it does not run here'
         cd "$work" || exit 2
         finish
 fi
