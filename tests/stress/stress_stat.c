@@ -110,13 +110,14 @@ static int recv_some(uint64_t *random, sluice_deadline until)
 {
         const uint64_t n = traffic_random(random) % 4 + 1;
         struct sluice_message m;
-        int r = sluice_peek(&q.c, &m, until);
+        int r = sluice_peek(&q.c, &m, until), end = 0;
 
         if (r)
                 return r == -EAGAIN ? 0 : r;
-        for (uint64_t i = 0; i < n && sluice_peek(&q.c, &m, SLUICE_NOW) == 0; i++)
+        for (uint64_t i = 0; i < n && (end = sluice_peek(&q.c, &m, SLUICE_NOW)) == 0; i++)
                 sluice_advance(&q.c);
-        return sluice_release(&q.c);
+        r = sluice_release(&q.c);
+        return r == 0 && end == -EPIPE ? end : r; /* it is told once */
 }
 
 static void *sends(void *seed)
