@@ -131,7 +131,7 @@ struct sluice_options {
  * something else. -EPERM: somebody else's. -EACCES. -EADDRINUSE: all
  * keys that ftok gives for the path are taken by others; for key: names,
  * another program has the key. -ENOSPC: kernel.shmmni, shmall or sem is
- * reached. -E2BIG: semopm is below 4. -ENOMEM. -EBUSY: being created or
+ * reached. -ENOMEM. -EBUSY: being created or
  * removed by another process. -EMFILE, -ENFILE; of the file system:
  * -EROFS, -EDQUOT, -EMLINK, -EIO, -ENOLCK. A directory that could not be
  * locked (-EBUSY, -ENOLCK) stays, with nothing but its lock.
