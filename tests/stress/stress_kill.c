@@ -144,8 +144,11 @@ static int finish(pid_t pids[2], int failed)
         } else {
                 kill(pids[PRODUCER], SIGTERM);
         }
-        for (int i = 0; i < 2; i++)
+        for (int i = 0; i < 2; i++) {
                 failed |= waitpid(pids[i], &status, 0) != pids[i] || status != 0;
+                if (failed) /* nobody will end what the consumer waits for */
+                        kill(pids[CONSUMER], SIGKILL);
+        }
         return failed;
 }
 

@@ -106,9 +106,11 @@ static int send_batch(struct traffic *t, struct sluice_producer *p, uint64_t end
         }
         if (n == 0)
                 return r;
-        r = sluice_publish(p);
-        t->index += r == 0 ? n : 0;
-        return r;
+        if (sluice_publish(p) != 0)
+                return -EINVAL;
+        t->index += n;
+        /* No room beside what was staged: next time. But an end is told once. */
+        return r == -EAGAIN || r == -EMSGSIZE ? 0 : r;
 }
 
 static int send_pieces(struct traffic *t, struct sluice_producer *p, sluice_deadline until)
@@ -160,7 +162,10 @@ static int recv_several(struct traffic *t, struct sluice_consumer *c, sluice_dea
                 n++;
                 sluice_advance(c);
         }
-        return n == 0 ? r : sluice_release(c);
+        if (n != 0 && sluice_release(c) != 0)
+                return 1;
+        /* An end is told once, so it must not get lost behind messages. */
+        return n != 0 && r == -EAGAIN ? 0 : r;
 }
 
 static int handle(void *ctx, const struct sluice_message *m)

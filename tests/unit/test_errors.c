@@ -538,6 +538,7 @@ QTest(limit, of_semaphore_sets)
 
 QTest(limit, of_semaphores_in_a_set)
 {
+        needs_own_limits();
         limited("/proc/sys/kernel/sem", "2 1024000000 500 32000", "32000 1024000000 500 32000",
                 -ENOSPC, "first number");
 }
