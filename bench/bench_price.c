@@ -115,7 +115,7 @@ static double trial(const struct bench_case *c, uint64_t n)
         const struct size *size = c->ctx;
         const enum way way = (enum way)c->arg;
         struct sluice_options o = SLUICE_OPTIONS_INIT;
-        char folder[] = "/tmp/bench-XXXXXX", name[64];
+        char directory[] = "/tmp/bench-XXXXXX", name[64];
         struct sluice_queue_stat st;
         struct ends *e;
         double ns;
@@ -123,9 +123,9 @@ static double trial(const struct bench_case *c, uint64_t n)
         if (way == ALONE)
                 return alone(size, n);
         e = bench_shared(sizeof *e);
-        if (!mkdtemp(folder))
-                bench_die("no folder for a queue");
-        snprintf(name, sizeof name, "%s/queue", folder);
+        if (!mkdtemp(directory))
+                bench_die("no directory for a queue");
+        snprintf(name, sizeof name, "%s/queue", directory);
         o.flags = SLUICE_PREFAULT;
         o.wake = way == FIFO || way == FIFO_WAITS ? SLUICE_WAKE_FIFO : SLUICE_WAKE_FUTEX;
         must(sluice_create(name, &o), "create");
@@ -140,7 +140,7 @@ static double trial(const struct bench_case *c, uint64_t n)
         sluice_producer_close(&e->p);
         sluice_consumer_close(&e->c);
         must(sluice_remove(name), "remove");
-        rmdir(folder);
+        rmdir(directory);
         bench_unshare(e, sizeof *e);
         return ns;
 }

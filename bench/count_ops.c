@@ -146,11 +146,11 @@ static void reserve_full(long n)
 static void named(long n, int wake)
 {
         struct sluice_options o = SLUICE_OPTIONS_INIT;
-        char folder[] = "/tmp/count-XXXXXX", name[64];
+        char directory[] = "/tmp/count-XXXXXX", name[64];
 
-        if (!mkdtemp(folder))
+        if (!mkdtemp(directory))
                 exit(1);
-        snprintf(name, sizeof name, "%s/queue", folder);
+        snprintf(name, sizeof name, "%s/queue", directory);
         o.wake = wake;
         must(sluice_create(name, &o));
         must(sluice_producer_open(&p, name, &o));
@@ -159,7 +159,7 @@ static void named(long n, int wake)
         sluice_producer_close(&p);
         sluice_consumer_close(&c);
         must(sluice_remove(name));
-        rmdir(folder);
+        rmdir(directory);
 }
 
 static void queue_futex(long n)

@@ -52,7 +52,7 @@ enum { BENCH_YARD_PAIRS = 16 };
 
 struct bench_options {
         const char *suite;
-        const char *out;  /* folder for SUITE.json, SUITE.tsv, SUITE.txt; NULL: none */
+        const char *out;  /* directory for SUITE.json, SUITE.tsv, SUITE.txt; NULL: none */
         const char *only; /* contenders whose names contain this; NULL: all */
         double seconds;
         uint64_t seed;

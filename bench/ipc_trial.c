@@ -141,7 +141,7 @@ static void ping(struct bench_side *s)
 
         start_here(s, w.c);
         bench_timed_begin(s);
-        (void)roundtrip_near(&w, way_put, way_get, NULL, s->n);
+        (void)roundtrip_initiator(&w, way_put, way_get, NULL, s->n);
         bench_timed_end(s);
         end(s, w.c);
 }
@@ -156,7 +156,7 @@ static void pong(struct bench_side *s)
         } else {
                 start_there(s, w.c);
                 bench_timed_begin(s);
-                (void)roundtrip_far(&w, way_put, way_get, s->n);
+                (void)roundtrip_reflector(&w, way_put, way_get, s->n);
         }
         bench_timed_end(s);
         end(s, w.c);

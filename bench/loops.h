@@ -156,34 +156,34 @@ struct bench_way {
 #define BENCH_PING(TAG) NULL
 #define BENCH_PONG(TAG) NULL
 #else
-#define BENCH_ROUNDTRIP(TAG, MAX, MIX)                                           \
-        MEASURE_INLINE int send_##TAG(void *way, uint64_t i)                     \
-        {                                                                        \
-                const struct bench_way *const w = (const struct bench_way *)way; \
-                void *const r = w->out;                                          \
-                unsigned char *const m = w->buf;                                 \
-                (void)m;                                                         \
-                BENCH_SEND(r, MAX, MIX, i, (void)0);                             \
-                return 0;                                                        \
-        }                                                                        \
-        MEASURE_INLINE int receive_##TAG(void *way, uint64_t i)                  \
-        {                                                                        \
-                const struct bench_way *const w = (const struct bench_way *)way; \
-                void *const r = w->in;                                           \
-                unsigned char *const m = w->buf;                                 \
-                (void)m;                                                         \
-                BENCH_RECEIVE(r, MAX, MIX, i, (void)0);                          \
-                return 0;                                                        \
-        }                                                                        \
-        static MEASURE_NOINLINE void ping_##TAG(struct bench_side *s)            \
-        {                                                                        \
-                struct bench_way w = {s->a, s->b, s->buf};                       \
-                (void)roundtrip_near(&w, send_##TAG, receive_##TAG, NULL, s->n); \
-        }                                                                        \
-        static MEASURE_NOINLINE void pong_##TAG(struct bench_side *s)            \
-        {                                                                        \
-                struct bench_way w = {s->b, s->a, s->buf};                       \
-                (void)roundtrip_far(&w, send_##TAG, receive_##TAG, s->n);        \
+#define BENCH_ROUNDTRIP(TAG, MAX, MIX)                                                \
+        MEASURE_INLINE int send_##TAG(void *way, uint64_t i)                          \
+        {                                                                             \
+                const struct bench_way *const w = (const struct bench_way *)way;      \
+                void *const r = w->out;                                               \
+                unsigned char *const m = w->buf;                                      \
+                (void)m;                                                              \
+                BENCH_SEND(r, MAX, MIX, i, (void)0);                                  \
+                return 0;                                                             \
+        }                                                                             \
+        MEASURE_INLINE int receive_##TAG(void *way, uint64_t i)                       \
+        {                                                                             \
+                const struct bench_way *const w = (const struct bench_way *)way;      \
+                void *const r = w->in;                                                \
+                unsigned char *const m = w->buf;                                      \
+                (void)m;                                                              \
+                BENCH_RECEIVE(r, MAX, MIX, i, (void)0);                               \
+                return 0;                                                             \
+        }                                                                             \
+        static MEASURE_NOINLINE void ping_##TAG(struct bench_side *s)                 \
+        {                                                                             \
+                struct bench_way w = {s->a, s->b, s->buf};                            \
+                (void)roundtrip_initiator(&w, send_##TAG, receive_##TAG, NULL, s->n); \
+        }                                                                             \
+        static MEASURE_NOINLINE void pong_##TAG(struct bench_side *s)                 \
+        {                                                                             \
+                struct bench_way w = {s->b, s->a, s->buf};                            \
+                (void)roundtrip_reflector(&w, send_##TAG, receive_##TAG, s->n);       \
         }
 #define BENCH_PING(TAG) ping_##TAG
 #define BENCH_PONG(TAG) pong_##TAG

@@ -265,7 +265,7 @@ static MEASURE_NOINLINE void count_mine(struct bench_side *s)
                 (void)__atomic_fetch_add(&c->mine, 1, __ATOMIC_RELAXED);
 }
 
-static MEASURE_NOINLINE void count_near(struct bench_side *s)
+static MEASURE_NOINLINE void count_initiator(struct bench_side *s)
 {
         struct counters *c = s->a;
 
@@ -273,7 +273,7 @@ static MEASURE_NOINLINE void count_near(struct bench_side *s)
                 (void)__atomic_fetch_add(&c->near, 1, __ATOMIC_RELAXED);
 }
 
-static MEASURE_NOINLINE void count_far(struct bench_side *s)
+static MEASURE_NOINLINE void count_reflector(struct bench_side *s)
 {
         struct counters *c = s->a;
 
@@ -288,7 +288,8 @@ static double counting(const struct bench_case *c, uint64_t n)
         bench_trial_memory(true);
         words = bench_shared(sizeof *words);
         bench_trial_memory(false);
-        return bench_processes(count_mine, c->arg ? count_near : count_far, words, NULL, n);
+        return bench_processes(count_mine, c->arg ? count_initiator : count_reflector, words, NULL,
+                               n);
 }
 
 static void measure(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * roundtrip FOLDER [COUNT]: how long a 48-byte message takes from one process
- * to another and back, through two queues made in FOLDER, and for comparison
+ * roundtrip DIRECTORY [COUNT]: how long a 48-byte message takes from one process
+ * to another and back, through two queues made in DIRECTORY, and for comparison
  * through two pipes. Two processes on two processors; each opens its own ends.
  * Prints one line per way: median and 99th percentile of COUNT round trips.
  */
@@ -91,12 +91,12 @@ static int side_turned(void *side, uint64_t number)
         return s->times.count >= s->turns || since > LIMIT_NS ? ENDED : 0;
 }
 
-static _Noreturn void be_far(const struct sluice_options *options)
+static _Noreturn void be_reflector(const struct sluice_options *options)
 {
         static struct side s;
 
         side_open(&s, 1, options);
-        _exit(roundtrip_far(&s, side_put, side_get, UINT64_MAX) != ENDED);
+        _exit(roundtrip_reflector(&s, side_put, side_get, UINT64_MAX) != ENDED);
 }
 
 /* At least one turn, and the message that ends the far side. */
@@ -105,7 +105,7 @@ static void measure(struct side *s)
         int r;
 
         s->start = s->before = sluice_now_ns();
-        r = roundtrip_near(s, side_put, side_get, side_turned, UINT64_MAX);
+        r = roundtrip_initiator(s, side_put, side_get, side_turned, UINT64_MAX);
         if (r == WRONG)
                 die("another message came back", -EBADMSG);
         if (r == ENDED)
@@ -124,7 +124,7 @@ static void create(void)
                 die("create", r);
 }
 
-static pid_t start_far(const struct sluice_options *options)
+static pid_t start_reflector(const struct sluice_options *options)
 {
         pid_t pid;
 
@@ -134,7 +134,7 @@ static pid_t start_far(const struct sluice_options *options)
                 die("fork", -errno);
         if (pid == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
-                be_far(options);
+                be_reflector(options);
         }
         return pid;
 }
@@ -159,7 +159,7 @@ static void way(const char *title, const struct sluice_options *options, uint64_
 
         if (options)
                 create();
-        pid = start_far(options);
+        pid = start_reflector(options);
         s = (struct side){.turns = turns};
         side_open(&s, 0, options);
         measure(&s);
@@ -199,7 +199,7 @@ int main(int argc, char **argv)
         int r;
 
         if (argc < 2 || count < 100) {
-                fprintf(stderr, "usage: roundtrip FOLDER [COUNT, at least 100]\n");
+                fprintf(stderr, "usage: roundtrip DIRECTORY [COUNT, at least 100]\n");
                 return 2;
         }
         snprintf(ping, sizeof ping, "%s/ping", argv[1]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * one_buffer write|read FOLDER: standard input to standard output the way that
+ * one_buffer write|read DIRECTORY: standard input to standard output the way that
  * introductions to shared memory teach: one buffer (ftok, shmget, shmat) and a
  * byte in a named pipe for each message. What they leave out is the second
  * pipe, whose byte says that the buffer has been read: without it a message is
@@ -29,7 +29,7 @@ int main(int argc, char **argv)
         key_t key;
 
         if (argc != 3 || (mkdir(argv[2], 0700), chdir(argv[2])) != 0)
-                errx(1, "usage: one_buffer write|read FOLDER");
+                errx(1, "usage: one_buffer write|read DIRECTORY");
         key = ftok(".", 'b');
         id = key == -1 ? -1 : shmget(key, sizeof *b, IPC_CREAT | 0600);
         if (id == -1 || shmctl(id, IPC_STAT, &ds) != 0 || ds.shm_segsz != sizeof *b ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a fuzz harness over every file of the folders given, without a
+/* Runs a fuzz harness over every file of the directories given, without a
  * fuzzing engine. Names each file before it runs, so that a crash says
  * which one it was. Last line: `N passed, N failed`. */
 #define _POSIX_C_SOURCE 200809L
@@ -40,21 +40,21 @@ static void run_file(const char *path)
         free(copy);
 }
 
-static void run_folder(const char *folder)
+static void run_directory(const char *directory)
 {
-        DIR *dir = opendir(folder);
+        DIR *dir = opendir(directory);
         struct dirent *entry;
         char path[4096];
 
         if (!dir) {
-                perror(folder);
+                perror(directory);
                 failed++;
                 return;
         }
         while ((entry = readdir(dir)) != NULL) {
                 if (entry->d_name[0] == '.')
                         continue;
-                snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+                snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
                 run_file(path);
         }
         closedir(dir);
@@ -63,11 +63,11 @@ static void run_folder(const char *folder)
 int main(int argc, char **argv)
 {
         if (argc < 2) {
-                fprintf(stderr, "usage: %s FOLDER...\n", argv[0]);
+                fprintf(stderr, "usage: %s DIRECTORY...\n", argv[0]);
                 return 2;
         }
         for (int i = 1; i < argc; i++)
-                run_folder(argv[i]);
+                run_directory(argv[i]);
         if (passed + failed == 0) {
                 fprintf(stderr, "%s: no files\n", argv[0]);
                 failed++;

@@ -25,16 +25,17 @@ static const struct {
         {EINVAL, "misuse: a name that is none (., .., /, or key: without a number from 1 to "
                  "0xffffffff), an argument out of range (capacity and alignment are powers of "
                  "two), or a call out of order"},
-        {EPERM, "the queue, or the user's folder of queues, belongs to another user, the handle "
+        {EPERM, "the queue, or the user's directory of queues, belongs to another user, the handle "
                 "to the parent process, or huge pages are not for this process (sluice_limit)"},
-        {EACCES, "no permission: see the mode of the queue, and of the folder that it is in"},
-        {ENOENT, "no such queue: create it first; or the folder of its path is not there"},
+        {EACCES, "no permission: see the mode of the queue, and of the directory that it is in"},
+        {ENOENT, "no such queue: create it first; or the directory of its path is not there"},
         {EEXIST, "there is such a queue already"},
-        {ENAMETOOLONG, "the name is too long: at most 1023 bytes with its folder, and 255 between "
-                       "two slashes (where the file system does not take less)"},
+        {ENAMETOOLONG,
+         "the name is too long: at most 1023 bytes with its directory, and 255 between "
+         "two slashes (where the file system does not take less)"},
         {ENOTDIR, "the path is a file, a pipe or a device, not a queue, or leads through one"},
         {ELOOP, "the path is a symbolic link: name the queue itself"},
-        {ENOTEMPTY, "the folder holds something else than a queue: name the queue elsewhere"},
+        {ENOTEMPTY, "the directory holds something else than a queue: name the queue elsewhere"},
         {EPROTO, "the segment under this key is another program's, not a queue"},
         {EPROTOTYPE, "the queue was made on a machine of the other byte order"},
         {EPROTONOSUPPORT, "the queue was made by another version of the library: use that one, "
@@ -59,7 +60,7 @@ static const struct {
         {ENFILE, "too many open files in the system: fs.file-max"},
         {EOPNOTSUPP, "FIFO wake-ups need a queue with a path, not a bare key"},
         {EDQUOT, "the disk quota of this user is used up: name the queue elsewhere"},
-        {EMLINK, "the folder cannot hold another folder: name the queue elsewhere"},
+        {EMLINK, "the directory cannot hold another directory: name the queue elsewhere"},
         {EIO, "the file system, or the memory, has failed: see the kernel's log"},
         {ENOLCK, "the file system of the path has no file locks, or none left: name the queue "
                  "elsewhere"},

@@ -43,8 +43,8 @@ static struct sluice_priv_queue *queue_new(void *handle, int role, const struct 
         q->spin_ns = o->spin_ns == SLUICE_SPIN_DEFAULT ? SPIN_DEFAULT_NS : o->spin_ns;
         if (q->spin_ns == SLUICE_SPIN_NONE)
                 q->spin_ns = 0;
-        q->gives_way = o->spin_ns == SLUICE_SPIN_DEFAULT && one_cpu_only();
-        q->crowd = SLUICE_PRIV_CROWDED_LEAST;
+        q->shares_cpu = o->spin_ns == SLUICE_SPIN_DEFAULT && one_cpu_only();
+        q->spin_skips_next = SLUICE_PRIV_SPIN_SKIPS_LEAST;
         q->spin_budget_ns = q->spin_ns;
         q->slice_ns = o->slice_ns;
         q->membarrier = sluice_priv_membarrier_register();
@@ -137,13 +137,13 @@ static bool other_end_maps(const struct sluice_priv_queue *q)
  * the same one before and after the count. */
 static bool is_deserted(const struct sluice_priv_queue *q)
 {
-        const uint64_t before = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
+        const uint64_t before = sluice_priv_load_acquire(&q->peer_doorbell->state); /* UNTRUSTED */
         const bool other = other_end_maps(q);
         const int n = sluice_priv_segment_attached(&q->segment);
 
         if (n == 2)
                 return other && other_end_maps(q) &&
-                       sluice_priv_load_acquire(&q->peer_door->state) == before;
+                       sluice_priv_load_acquire(&q->peer_doorbell->state) == before;
         return n == 1;
 }
 
@@ -167,7 +167,7 @@ static int take_role(struct sluice_priv_queue *q)
         return r;
 }
 
-static void find_doors(struct sluice_priv_queue *q)
+static void find_doorbells(struct sluice_priv_queue *q)
 {
         const struct sluice_priv_segment *s = &q->segment;
         unsigned char *base = s->mem;
@@ -175,8 +175,8 @@ static void find_doors(struct sluice_priv_queue *q)
         struct sluice_layout_consumer *c = (void *)(base + s->shape.consumer);
         const bool producer = q->role == SLUICE_PRIV_ROLE_PRODUCER;
 
-        q->own_door = producer ? &p->door : &c->door;
-        q->peer_door = producer ? &c->door : &p->door;
+        q->own_doorbell = producer ? &p->doorbell : &c->doorbell;
+        q->peer_doorbell = producer ? &c->doorbell : &p->doorbell;
 }
 
 static void give_role(struct sluice_priv_queue *q)
@@ -192,7 +192,7 @@ static int open_role(struct sluice_priv_queue *q, const struct sluice_priv_place
 
         if (r)
                 return r;
-        find_doors(q);
+        find_doorbells(q);
         r = open_pipes(q, place);
         if (r)
                 return r;
@@ -219,8 +219,8 @@ static uint64_t own_state(const struct sluice_priv_queue *q)
 /* Lets the handle sleep and wake. */
 static void give_sleep_to_producer(struct sluice_producer *p, struct sluice_priv_queue *q)
 {
-        q->own_door = &p->own->door;
-        q->peer_door = &p->peer->door;
+        q->own_doorbell = &p->own->doorbell;
+        q->peer_doorbell = &p->peer->doorbell;
         q->counters = &p->own->counters;
         q->polls = &p->base.polls;
         p->base.queue = q;
@@ -231,8 +231,8 @@ static void give_sleep_to_producer(struct sluice_producer *p, struct sluice_priv
 
 static void give_sleep_to_consumer(struct sluice_consumer *c, struct sluice_priv_queue *q)
 {
-        q->own_door = &c->own->door;
-        q->peer_door = &c->peer->door;
+        q->own_doorbell = &c->own->doorbell;
+        q->peer_doorbell = &c->peer->doorbell;
         q->counters = &c->own->counters;
         q->polls = &c->base.polls;
         c->base.queue = q;
@@ -268,18 +268,18 @@ static int join(struct sluice_priv_queue *q)
                 word = sluice_priv_load_relaxed(sluice_priv_next_word(c));
                 sluice_priv_met_peer(q, word != 0 && word != SLUICE_LAYOUT_END);
         }
-        q->peer_epoch = sluice_priv_load_relaxed(&q->peer_door->state) / SLUICE_LAYOUT_EPOCH;
+        q->peer_epoch = sluice_priv_load_relaxed(&q->peer_doorbell->state) / SLUICE_LAYOUT_EPOCH;
         sluice_priv_store_relaxed(&q->counters->pid, (uint64_t)getpid());
-        sluice_priv_futex_wake(&q->own_door->state); /* await_peer */
+        sluice_priv_futex_wake(&q->own_doorbell->state); /* await_peer */
         /* The predecessor may have died between showing something and waking
          * the one who waits for it; and a peer that sleeps on its pipe holds
          * that open by itself while it is alone, and has to let go. */
-        sluice_priv_fence_full(); /* DOOR, waker */
-        parked = sluice_priv_load_relaxed(&q->peer_door->parked);
-        q->rang = true; /* by a predecessor, perhaps */
+        sluice_priv_fence_full(); /* DOORBELL, waker */
+        parked = sluice_priv_load_relaxed(&q->peer_doorbell->parked);
+        q->byte_may_be_there = true; /* by a predecessor, perhaps */
         if (parked & SLUICE_LAYOUT_PARKED)
                 sluice_priv_wake_peer(q, parked);
-        q->rang = true;
+        q->byte_may_be_there = true;
         return 0;
 }
 
@@ -355,7 +355,7 @@ int sluice_consumer_open(struct sluice_consumer *c, const char *name,
 /* After detach: tell a peer that waits for our state, give the role back. */
 static void leave(struct sluice_priv_queue *q)
 {
-        sluice_priv_futex_wake(&q->own_door->state);
+        sluice_priv_futex_wake(&q->own_doorbell->state);
         if (q->named)
                 give_role(q);
         queue_free(q);
@@ -412,9 +412,9 @@ static int enable(void *handle, int role, const struct sluice_options *options,
 /* The state says how this endpoint wakes, from now on. */
 static void announce(struct sluice_priv_queue *q)
 {
-        const uint64_t state = sluice_priv_load_relaxed(&q->own_door->state);
+        const uint64_t state = sluice_priv_load_relaxed(&q->own_doorbell->state);
 
-        sluice_priv_store_release(&q->own_door->state,
+        sluice_priv_store_release(&q->own_doorbell->state,
                                   (state & ~SLUICE_LAYOUT_MUTE) | own_state(q));
 }
 

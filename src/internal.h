@@ -348,8 +348,8 @@ struct sluice_priv_queue {
         bool known; /* what the descriptors were opened as: */
         struct sluice_priv_file files[SLUICE_PRIV_FDS];
 
-        struct sluice_layout_door *own_door;
-        const struct sluice_layout_door *peer_door;
+        struct sluice_layout_doorbell *own_doorbell;
+        const struct sluice_layout_doorbell *peer_doorbell;
         struct sluice_layout_counters *counters;
 
         bool by_fifo;          /* sleeps on own_fd, not by futex */
@@ -365,21 +365,22 @@ struct sluice_priv_queue {
         sluice_word interrupt; /* 1: the next wait is to return -ECANCELED; a futex */
 
         int64_t spin_ns, spin_budget_ns, slice_ns;
-        int ended;               /* what was told of `told`, while it has no successor; or 0 */
-        unsigned crowded, crowd; /* so many more waits do not spin; so many the next time */
-        uint64_t peer_epoch;     /* the last holder of the peer's role that was told of */
-        uint64_t checked_epoch;  /* its holder, when it was last looked for */
-        uint64_t gone;           /* the holder that was last found to have ended */
-        uint64_t told;           /* the one whose end is no news: it was told, or came before us */
-        unsigned *polls;         /* the handle's */
-        int64_t checked_ns;      /* when the peer was last looked for */
-        uint64_t keeper_epoch;   /* the peer's, when we took keeper_fd */
-        bool gives_way;          /* whoever spins here may be in the peer's way */
-        bool check_due;          /* look for the peer at the next chance */
-        bool hung_up;            /* nobody holds the writing end of own_fd */
-        bool watched;            /* poll_fd has own_fd */
-        bool rang;       /* a byte may be in the peer's pipe for the parking that it is in */
-        bool membarrier; /* DOOR: this process can call it */
+        int reported_end; /* -EPIPE or -EOWNERDEAD: reported_epoch ended so, and has no successor; or 0 */
+        unsigned spin_skips_left; /* so many more waits do not spin */
+        unsigned spin_skips_next; /* and so many the next time that spinning is in the way */
+        uint64_t peer_epoch;      /* the last holder of the peer's role that await_peer reported */
+        uint64_t checked_epoch;   /* its holder, when it was last looked for */
+        uint64_t ended_epoch;     /* the holder that was last found to have ended */
+        uint64_t reported_epoch;  /* the one whose end was reported, or is older than this handle */
+        unsigned *polls;          /* the handle's */
+        int64_t checked_ns;       /* when the peer was last looked for */
+        uint64_t keeper_epoch;    /* the peer's, when we took keeper_fd */
+        bool shares_cpu;          /* the peer may have no other CPU than ours */
+        bool check_due;           /* look for the peer at the next chance */
+        bool hung_up;             /* nobody holds the writing end of own_fd */
+        bool watched;             /* poll_fd has own_fd */
+        bool byte_may_be_there; /* a byte may be in the peer's pipe for the parking that it is in */
+        bool membarrier;        /* DOORBELL: this process can call it */
 };
 
 /* fork.c: from here on a child poisons its copy of the handle and closes
@@ -398,7 +399,7 @@ void sluice_priv_fd_check(struct sluice_priv_queue *q, enum sluice_priv_which wh
 
 /* ---- park.c ------------------------------------------------------- */
 
-#define SLUICE_PRIV_CROWDED_LEAST 128u
+#define SLUICE_PRIV_SPIN_SKIPS_LEAST 128u
 extern const struct sluice_priv_sleep sluice_priv_producer_sleep;
 extern const struct sluice_priv_sleep sluice_priv_consumer_sleep;
 
@@ -478,7 +479,7 @@ void sluice_priv_met_peer(struct sluice_priv_queue *q, bool left);
 bool sluice_priv_end_is_news(const struct sluice_priv_queue *q);
 /* For a call that finds nothing: the end that was told, once more, while
  * nobody has come since; or 0. */
-int sluice_priv_told_before(struct sluice_priv_queue *q);
+int sluice_priv_reported_end(struct sluice_priv_queue *q);
 int sluice_priv_producer_tell(void *handle, int error);
 int sluice_priv_consumer_tell(void *handle, int error);
 int sluice_priv_producer_end(void *handle);

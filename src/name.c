@@ -43,14 +43,14 @@ static int user_dir(char *path, size_t size, bool *own)
 static int parse_bare(struct sluice_priv_name *n, const char *name, size_t len)
 {
         const int r = user_dir(n->path, sizeof n->path, &n->in_user_dir);
-        const size_t folder = r == 0 ? strlen(n->path) : 0;
+        const size_t directory = r == 0 ? strlen(n->path) : 0;
 
         if (r)
                 return r;
-        if (folder + 1 + len > SLUICE_NAME_MAX)
+        if (directory + 1 + len > SLUICE_NAME_MAX)
                 return -ENAMETOOLONG;
-        n->path[folder] = '/';
-        memcpy(n->path + folder + 1, name, len + 1);
+        n->path[directory] = '/';
+        memcpy(n->path + directory + 1, name, len + 1);
         return 0;
 }
 

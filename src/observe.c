@@ -17,7 +17,7 @@
 
 /* The position in the slot that the producer writes next. While it stays
  * the same, the slot in force is the one in force. */
-struct told {
+struct progress {
         const sluice_word *next;
         uint64_t position;
 };
@@ -43,14 +43,14 @@ static int consumer_read(struct sluice_priv_found *f, const struct sluice_layout
         return -EBADMSG;
 }
 
-static bool is_told_more(const struct told *t)
+static bool has_more_progress(const struct progress *t)
 {
         return sluice_priv_load_acquire(t->next) != t->position;
 }
 
 /* What the producer told last. The count may be of a later slot, if it
  * has told more by then; see walk. */
-static void producer_read(struct sluice_priv_found *f, struct told *t,
+static void producer_read(struct sluice_priv_found *f, struct progress *t,
                           const struct sluice_layout_producer *p)
 {
         uint64_t at[2];
@@ -69,7 +69,7 @@ static void producer_read(struct sluice_priv_found *f, struct told *t,
  * died or stands still between the two; else it tells more, and another
  * look is shorter than a walk behind it. If the count above was of a later
  * slot, then something is published here, and this slot was told. */
-static int walk(struct sluice_priv_found *f, const struct told *t, const unsigned char *ring,
+static int walk(struct sluice_priv_found *f, const struct progress *t, const unsigned char *ring,
                 uint64_t consumer, const struct sluice_priv_shape *s, uint64_t *left)
 {
         for (; *left > 0; --*left) {
@@ -82,7 +82,7 @@ static int walk(struct sluice_priv_found *f, const struct told *t, const unsigne
                         sluice_priv_peer_word(ring, f->position & (s->capacity - 1)));
                 if (word == 0 || word == SLUICE_LAYOUT_END)
                         return 0;
-                if (is_told_more(t))
+                if (has_more_progress(t))
                         return -EAGAIN;
                 if (sluice_priv_step_over(f, word, s) != 0)
                         return -EBADMSG;
@@ -93,7 +93,7 @@ static int walk(struct sluice_priv_found *f, const struct told *t, const unsigne
 static int look(struct sluice_priv_moment *m, const struct sluice_priv_view *v, uint64_t *left)
 {
         struct sluice_priv_found *const c = &m->consumer, *const p = &m->producer;
-        struct told told;
+        struct progress told;
         uint64_t used, pending;
         int r = consumer_read(c, v->consumer, v->shape);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sleeping and waking. A waiting call spins for a while, then parks: it
- * stores its parked word, executes the DOOR barrier (atomic.h), looks a
+ * stores its parked word, executes the DOORBELL barrier (atomic.h), looks a
  * last time, and sleeps in slices until the deadline. At each slice it
  * asks the kernel whether the peer still holds its role and whether the
  * queue is still there, so that nothing that the peer does or leaves
@@ -69,7 +69,7 @@ bool sluice_priv_membarrier_register(void)
         return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0) == 0;
 }
 
-/* DOOR, sleeper: between the parked word and the last look. */
+/* DOORBELL, sleeper: between the parked word and the last look. */
 static void sleeper_barrier(struct sluice_priv_queue *q)
 {
         sluice_priv_fence_full();
@@ -83,8 +83,9 @@ static void sleeper_barrier(struct sluice_priv_queue *q)
  * when it joins. (One that has closed its pipes is found within a slice.) */
 int64_t sluice_priv_longest_ns(const struct sluice_priv_queue *q)
 {
-        const uint64_t state = sluice_priv_load_relaxed(&q->peer_door->state); /* UNTRUSTED */
-        const bool ended = (state & SLUICE_LAYOUT_CLOSED) || state / SLUICE_LAYOUT_EPOCH == q->told;
+        const uint64_t state = sluice_priv_load_relaxed(&q->peer_doorbell->state); /* UNTRUSTED */
+        const bool ended =
+                (state & SLUICE_LAYOUT_CLOSED) || state / SLUICE_LAYOUT_EPOCH == q->reported_epoch;
         const bool mute = (state & SLUICE_LAYOUT_MUTE) ||
                           (!q->membarrier && (state & SLUICE_LAYOUT_FENCELESS));
 
@@ -139,7 +140,7 @@ bool sluice_priv_is_ready(const struct sluice_priv_queue *q, const struct sluice
             (int64_t)(position - a->position) >= 0)
                 return true;
         return (int64_t)(position - a->enough) >= 0 &&
-               (sluice_priv_load_relaxed(&q->peer_door->parked) & SLUICE_LAYOUT_PARKED);
+               (sluice_priv_load_relaxed(&q->peer_doorbell->parked) & SLUICE_LAYOUT_PARKED);
 }
 
 /* ---- Parking ------------------------------------------------------ */
@@ -148,8 +149,8 @@ bool sluice_priv_park(struct sluice_priv_queue *q, const struct sluice_priv_awai
 {
         uint64_t value;
 
-        /* DOOR, sleeper. Relaxed: the barrier orders it. */
-        sluice_priv_store_relaxed(&q->own_door->parked,
+        /* DOORBELL, sleeper. Relaxed: the barrier orders it. */
+        sluice_priv_store_relaxed(&q->own_doorbell->parked,
                                   (a->position & ~SLUICE_LAYOUT_FLAGS) | SLUICE_LAYOUT_PARKED |
                                           (q->by_fifo ? SLUICE_LAYOUT_BY_FIFO : 0));
         sleeper_barrier(q);
@@ -160,7 +161,7 @@ bool sluice_priv_park(struct sluice_priv_queue *q, const struct sluice_priv_awai
 
 void sluice_priv_unpark(struct sluice_priv_queue *q)
 {
-        sluice_priv_store_relaxed(&q->own_door->parked, 0); /* late is only a wasted wake-up */
+        sluice_priv_store_relaxed(&q->own_doorbell->parked, 0); /* late is only a wasted wake-up */
 }
 
 static void interrupt_drain(struct sluice_priv_queue *q)
@@ -332,14 +333,14 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
                 /* A consumer that parks after this look nudges us while we are not
                  * yet asleep: the kernel compares this word as well, and what the
                  * look below makes of it is not older. */
-                parked.word = &q->peer_door->parked;
+                parked.word = &q->peer_doorbell->parked;
                 parked.value = (uint32_t)sluice_priv_load_acquire(parked.word);
                 if (sluice_priv_is_ready(q, a, &value) ||
                     (r = sluice_priv_take_interrupt(q) ? -ECANCELED : 0))
                         break;
                 word.value = (uint32_t)value;
                 if (now >= until) {
-                        r = sluice_priv_told_before(q) ? sluice_priv_told_before(q) : -ETIMEDOUT;
+                        r = sluice_priv_reported_end(q) ? sluice_priv_reported_end(q) : -ETIMEDOUT;
                         break;
                 }
                 if (q->spin_ns == SLUICE_SPIN_FOREVER)
@@ -423,7 +424,7 @@ static int check(struct sluice_priv_queue *q, bool keeps_messages)
                         sluice_priv_nudge_producer(q); /* as if it had parked */
         }
         if (r == 0)
-                r = sluice_priv_told_before(q);
+                r = sluice_priv_reported_end(q);
         sluice_priv_leave(&entry);
         return r;
 }

@@ -52,9 +52,9 @@ int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
         if (!q->named)
                 return 0;
         sluice_priv_fd_check(q, SLUICE_PRIV_OWN);
-        before = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
+        before = sluice_priv_load_acquire(&q->peer_doorbell->state); /* UNTRUSTED */
         held = peer_held(q, role, before);
-        after = sluice_priv_load_acquire(&q->peer_door->state);
+        after = sluice_priv_load_acquire(&q->peer_doorbell->state);
         q->checked_epoch = before / SLUICE_LAYOUT_EPOCH;
         q->check_due = held < 0; /* removed is for ever: say so at once next time */
         *present = held > 0;
@@ -63,7 +63,7 @@ int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
         if (q->own_fd >= 0 && sluice_priv_fifo_gone(q->own_fd))
                 return -ESTALE;
         if (held == 0 && before == after && (after & SLUICE_LAYOUT_ATTACHED)) {
-                q->gone = after / SLUICE_LAYOUT_EPOCH;
+                q->ended_epoch = after / SLUICE_LAYOUT_EPOCH;
                 return after & SLUICE_LAYOUT_CLOSED ? -EPIPE : -EOWNERDEAD;
         }
         return 0;
@@ -73,33 +73,35 @@ int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
 
 bool sluice_priv_end_is_news(const struct sluice_priv_queue *q)
 {
-        const uint64_t state = sluice_priv_load_relaxed(&q->peer_door->state); /* UNTRUSTED */
+        const uint64_t state = sluice_priv_load_relaxed(&q->peer_doorbell->state); /* UNTRUSTED */
 
-        return state / SLUICE_LAYOUT_EPOCH != q->told;
+        return state / SLUICE_LAYOUT_EPOCH != q->reported_epoch;
 }
 
 int sluice_priv_news(const struct sluice_priv_queue *q, int error)
 {
-        return (error == -EPIPE || error == -EOWNERDEAD) && q->gone == q->told ? 0 : error;
+        return (error == -EPIPE || error == -EOWNERDEAD) && q->ended_epoch == q->reported_epoch
+                       ? 0
+                       : error;
 }
 
-int sluice_priv_told_before(struct sluice_priv_queue *q)
+int sluice_priv_reported_end(struct sluice_priv_queue *q)
 {
-        if (q->ended && sluice_priv_end_is_news(q))
-                q->ended = 0;
-        if (q->ended)
+        if (q->reported_end && sluice_priv_end_is_news(q))
+                q->reported_end = 0;
+        if (q->reported_end)
                 sluice_priv_check_next(q->polls);
-        return q->ended;
+        return q->reported_end;
 }
 
 static int tell(struct sluice_priv_queue *q, int error)
 {
         if (error == 0) {
-                q->told = 0; /* nobody's: epochs begin at 1 */
-                q->ended = 0;
+                q->reported_epoch = 0; /* nobody's: epochs begin at 1 */
+                q->reported_end = 0;
         } else if (error == -EPIPE || error == -EOWNERDEAD) {
-                q->told = q->peer_epoch = q->gone;
-                q->ended = error;
+                q->reported_epoch = q->peer_epoch = q->ended_epoch;
+                q->reported_end = error;
                 sluice_priv_check_next(q->polls);
         }
         return error;
@@ -124,11 +126,11 @@ int sluice_priv_producer_end(void *handle)
 {
         struct sluice_producer *p = handle;
         struct sluice_priv_queue *q = p->base.queue;
-        const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
+        const uint64_t state = sluice_priv_load_acquire(&q->peer_doorbell->state); /* UNTRUSTED */
 
         if (!(sluice_priv_load_acquire(&p->peer->position) & SLUICE_LAYOUT_POSITION_CLOSED))
                 return 0;
-        q->gone = state / SLUICE_LAYOUT_EPOCH;
+        q->ended_epoch = state / SLUICE_LAYOUT_EPOCH;
         return sluice_priv_news(q, -EPIPE);
 }
 
@@ -136,30 +138,30 @@ int sluice_priv_consumer_end(void *handle)
 {
         struct sluice_consumer *c = handle;
         struct sluice_priv_queue *q = c->base.queue;
-        const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
+        const uint64_t state = sluice_priv_load_acquire(&q->peer_doorbell->state); /* UNTRUSTED */
 
         if (sluice_priv_load_acquire(sluice_priv_next_word(c)) != SLUICE_LAYOUT_END)
                 return 0;
-        q->gone = state / SLUICE_LAYOUT_EPOCH;
+        q->ended_epoch = state / SLUICE_LAYOUT_EPOCH;
         return sluice_priv_news(q, -EPIPE);
 }
 
 /* A role that is still held beside the closed flag is on its way out. */
 int sluice_priv_meet_peer(struct sluice_priv_queue *q)
 {
-        const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state); /* UNTRUSTED */
+        const uint64_t state = sluice_priv_load_acquire(&q->peer_doorbell->state); /* UNTRUSTED */
         bool present;
         const int r = sluice_priv_peer_check(q, &present);
 
         if (r == 0 && (state & SLUICE_LAYOUT_CLOSED))
-                q->gone = state / SLUICE_LAYOUT_EPOCH;
+                q->ended_epoch = state / SLUICE_LAYOUT_EPOCH;
         return r == -EPIPE || r == -EOWNERDEAD ? 0 : r;
 }
 
 void sluice_priv_met_peer(struct sluice_priv_queue *q, bool left)
 {
         if (!left)
-                q->told = q->gone;
+                q->reported_epoch = q->ended_epoch;
 }
 
 /* ---- Waiting for it ----------------------------------------------- */
@@ -171,7 +173,7 @@ static bool has_come(struct sluice_priv_queue *q, uint64_t state, bool present)
 {
         const uint64_t epoch = state / SLUICE_LAYOUT_EPOCH;
 
-        if (epoch == q->told)
+        if (epoch == q->reported_epoch)
                 return false;
         if (!q->named)
                 present = (state & SLUICE_LAYOUT_ATTACHED) != 0;
@@ -186,8 +188,8 @@ static bool has_come(struct sluice_priv_queue *q, uint64_t state, bool present)
 static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
 {
         for (;;) {
-                const uint64_t state = sluice_priv_load_acquire(&q->peer_door->state);
-                struct sluice_priv_unchanged word = {&q->peer_door->state, 0};
+                const uint64_t state = sluice_priv_load_acquire(&q->peer_doorbell->state);
+                struct sluice_priv_unchanged word = {&q->peer_doorbell->state, 0};
                 int64_t now, slice;
                 bool present;
                 const int r = sluice_priv_peer_check(q, &present);

@@ -13,19 +13,19 @@
  * prefers who was asleep to who only waits for his turn. So many waits do,
  * and twice as many each time, up to the most. */
 #define TURN_NS INT64_C(500000)
-enum { CROWDED_MOST = 65536 };
+enum { SPIN_SKIPS_MOST = 65536 };
 
 /* Between looks; for one who may share the only CPU that it has. */
-static void give_way(struct sluice_priv_queue *q)
+static void yield_cpu(struct sluice_priv_queue *q)
 {
         const int64_t before = sluice_now_ns();
 
         sched_yield();
         if (sluice_now_ns() - before < TURN_NS)
                 return;
-        q->crowded = q->crowd;
-        if (q->crowd < CROWDED_MOST)
-                q->crowd *= 2;
+        q->spin_skips_left = q->spin_skips_next;
+        if (q->spin_skips_next < SPIN_SKIPS_MOST)
+                q->spin_skips_next *= 2;
 }
 
 /* true: ready. Spins no longer than has lately been of use. */
@@ -36,25 +36,25 @@ bool sluice_priv_spin_until(struct sluice_priv_queue *q, const struct sluice_pri
         unsigned turn = 0;
         uint64_t value;
 
-        if (q->crowded > 0) {
-                q->crowded--;
+        if (q->spin_skips_left > 0) {
+                q->spin_skips_left--;
                 return false;
         }
         if (q->spin_budget_ns < until - begin)
                 until = begin + q->spin_budget_ns;
-        while (*now < until && q->crowded == 0) {
+        while (*now < until && q->spin_skips_left == 0) {
                 for (int i = 0; i < 32; i++) {
                         if (sluice_priv_is_ready(q, a, &value)) {
-                                if (q->crowd > SLUICE_PRIV_CROWDED_LEAST)
-                                        q->crowd--;
+                                if (q->spin_skips_next > SLUICE_PRIV_SPIN_SKIPS_LEAST)
+                                        q->spin_skips_next--;
                                 return true;
                         }
                         sluice_priv_pause();
                 }
                 if (sluice_priv_load_relaxed(&q->interrupt) != 0)
                         return true;
-                if (q->gives_way && (turn & (turn + 1)) == 0) /* turn 0, 1, 3, 7 ... */
-                        give_way(q);
+                if (q->shares_cpu && (turn & (turn + 1)) == 0) /* turn 0, 1, 3, 7 ... */
+                        yield_cpu(q);
                 turn++;
                 *now = sluice_now_ns();
                 if (q->spin_ns == SLUICE_SPIN_FOREVER && *now - q->checked_ns >= q->slice_ns)

@@ -32,11 +32,11 @@ static const unsigned char *ring_of(const struct sluice_priv_segment *s)
 
 /* Is the role held, and what does the state say: both at one moment, or
  * somebody who comes or goes meanwhile would be called dead. */
-static int state_read(struct sluice_endpoint_stat *e, const struct sluice_layout_door *door,
+static int state_read(struct sluice_endpoint_stat *e, const struct sluice_layout_doorbell *doorbell,
                       int semid, int role)
 {
         for (int i = 0; i < STATE_LOOKS; i++) {
-                const uint64_t state = sluice_priv_load_acquire(&door->state); /* UNTRUSTED */
+                const uint64_t state = sluice_priv_load_acquire(&doorbell->state); /* UNTRUSTED */
                 const int held = sluice_priv_role_held(semid, role);
 
                 if (held < 0)
@@ -44,16 +44,17 @@ static int state_read(struct sluice_endpoint_stat *e, const struct sluice_layout
                 e->held = held;
                 e->attaches = state / SLUICE_LAYOUT_EPOCH;
                 e->closed = (state & SLUICE_LAYOUT_CLOSED) != 0;
-                if (sluice_priv_load_acquire(&door->state) == state)
+                if (sluice_priv_load_acquire(&doorbell->state) == state)
                         return 0;
         }
         return -EAGAIN;
 }
 
-static void counters_read(struct sluice_endpoint_stat *e, const struct sluice_layout_door *door,
+static void counters_read(struct sluice_endpoint_stat *e,
+                          const struct sluice_layout_doorbell *doorbell,
                           const struct sluice_layout_counters *counters)
 {
-        e->asleep = (sluice_priv_load_relaxed(&door->parked) & SLUICE_LAYOUT_PARKED) != 0;
+        e->asleep = (sluice_priv_load_relaxed(&doorbell->parked) & SLUICE_LAYOUT_PARKED) != 0;
         e->stalls = sluice_priv_load_relaxed(&counters->stalls);
         e->parks = sluice_priv_load_relaxed(&counters->parks);
         e->wakes = sluice_priv_load_relaxed(&counters->wakes);
@@ -115,16 +116,16 @@ int sluice_priv_stat_read(struct sluice_queue_stat *st, const struct sluice_priv
         int r;
 
         memset(st, 0, sizeof *st);
-        r = state_read(&st->producer, &p->door, s->semid, SLUICE_PRIV_ROLE_PRODUCER);
+        r = state_read(&st->producer, &p->doorbell, s->semid, SLUICE_PRIV_ROLE_PRODUCER);
         if (r == 0)
-                r = state_read(&st->consumer, &c->door, s->semid, SLUICE_PRIV_ROLE_CONSUMER);
+                r = state_read(&st->consumer, &c->doorbell, s->semid, SLUICE_PRIV_ROLE_CONSUMER);
         if (r == 0)
                 r = observe(&moment, s);
         if (r)
                 return r == -EIDRM ? -ENOENT : r;
         segment_read(st, s);
-        counters_read(&st->producer, &p->door, &p->counters);
-        counters_read(&st->consumer, &c->door, &c->counters);
+        counters_read(&st->producer, &p->doorbell, &p->counters);
+        counters_read(&st->consumer, &c->doorbell, &c->counters);
         moment_read(st, &moment, p);
         return 0;
 }

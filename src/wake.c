@@ -39,14 +39,14 @@ void sluice_priv_wake_peer(struct sluice_priv_queue *q, uint64_t parked)
                 sluice_priv_fd_check(q, SLUICE_PRIV_PEER);
         if (!(parked & SLUICE_LAYOUT_BY_FIFO))
                 sluice_priv_futex_wake(awaited_word(q, parked));
-        else if (q->peer_fd >= 0 && q->rang)
+        else if (q->peer_fd >= 0 && q->byte_may_be_there)
                 sluice_priv_fifo_ring_once(q->peer_fd);
         else if (q->peer_fd >= 0)
                 sluice_priv_fifo_ring(q->peer_fd);
-        q->rang = false;
+        q->byte_may_be_there = false;
 }
 
-/* DOOR: this parked word is answered, and never again. */
+/* DOORBELL: this parked word is answered, and never again. */
 static void answer(struct sluice_priv_queue *q, struct sluice_priv_doorbell *doorbell,
                    uint64_t parked)
 {
@@ -72,14 +72,14 @@ void sluice_priv_consumer_wake(void *handle, uint64_t parked)
         answer(c->base.queue, &c->base.doorbell, parked);
 }
 
-/* DOOR once more, between two sleepers: each stores its parked word and
+/* DOORBELL once more, between two sleepers: each stores its parked word and
  * then looks at the other's, so that a producer that waits for a fair
  * part of the ring and a consumer that keeps messages cannot both sleep.
  * It is not an answer: the producer may need more, and sleep on. */
 void sluice_priv_nudge_producer(struct sluice_priv_queue *q)
 {
         const struct sluice_consumer *c = q->handle;
-        const uint64_t parked = sluice_priv_load_relaxed(&q->peer_door->parked); /* UNTRUSTED */
+        const uint64_t parked = sluice_priv_load_relaxed(&q->peer_doorbell->parked); /* UNTRUSTED */
 
         if (!c->base.doorbell.open || !(parked & SLUICE_LAYOUT_PARKED) ||
             parked == c->base.doorbell.answered)
@@ -102,8 +102,8 @@ void sluice_priv_wake_all(const struct sluice_priv_segment *s,
 
         sluice_priv_futex_wake(sluice_priv_peer_word(base + SLUICE_LAYOUT_RING, at));
         sluice_priv_futex_wake(&c->position);
-        sluice_priv_futex_wake(&c->door.state);
-        sluice_priv_futex_wake(&p->door.state);
+        sluice_priv_futex_wake(&c->doorbell.state);
+        sluice_priv_futex_wake(&p->doorbell.state);
         for (int i = 0; i < 2 && place->dirfd >= 0; i++)
                 sluice_priv_fifo_ring_at(place, pipes[i], s->ds.shm_perm.mode);
 }

@@ -105,9 +105,10 @@ static void event_recv(void *ctx, int which, void *msg, size_t len)
 {
         struct bare *b = ctx;
 
-        if (b->told[which][0] == 0 && read(b->fd[which][0], &b->told[which][0], 8) != 8)
+        if (b->reported_epoch[which][0] == 0 &&
+            read(b->fd[which][0], &b->reported_epoch[which][0], 8) != 8)
                 bench_die("eventfd: %s", strerror(errno));
-        b->told[which][0]--;
+        b->reported_epoch[which][0]--;
         fetch(b, which, msg, len);
 }
 
@@ -125,11 +126,11 @@ static void *pipe_open(size_t len)
 static void *fifo_open(size_t len)
 {
         struct bare *b = bare_open(len);
-        char folder[] = "/tmp/bench-XXXXXX", path[64];
+        char directory[] = "/tmp/bench-XXXXXX", path[64];
 
-        if (!mkdtemp(folder))
+        if (!mkdtemp(directory))
                 bench_die("mkdtemp: %s", strerror(errno));
-        snprintf(path, sizeof path, "%s/fifo", folder);
+        snprintf(path, sizeof path, "%s/fifo", directory);
         for (int i = 0; i < 2; i++) {
                 if (mkfifo(path, 0600) != 0)
                         bench_die("mkfifo: %s", strerror(errno));
@@ -138,7 +139,7 @@ static void *fifo_open(size_t len)
                 (void)fcntl(b->fd[i][0], F_SETFL, 0);
                 unlink(path);
         }
-        rmdir(folder);
+        rmdir(directory);
         return b;
 }
 

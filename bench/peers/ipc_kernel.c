@@ -90,13 +90,13 @@ static void *open_pipe(size_t len)
 static void *open_fifo(size_t len)
 {
         struct fds *f = fds_new();
-        char folder[] = "/tmp/bench-XXXXXX", path[64];
+        char directory[] = "/tmp/bench-XXXXXX", path[64];
 
         (void)len;
-        if (!mkdtemp(folder))
+        if (!mkdtemp(directory))
                 bench_die("mkdtemp: %s", strerror(errno));
         for (int i = 0; i < 2; i++) {
-                snprintf(path, sizeof path, "%s/%d", folder, i);
+                snprintf(path, sizeof path, "%s/%d", directory, i);
                 if (mkfifo(path, 0600) != 0)
                         bench_die("mkfifo: %s", strerror(errno));
                 f->in[i] = open(path, O_RDONLY | O_NONBLOCK);
@@ -105,7 +105,7 @@ static void *open_fifo(size_t len)
                 (void)fcntl(f->out[i], F_SETPIPE_SZ, PIPE_BYTES);
                 unlink(path);
         }
-        rmdir(folder);
+        rmdir(directory);
         return f;
 }
 

@@ -187,11 +187,11 @@ KIND(event)
 static void *fifo_open(size_t len)
 {
         struct shm *m = shm_new(len);
-        char folder[] = "/tmp/bench-XXXXXX", path[64];
+        char directory[] = "/tmp/bench-XXXXXX", path[64];
 
-        if (!mkdtemp(folder))
+        if (!mkdtemp(directory))
                 bench_die("mkdtemp: %s", strerror(errno));
-        snprintf(path, sizeof path, "%s/fifo", folder);
+        snprintf(path, sizeof path, "%s/fifo", directory);
         for (int i = 0; i < 4; i++) {
                 if (mkfifo(path, 0600) != 0)
                         bench_die("mkfifo: %s", strerror(errno));
@@ -200,7 +200,7 @@ static void *fifo_open(size_t len)
                 (void)fcntl(m->fd[i][0], F_SETFL, 0);
                 unlink(path);
         }
-        rmdir(folder);
+        rmdir(directory);
         return m;
 }
 

@@ -11,7 +11,7 @@
 #include "sluice/queue.h"
 
 struct queues {
-        char folder[32], name[2][64];
+        char directory[32], name[2][64];
         int wake;
         int64_t spin_ns;
         bool use_epoll;
@@ -34,14 +34,14 @@ static struct queues *queues_new(int wake, int64_t spin_ns)
                 bench_die("no memory");
         q->wake = wake;
         q->spin_ns = spin_ns;
-        strcpy(q->folder, "/tmp/bench-XXXXXX");
-        if (!mkdtemp(q->folder))
-                bench_die("no folder for a queue");
+        strcpy(q->directory, "/tmp/bench-XXXXXX");
+        if (!mkdtemp(q->directory))
+                bench_die("no directory for a queue");
         for (int i = 0; i < 2; i++) {
                 struct sluice_options o = SLUICE_OPTIONS_INIT;
 
                 o.flags = SLUICE_PREFAULT;
-                snprintf(q->name[i], sizeof q->name[i], "%s/%d", q->folder, i);
+                snprintf(q->name[i], sizeof q->name[i], "%s/%d", q->directory, i);
                 must(sluice_create(q->name[i], &o), "create");
         }
         return q;
@@ -91,7 +91,7 @@ static void queues_free(void *ctx)
 
         for (int i = 0; i < 2; i++)
                 must(sluice_remove(q->name[i]), "remove");
-        rmdir(q->folder);
+        rmdir(q->directory);
         free(q);
 }
 

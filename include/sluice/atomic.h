@@ -33,7 +33,7 @@
  * READY    the creator's release store of the magic -> anybody's acquire
  *          load of it at attach. Protects the geometry and the initial
  *          words. Relaxed: an opener sees a queue that is half made.
- * DOOR     Dekker's pattern, once in each direction. The sleeper stores
+ * DOORBELL     Dekker's pattern, once in each direction. The sleeper stores
  *          its parked word, executes a barrier, looks a last time at the
  *          word that it waits for, and sleeps. The waker stores that
  *          word, executes a barrier, and loads the parked word. At least
@@ -189,13 +189,13 @@ static inline void sluice_priv_store_release(sluice_word *word, uint64_t value)
                                                   sluice_priv_atomic(memory_order_release));
 }
 
-/* DOOR: the full fence of either side. */
+/* DOORBELL: the full fence of either side. */
 static inline void sluice_priv_fence_full(void)
 {
         sluice_priv_atomic(atomic_thread_fence)(sluice_priv_atomic(memory_order_seq_cst));
 }
 
-/* DOOR: what is left of the waker's fence when the sleeper pays for both. */
+/* DOORBELL: what is left of the waker's fence when the sleeper pays for both. */
 static inline void sluice_priv_fence_compiler(void)
 {
         sluice_priv_atomic(atomic_signal_fence)(sluice_priv_atomic(memory_order_seq_cst));

@@ -263,7 +263,8 @@ static inline int sluice_priv_producer_find(struct sluice_priv_found *f,
 }
 
 /* The state word of a new holder of a role. */
-static inline uint64_t sluice_priv_next_state(const struct sluice_layout_door *own, uint64_t flags)
+static inline uint64_t sluice_priv_next_state(const struct sluice_layout_doorbell *own,
+                                              uint64_t flags)
 {
         const uint64_t before = sluice_priv_load_relaxed(&own->state) & ~(SLUICE_LAYOUT_EPOCH - 1);
 
@@ -295,12 +296,12 @@ static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem
         p->mask = s.capacity - 1;
         p->unit_mask = s.unit - 1;
         p->max_len = s.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
-        p->position = p->tail = p->edge = found.position;
+        p->position = p->tail = p->contiguous_end = found.position;
         p->messages = found.messages;
         p->base.slot = found.slot;
         p->seen = consumer.position;
         p->limit = p->seen + p->mask - p->unit_mask;
-        p->base.doorbell.peer_parked = &p->peer->door.parked;
+        p->base.doorbell.peer_parked = &p->peer->doorbell.parked;
         /* With both slots at one position, 0 is in force: never write that one
          * before the other has moved on. */
         if (sluice_priv_load_relaxed(&p->own->progress.slot[p->base.slot ^ 1].position) !=
@@ -312,12 +313,12 @@ static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem
                 p->base.slot ^= 1;
         }
         /* A predecessor may have been killed in its sleep. */
-        sluice_priv_store_relaxed(&p->own->door.parked, 0);
+        sluice_priv_store_relaxed(&p->own->doorbell.parked, 0);
         next = sluice_priv_word(p->ring, p->position & p->mask);
         if (sluice_priv_load_relaxed(next) != 0)
-                sluice_priv_store_release(next, 0);    /* the stream goes on */
-        sluice_priv_store_release(&p->own->door.state, /* ENDING: behind it */
-                                  sluice_priv_next_state(&p->own->door, state));
+                sluice_priv_store_release(next, 0);        /* the stream goes on */
+        sluice_priv_store_release(&p->own->doorbell.state, /* ENDING: behind it */
+                                  sluice_priv_next_state(&p->own->doorbell, state));
         return 0;
 }
 
@@ -343,16 +344,16 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
         c->mask = s.capacity - 1;
         c->unit_mask = s.unit - 1;
         c->max_len = s.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
-        c->position = c->next = c->end = c->edge = found.position;
+        c->position = c->next = c->end = c->contiguous_end = found.position;
         c->messages = found.messages;
         sluice_priv_pace_begin(c);
         c->base.slot = found.slot;
-        c->base.doorbell.peer_parked = &c->peer->door.parked;
-        sluice_priv_store_relaxed(&c->own->door.parked, 0);
-        sluice_priv_store_relaxed(&c->own->door.hint, 0);
+        c->base.doorbell.peer_parked = &c->peer->doorbell.parked;
+        sluice_priv_store_relaxed(&c->own->doorbell.parked, 0);
+        sluice_priv_store_relaxed(&c->own->doorbell.hint, 0);
         sluice_priv_store_release(&c->own->position, c->position); /* no longer closed */
-        sluice_priv_store_release(&c->own->door.state,             /* ENDING: behind it */
-                                  sluice_priv_next_state(&c->own->door, state));
+        sluice_priv_store_release(&c->own->doorbell.state,         /* ENDING: behind it */
+                                  sluice_priv_next_state(&c->own->doorbell, state));
         return 0;
 }
 
@@ -393,10 +394,10 @@ static inline void sluice_producer_detach(struct sluice_producer *p)
         /* PUBLISH: the end record takes the next header, which has room. */
         sluice_priv_store_release(sluice_priv_word(p->ring, p->position & p->mask),
                                   SLUICE_LAYOUT_END);
-        sluice_priv_store_release(&p->own->door.state,
-                                  sluice_priv_load_relaxed(&p->own->door.state) |
+        sluice_priv_store_release(&p->own->doorbell.state,
+                                  sluice_priv_load_relaxed(&p->own->doorbell.state) |
                                           SLUICE_LAYOUT_CLOSED);
-        sluice_priv_fence_full(); /* DOOR, waker */
+        sluice_priv_fence_full(); /* DOORBELL, waker */
         parked = sluice_priv_load_relaxed(p->base.doorbell.peer_parked);
         if (p->base.sleep && (parked & SLUICE_LAYOUT_PARKED) && parked != p->base.doorbell.answered)
                 p->base.sleep->wake(p, parked);
@@ -413,10 +414,10 @@ static inline void sluice_consumer_detach(struct sluice_consumer *c)
         if (!c->own)
                 return;
         sluice_priv_store_release(&c->own->position, c->position | SLUICE_LAYOUT_POSITION_CLOSED);
-        sluice_priv_store_release(&c->own->door.state,
-                                  sluice_priv_load_relaxed(&c->own->door.state) |
+        sluice_priv_store_release(&c->own->doorbell.state,
+                                  sluice_priv_load_relaxed(&c->own->doorbell.state) |
                                           SLUICE_LAYOUT_CLOSED);
-        sluice_priv_fence_full(); /* DOOR, waker */
+        sluice_priv_fence_full(); /* DOORBELL, waker */
         parked = sluice_priv_load_relaxed(c->base.doorbell.peer_parked);
         if (c->base.sleep && (parked & SLUICE_LAYOUT_PARKED) && parked != c->base.doorbell.answered)
                 c->base.sleep->wake(c, parked);

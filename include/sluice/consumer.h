@@ -64,16 +64,16 @@ static inline uint64_t sluice_priv_consumer_limit(const struct sluice_consumer *
         return c->position + c->mask - c->unit_mask;
 }
 
-/* Is a record that passes the edge all right? Then it moves the edge. */
-static __attribute__((noinline, unused)) int sluice_priv_accept_far(struct sluice_consumer *c,
-                                                                    uint64_t len, uint64_t bytes)
+/* Checks a record that passes contiguous_end, and moves that. 0 or -EBADMSG. */
+static __attribute__((noinline, unused)) int sluice_priv_accept_slow(struct sluice_consumer *c,
+                                                                     uint64_t len, uint64_t bytes)
 {
         const uint64_t rest = sluice_priv_rest(c->next, c->mask);
         const uint64_t room = sluice_priv_consumer_limit(c) - c->next;
 
         if (len > c->max_len || bytes > rest || bytes > room)
                 return sluice_priv_consumer_poison(c, -EBADMSG);
-        c->edge = c->next + (room < rest ? room : rest);
+        c->contiguous_end = c->next + (room < rest ? room : rest);
         return 0;
 }
 
@@ -87,8 +87,8 @@ static inline int sluice_priv_accept(struct sluice_consumer *c, uint64_t word)
         const uint64_t bytes = sluice_priv_record_bytes(len, c->unit_mask);
         const uint64_t next = c->next;
 
-        if (sluice_priv_unlikely(len > c->max_len || bytes > c->edge - next)) {
-                const int r = sluice_priv_accept_far(c, len, bytes);
+        if (sluice_priv_unlikely(len > c->max_len || bytes > c->contiguous_end - next)) {
+                const int r = sluice_priv_accept_slow(c, len, bytes);
 
                 if (r)
                         return r;
@@ -112,7 +112,7 @@ static inline int sluice_priv_accept_other(struct sluice_consumer *c, uint64_t w
             rest > sluice_priv_consumer_limit(c) - c->next)
                 return sluice_priv_consumer_poison(c, -EBADMSG);
         c->next += rest;
-        c->end = c->edge = c->next;
+        c->end = c->contiguous_end = c->next;
         /* UNTRUSTED. Relaxed would do, PUBLISH was the padding's header;
          * a successor that begins here needs the acquire. */
         word = sluice_priv_load_acquire(sluice_priv_next_word(c));

@@ -23,8 +23,7 @@ struct sluice_priv_endpoint {
         int err;                               /* the handle is poisoned with this, or 0 */
 };
 
-/* How a consumer has lately found the producer: see
- * pace.h. */
+/* What a consumer has observed of how messages come: pace.h. */
 struct sluice_priv_pace {
         uint64_t stride; /* bytes of the latest record, as the next may have */
         uint64_t passed; /* messages, when the ring was last found empty behind one */
@@ -42,17 +41,17 @@ struct sluice_priv_pace {
 struct sluice_producer {
         struct sluice_priv_endpoint base;
         unsigned char *ring;
-        uint64_t mask;      /* capacity - 1 */
-        uint64_t unit_mask; /* record alignment - 1 */
-        uint64_t max_len;   /* bytes */
-        uint64_t tail;      /* end of the last staged record */
-        uint64_t edge;      /* how far a record at tail may reach without further ado */
-        uint64_t limit;     /* tail must not pass this position */
-        uint64_t position;  /* end of the last published record */
-        uint64_t reserved;  /* SLUICE_PRIV_RESERVED, 0: nothing is */
-        uint64_t first;     /* header of the first staged record, stored last */
-        uint64_t messages;  /* published, ever */
-        uint64_t staged;    /* messages finished and not published */
+        uint64_t mask;           /* capacity - 1 */
+        uint64_t unit_mask;      /* record alignment - 1 */
+        uint64_t max_len;        /* bytes */
+        uint64_t tail;           /* end of the last staged record */
+        uint64_t contiguous_end; /* a record at tail that ends by here needs no other check */
+        uint64_t limit;          /* tail must not pass this position */
+        uint64_t position;       /* end of the last published record */
+        uint64_t reserved;       /* SLUICE_PRIV_RESERVED, 0: nothing is */
+        uint64_t first;          /* header of the first staged record, stored last */
+        uint64_t messages;       /* published, ever */
+        uint64_t staged;         /* messages finished and not published */
         struct sluice_layout_producer *own;
         const struct sluice_layout_consumer *peer;
         uint64_t seen; /* the consumer's position when last looked at */
@@ -65,14 +64,13 @@ struct sluice_consumer {
         uint64_t mask;
         uint64_t unit_mask;
         uint64_t max_len;
-        uint64_t next;     /* where the current or next message begins */
-        uint64_t end;      /* of the current message; next: there is none */
-        uint64_t word;     /* its header, checked */
-        uint64_t edge;     /* how far a record at next may reach without further ado */
-        uint64_t stride;   /* bytes of the latest record, as the next may have */
-        uint64_t position; /* released */
-        uint64_t held;     /* messages passed by advance, not released */
-        uint64_t messages; /* released, ever */
+        uint64_t next;           /* where the current or next message begins */
+        uint64_t end;            /* of the current message; next: there is none */
+        uint64_t word;           /* its header, checked */
+        uint64_t contiguous_end; /* a record at next that ends by here needs no other check */
+        uint64_t position;       /* released */
+        uint64_t held;           /* messages passed by advance, not released */
+        uint64_t messages;       /* released, ever */
         struct sluice_layout_consumer *own;
         const struct sluice_layout_producer *peer;
         struct sluice_priv_pace pace;

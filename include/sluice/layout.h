@@ -74,7 +74,7 @@ struct sluice_layout_header {
 };
 
 /* How an endpoint is reached when it sleeps. */
-struct sluice_layout_door {
+struct sluice_layout_doorbell {
         /* 0 while awake. Asleep: the position that the peer has to reach
          * before it wakes this endpoint, plus flags. The position makes
          * values unique: a waker that remembers the last value that it
@@ -97,7 +97,7 @@ struct sluice_layout_door {
 #define SLUICE_LAYOUT_EPOCH     UINT64_C(256) /* one attach */
 #define SLUICE_LAYOUT_ATTACHED  UINT64_C(1)   /* an endpoint has taken this role */
 #define SLUICE_LAYOUT_CLOSED    UINT64_C(2)   /* ... and has left it in order */
-#define SLUICE_LAYOUT_FENCELESS UINT64_C(4)   /* DOOR: the sleeper has to call membarrier */
+#define SLUICE_LAYOUT_FENCELESS UINT64_C(4)   /* DOORBELL: the sleeper has to call membarrier */
 #define SLUICE_LAYOUT_MUTE      UINT64_C(8) /* never wakes anybody: the peer sleeps in short slices */
 #define SLUICE_LAYOUT_UNLOCKED  UINT64_C(16) /* holds no lock on its pipe: exec is not noticed */
 
@@ -133,14 +133,14 @@ struct sluice_layout_counters {
 struct sluice_layout_consumer {
         sluice_word position; /* RELEASE; bit 0: closed */
         unsigned char unused[120];
-        struct sluice_layout_door door;
+        struct sluice_layout_doorbell doorbell;
         struct sluice_layout_progress progress;
         struct sluice_layout_counters counters;
 };
 
 /* Written by the producer, as is the ring behind it. */
 struct sluice_layout_producer {
-        struct sluice_layout_door door;
+        struct sluice_layout_doorbell doorbell;
         struct sluice_layout_progress progress;
         struct sluice_layout_counters counters;
 };
@@ -215,9 +215,9 @@ SLUICE_PRIV_AT(sluice_layout_header, generation, 72);
 SLUICE_PRIV_AT(sluice_layout_header, device, 80);
 SLUICE_PRIV_AT(sluice_layout_header, inode, 88);
 SLUICE_PRIV_AT(sluice_layout_header, name, 256);
-SLUICE_PRIV_AT(sluice_layout_door, parked, 0);
-SLUICE_PRIV_AT(sluice_layout_door, state, 8);
-SLUICE_PRIV_AT(sluice_layout_door, hint, 16);
+SLUICE_PRIV_AT(sluice_layout_doorbell, parked, 0);
+SLUICE_PRIV_AT(sluice_layout_doorbell, state, 8);
+SLUICE_PRIV_AT(sluice_layout_doorbell, hint, 16);
 SLUICE_PRIV_AT(sluice_layout_progress, slot, 0);
 SLUICE_PRIV_AT(sluice_layout_counters, pid, 0);
 SLUICE_PRIV_AT(sluice_layout_counters, stalls, 8);
@@ -225,14 +225,14 @@ SLUICE_PRIV_AT(sluice_layout_counters, parks, 16);
 SLUICE_PRIV_AT(sluice_layout_counters, wakes, 24);
 SLUICE_PRIV_AT(sluice_layout_counters, high_water, 32);
 SLUICE_PRIV_AT(sluice_layout_consumer, position, 0);
-SLUICE_PRIV_AT(sluice_layout_consumer, door, 128);
+SLUICE_PRIV_AT(sluice_layout_consumer, doorbell, 128);
 SLUICE_PRIV_AT(sluice_layout_consumer, progress, 256);
 SLUICE_PRIV_AT(sluice_layout_consumer, counters, 384);
-SLUICE_PRIV_AT(sluice_layout_producer, door, 0);
+SLUICE_PRIV_AT(sluice_layout_producer, doorbell, 0);
 SLUICE_PRIV_AT(sluice_layout_producer, progress, 128);
 SLUICE_PRIV_AT(sluice_layout_producer, counters, 256);
 SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_header) == 1280, "header");
-SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_door) == 128, "door");
+SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_doorbell) == 128, "doorbell");
 SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_progress) == 128, "progress");
 SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_counters) == 128, "counters");
 SLUICE_STATIC_ASSERT(sizeof(struct sluice_layout_consumer) == 512, "consumer half");

@@ -78,7 +78,8 @@ static inline void sluice_priv_classify(struct sluice_consumer *c, uint64_t pass
         pace->from_position = c->next;
         pace->from_ns = now;
         if (advised != (pace->sparse != 0))
-                sluice_priv_store_relaxed(&c->own->door.hint, advised ? 0 : SLUICE_LAYOUT_SPARSE);
+                sluice_priv_store_relaxed(&c->own->doorbell.hint,
+                                          advised ? 0 : SLUICE_LAYOUT_SPARSE);
 }
 
 /*
@@ -132,7 +133,7 @@ sluice_priv_backoff(struct sluice_consumer *c, uint64_t burst, sluice_deadline u
 static inline int sluice_priv_is_sparse(const struct sluice_producer *p, uint64_t bytes)
 {
         return bytes > SLUICE_PRIV_LINE &&
-               (sluice_priv_load_relaxed(&p->peer->door.hint) & SLUICE_LAYOUT_SPARSE);
+               (sluice_priv_load_relaxed(&p->peer->doorbell.hint) & SLUICE_LAYOUT_SPARSE);
 }
 
 static __attribute__((noinline, unused)) void

@@ -33,7 +33,7 @@ static inline uint64_t sluice_priv_data_word(uint64_t reserved, size_t len)
 static inline int sluice_priv_producer_poison(struct sluice_producer *p, int err)
 {
         p->base.err = err;
-        p->tail = p->edge = p->limit = p->position;
+        p->tail = p->contiguous_end = p->limit = p->position;
         p->reserved = 0;
         p->staged = 0;
         p->base.doorbell.open = 0;
@@ -96,11 +96,11 @@ sluice_priv_make_room(struct sluice_producer *p, uint64_t need, sluice_deadline 
         }
 }
 
-/* Room for a message that does not fit between tail and edge: in a new lap,
+/* Room for a message that does not fit between tail and contiguous_end: in a new lap,
  * or the consumer has to be asked. */
-static __attribute__((noinline, unused)) int sluice_priv_reserve_far(struct sluice_producer *p,
-                                                                     size_t len, void **payload,
-                                                                     sluice_deadline until)
+static __attribute__((noinline, unused)) int sluice_priv_reserve_slow(struct sluice_producer *p,
+                                                                      size_t len, void **payload,
+                                                                      sluice_deadline until)
 {
         const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
         const uint64_t rest = sluice_priv_rest(p->tail, p->mask);
@@ -117,7 +117,7 @@ static __attribute__((noinline, unused)) int sluice_priv_reserve_far(struct slui
                 if (r)
                         return r;
         }
-        p->edge = p->tail + (p->limit - p->tail < rest ? p->limit - p->tail : rest);
+        p->contiguous_end = p->tail + (p->limit - p->tail < rest ? p->limit - p->tail : rest);
         p->reserved = (skip != 0 ? SLUICE_PRIV_WRAPPED : 0) | ((uint64_t)len + 1);
         *payload = p->ring + ((p->tail + skip) & p->mask) + SLUICE_LAYOUT_HEADER_BYTES;
         return 0;
@@ -146,8 +146,8 @@ SLUICE_NODISCARD static inline int sluice_reserve(struct sluice_producer *p, siz
         const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
         unsigned char *record;
 
-        if (sluice_priv_unlikely(len > p->max_len || p->edge - p->tail < bytes))
-                return sluice_priv_reserve_far(p, len, payload, until);
+        if (sluice_priv_unlikely(len > p->max_len || p->contiguous_end - p->tail < bytes))
+                return sluice_priv_reserve_slow(p, len, payload, until);
         record = p->ring + (p->tail & p->mask);
         sluice_priv_pace_before_write(p, record, bytes);
         p->reserved = (uint64_t)len + 1;
@@ -191,7 +191,7 @@ static inline int sluice_stage(struct sluice_producer *p, size_t len)
                 sluice_priv_store_relaxed(sluice_priv_word(p->ring, record & p->mask), word);
                 word = sluice_priv_header_word(SLUICE_LAYOUT_PADDING,
                                                rest - SLUICE_LAYOUT_HEADER_BYTES, 0);
-                p->edge = record + bytes;
+                p->contiguous_end = record + bytes;
         }
         sluice_priv_pace_after_write(p, record, bytes);
         /* Relaxed, like every store here: PUBLISH orders them. */
@@ -207,7 +207,7 @@ static inline int sluice_stage(struct sluice_producer *p, size_t len)
 
 /* Shows what stands between position and tail: n messages, the first of
  * them, or the padding before it, with this header. */
-static inline void sluice_priv_show(struct sluice_producer *p, uint64_t word, uint64_t n)
+static inline void sluice_priv_publish_batch(struct sluice_producer *p, uint64_t word, uint64_t n)
 {
         /* In locals: the stores below might change anything, for all that the
          * compiler knows. */
@@ -248,13 +248,13 @@ static inline int sluice_publish(struct sluice_producer *p)
                 return p->own ? p->base.err : sluice_priv_producer_refusal(p, -EINVAL);
         }
         p->staged = 0;
-        sluice_priv_show(p, p->first, n);
+        sluice_priv_publish_batch(p, p->first, n);
         return 0;
 }
 
 /* Beside staged messages, at the beginning of a lap, or without a right. */
-static __attribute__((noinline, unused)) int sluice_priv_commit_far(struct sluice_producer *p,
-                                                                    size_t len)
+static __attribute__((noinline, unused)) int sluice_priv_commit_slow(struct sluice_producer *p,
+                                                                     size_t len)
 {
         const int r = sluice_stage(p, len);
 
@@ -269,11 +269,11 @@ static inline int sluice_commit(struct sluice_producer *p, size_t len)
 
         if (sluice_priv_unlikely(len >= (reserved & SLUICE_PRIV_RESERVED) || p->staged != 0 ||
                                  (reserved & SLUICE_PRIV_WRAPPED) != 0))
-                return sluice_priv_commit_far(p, len);
+                return sluice_priv_commit_slow(p, len);
         /* The same for one message in its usual place, with fewer stores. */
         sluice_priv_pace_after_write(p, p->tail, bytes);
         p->tail += bytes;
-        sluice_priv_show(p, sluice_priv_data_word(reserved, len), 1);
+        sluice_priv_publish_batch(p, sluice_priv_data_word(reserved, len), 1);
         return 0;
 }
 

@@ -126,8 +126,8 @@ struct sluice_options {
  * -EEXIST: there is one. -EINVAL: capacity no power of two, bad
  * record_align, first_position, mode, flags or options size. -ERANGE,
  * -EFBIG: capacity too small, too large. -ENAMETOOLONG. -ENOENT: the
- * folder of the path is not there. -ENOTDIR: a file, a pipe or a device
- * is there. -ELOOP: a symbolic link is. -ENOTEMPTY: a folder that holds
+ * directory of the path is not there. -ENOTDIR: a file, a pipe or a device
+ * is there. -ELOOP: a symbolic link is. -ENOTEMPTY: a directory that holds
  * something else. -EPERM: somebody else's. -EACCES. -EADDRINUSE: all
  * keys that ftok gives for the path are taken by others; for key: names,
  * another program has the key. -ENOSPC: kernel.shmmni, shmall or sem is

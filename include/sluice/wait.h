@@ -65,7 +65,7 @@ struct sluice_priv_doorbell {
         const sluice_word *peer_parked;
         uint64_t answered; /* the last parked value that was woken */
         int open;          /* 0: this endpoint never wakes anybody */
-        int fence;         /* DOOR: 1: not registered with membarrier, pay for the fence here */
+        int fence;         /* DOORBELL: 1: not registered with membarrier, pay for the fence here */
 };
 
 /* Called after PUBLISH or RELEASE has made `position` visible. Returns
@@ -79,9 +79,9 @@ static inline uint64_t sluice_priv_doorbell_due(const struct sluice_priv_doorbel
         if (!bell->open)
                 return 0;
         if (bell->fence)
-                sluice_priv_fence_full(); /* DOOR, waker */
+                sluice_priv_fence_full(); /* DOORBELL, waker */
         else
-                sluice_priv_fence_compiler(); /* DOOR, waker: the sleeper calls membarrier */
+                sluice_priv_fence_compiler(); /* DOORBELL, waker: the sleeper calls membarrier */
         /* UNTRUSTED: decides only whether a system call is made. Relaxed:
          * nothing is read on the strength of it. */
         parked = sluice_priv_load_relaxed(bell->peer_parked);

@@ -147,7 +147,7 @@ static void clear_line(const struct cli *c)
 }
 
 /* The terminal's Ctrl-C is for the parent, which then ends its sides. */
-static __attribute__((noreturn)) void be_side(struct bench *b, int is_far, pid_t parent)
+static __attribute__((noreturn)) void be_side(struct bench *b, int is_reflector, pid_t parent)
 {
         signal(SIGINT, SIG_IGN);
         signal(SIGHUP, SIG_IGN);
@@ -157,10 +157,10 @@ static __attribute__((noreturn)) void be_side(struct bench *b, int is_far, pid_t
         if (getppid() != parent) /* it was faster */
                 _exit(CLI_ERROR);
         alarm((unsigned)(b->cli->seconds_ns / 1000000000) + HANG_S);
-        _exit(bench_side_run(b, is_far));
+        _exit(bench_side_run(b, is_reflector));
 }
 
-static int start(struct bench *b, struct child *child, int is_far)
+static int start(struct bench *b, struct child *child, int is_reflector)
 {
         const pid_t parent = getpid();
         int end[2];
@@ -169,7 +169,7 @@ static int start(struct bench *b, struct child *child, int is_far)
                 return cli_fail_io(b->cli, "make a pipe", errno);
         child->pid = fork();
         if (child->pid == 0)
-                be_side(b, is_far, parent); /* keeps end[1] */
+                be_side(b, is_reflector, parent); /* keeps end[1] */
         close(end[1]);
         child->fd = end[0];
         return child->pid > 0 ? 0 : cli_fail_io(b->cli, "start a process", errno);

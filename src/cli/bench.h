@@ -58,10 +58,10 @@ typedef _Atomic uint64_t bench_word;
 
 /* Shared by the sides and their parent. */
 struct bench_shared {
-        MEASURE_APART bench_word ping;     /* near */
-        MEASURE_APART bench_word pong;     /* far */
-        MEASURE_APART bench_word met_near; /* meetings so far */
-        MEASURE_APART bench_word met_far;
+        MEASURE_APART bench_word ping;          /* near */
+        MEASURE_APART bench_word pong;          /* far */
+        MEASURE_APART bench_word met_initiator; /* meetings so far */
+        MEASURE_APART bench_word met_reflector;
         MEASURE_APART bench_word slices; /* done; near */
         MEASURE_APART int64_t clock_ns;  /* what reading the clock takes; near, like the rest */
         struct histogram yard;
@@ -96,7 +96,7 @@ int bench_pin(const struct bench *b, int cpu);
 /* ---- bench_side.c ------------------------------------------------- */
 
 /* The life of a side, in a process of its own. */
-int bench_side_run(struct bench *b, int is_far);
+int bench_side_run(struct bench *b, int is_reflector);
 
 /* ---- bench_figure.c ----------------------------------------------- */
 

@@ -12,7 +12,7 @@
 struct side {
         struct ends ends[BENCH_PAIRS];
         struct bench *bench;
-        int is_far;
+        int is_reflector;
         int in_fd, out_fd;
         bench_word *mine, *theirs; /* of the yardstick */
         uint64_t met;

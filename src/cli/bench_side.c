@@ -26,8 +26,8 @@
 static void meet(struct side *s)
 {
         struct bench_shared *const shared = s->bench->shared;
-        bench_word *const own = s->is_far ? &shared->met_far : &shared->met_near;
-        bench_word *const other = s->is_far ? &shared->met_near : &shared->met_far;
+        bench_word *const own = s->is_reflector ? &shared->met_reflector : &shared->met_initiator;
+        bench_word *const other = s->is_reflector ? &shared->met_initiator : &shared->met_reflector;
 
         atomic_store_explicit(own, ++s->met, memory_order_release);
         for (unsigned i = 0; atomic_load_explicit(other, memory_order_acquire) < s->met; i++)
@@ -79,7 +79,7 @@ MEASURE_INLINE int near_turns(struct side *s, enum bench_link link, size_t len,
                               sluice_deadline wait, int64_t ns)
 {
         struct way w = {s, link, len, wait, sluice_now_ns() + ns, 0};
-        const int r = roundtrip_near(&w, way_put, way_get, way_turned, UINT64_MAX);
+        const int r = roundtrip_initiator(&w, way_put, way_get, way_turned, UINT64_MAX);
 
         return r == ENDED ? put(s, link, len, PAYLOAD_LAST) : r;
 }
@@ -90,7 +90,7 @@ MEASURE_INLINE int far_turns(struct side *s, enum bench_link link, size_t len, s
         struct way w = {.side = s, .link = link, .len = len, .wait = wait};
 
         (void)ns;
-        return roundtrip_far(&w, way_put, way_get, UINT64_MAX);
+        return roundtrip_reflector(&w, way_put, way_get, UINT64_MAX);
 }
 
 MEASURE_INLINE int near_stream(struct side *s, enum bench_link link, size_t len,
@@ -251,7 +251,7 @@ static int slice(struct side *s, unsigned figure, unsigned round)
         const struct bench_figure *const f = &bench_figures[figure];
         struct bench_result *const to = &s->bench->shared->result[figure];
 
-        if (s->is_far)
+        if (s->is_reflector)
                 return far_slice(s, f);
         if (f->part == BENCH_STREAM)
                 return near_stream_slice(s, f, to, round);
@@ -271,7 +271,7 @@ static void measure_clock(struct side *s)
                 before = now;
         }
         s->clock_ns = (int64_t)histogram_percentile(&s->turns, 50);
-        if (!s->is_far)
+        if (!s->is_reflector)
                 s->bench->shared->clock_ns = s->clock_ns;
 }
 
@@ -285,8 +285,9 @@ static int open_queues(struct side *s)
 
                 o.wake = i == BENCH_FIFO ? SLUICE_WAKE_FIFO : SLUICE_WAKE_FUTEX;
                 o.spin_ns = i == BENCH_QUEUE ? SLUICE_SPIN_DEFAULT : SLUICE_SPIN_NONE;
-                b->cli->name = b->name[i][s->is_far];
-                r = ends_open(&s->ends[i], b->name[i][s->is_far], b->name[i][!s->is_far], &o);
+                b->cli->name = b->name[i][s->is_reflector];
+                r = ends_open(&s->ends[i], b->name[i][s->is_reflector],
+                              b->name[i][!s->is_reflector], &o);
                 if (r)
                         return cli_fail_open(b->cli, r);
         }
@@ -307,21 +308,21 @@ static int fail(struct side *s, const struct bench_figure *f, int r)
         cli_say(s->bench->cli,
                 "message %llu arrived damaged or out of order at the %s side, on processor %d: "
                 "check this machine's memory, and if that is sound, report it",
-                (unsigned long long)s->number, s->is_far ? "far" : "near",
-                s->bench->cpu[s->is_far]);
+                (unsigned long long)s->number, s->is_reflector ? "far" : "near",
+                s->bench->cpu[s->is_reflector]);
         return CLI_ERROR;
 }
 
-static void prepare(struct side *s, struct bench *b, int is_far)
+static void prepare(struct side *s, struct bench *b, int is_reflector)
 {
         s->bench = b;
-        s->is_far = is_far;
-        s->mine = is_far ? &b->shared->pong : &b->shared->ping;
-        s->theirs = is_far ? &b->shared->ping : &b->shared->pong;
-        s->out_fd = b->pipe[is_far][1];
-        s->in_fd = b->pipe[!is_far][0];
-        close(b->pipe[is_far][0]);
-        close(b->pipe[!is_far][1]);
+        s->is_reflector = is_reflector;
+        s->mine = is_reflector ? &b->shared->pong : &b->shared->ping;
+        s->theirs = is_reflector ? &b->shared->ping : &b->shared->pong;
+        s->out_fd = b->pipe[is_reflector][1];
+        s->in_fd = b->pipe[!is_reflector][0];
+        close(b->pipe[is_reflector][0]);
+        close(b->pipe[!is_reflector][1]);
 }
 
 static void close_queues(struct side *s)
@@ -344,7 +345,7 @@ static int run_rounds(struct side *s)
                         r = slice(s, i, round);
                         if (r)
                                 return fail(s, &bench_figures[i], r);
-                        if (!s->is_far)
+                        if (!s->is_reflector)
                                 atomic_fetch_add(&b->shared->slices, 1);
                 }
         }
@@ -353,7 +354,7 @@ static int run_rounds(struct side *s)
         return 0;
 }
 
-int bench_side_run(struct bench *b, int is_far)
+int bench_side_run(struct bench *b, int is_reflector)
 {
         /* Behind a pointer, as handles mostly are: loops that the compiler made
          * for static ones have been slower by a third. */
@@ -363,10 +364,10 @@ int bench_side_run(struct bench *b, int is_far)
         if (!s)
                 return cli_fail(b->cli, -ENOMEM);
         memset(s, 0, sizeof *s);
-        prepare(s, b, is_far);
+        prepare(s, b, is_reflector);
         code = open_queues(s); /* unpinned: whoever has one processor gives way */
         if (code == 0)
-                code = bench_pin(b, b->cpu[is_far]);
+                code = bench_pin(b, b->cpu[is_reflector]);
         if (code == 0)
                 code = run_rounds(s);
         free(s); /* nothing but the end of the process follows */

@@ -82,7 +82,7 @@ void cli_say_end(void);
 int cli_fail(const struct cli *c, int err);
 /* The same for an error of create or open, which may have met a limit. */
 int cli_fail_open(const struct cli *c, int err);
-/* " in FOLDER" on stderr, where the name is a bare word. */
+/* " in DIRECTORY" on stderr, where the name is a bare word. */
 void cli_put_place(const struct cli *c);
 /* Tells of errno and stdin or stdout. */
 int cli_fail_io(const struct cli *c, const char *what, int error);

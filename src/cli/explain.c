@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What an error of the library means to one who has typed a command: which
- * name, which folder or which limit, and what to do. The folders are looked at
+ * name, which directory or which limit, and what to do. The directories are looked at
  * again here, after the call that failed, and only to find the words.
  */
 #define _GNU_SOURCE
@@ -22,10 +22,10 @@ struct trouble {
         const struct cli *cli;
         int err;              /* an errno */
         int opening;          /* or making; else looking or removing */
-        const char *variable; /* that a bare word's folder comes from; NULL: none */
-        bool own;             /* sluice makes that folder, for this user alone */
+        const char *variable; /* that a bare word's directory comes from; NULL: none */
+        bool own;             /* sluice makes that directory, for this user alone */
         char path[PATH_MAX];  /* of the queue; "": it has none */
-        char folder[PATH_MAX];
+        char directory[PATH_MAX];
 };
 
 /* ---- Where a queue is ---------------------------------------------- */
@@ -52,7 +52,7 @@ static int is_bare(const struct cli *c)
         return c->name && sluice_priv_name_is_bare(c->name);
 }
 
-/* The folder that holds what path names, in place. */
+/* The directory that holds what path names, in place. */
 static void to_parent(char *path)
 {
         char *const slash = strrchr(path, '/');
@@ -63,12 +63,12 @@ static void to_parent(char *path)
                 slash[slash == path] = '\0';
 }
 
-static int may(const char *folder, int what)
+static int may(const char *directory, int what)
 {
-        return faccessat(AT_FDCWD, folder, what, AT_EACCESS) == 0;
+        return faccessat(AT_FDCWD, directory, what, AT_EACCESS) == 0;
 }
 
-/* Makes t->folder the one that holds the queue, or the first on the way there
+/* Makes t->directory the one that holds the queue, or the first on the way there
  * that cannot be passed; then returns why. */
 static int find_obstacle(struct trouble *t)
 {
@@ -77,21 +77,21 @@ static int find_obstacle(struct trouble *t)
         for (size_t i = 1; t->path[0] && t->path[i]; i++) {
                 if (t->path[i] != '/' || t->path[i - 1] == '/')
                         continue;
-                memcpy(t->folder, t->path, i);
-                t->folder[i] = '\0';
-                if (stat(t->folder, &st) != 0) {
+                memcpy(t->directory, t->path, i);
+                t->directory[i] = '\0';
+                if (stat(t->directory, &st) != 0) {
                         const int err = errno;
 
                         if (err == EACCES)
-                                to_parent(t->folder);
+                                to_parent(t->directory);
                         return err;
                 }
                 if (!S_ISDIR(st.st_mode))
                         return ENOTDIR;
         }
-        memcpy(t->folder, t->path, sizeof t->folder);
-        to_parent(t->folder);
-        return may(t->folder, X_OK) ? 0 : errno;
+        memcpy(t->directory, t->path, sizeof t->directory);
+        to_parent(t->directory);
+        return may(t->directory, X_OK) ? 0 : errno;
 }
 
 /* ---- Words -------------------------------------------------------- */
@@ -101,9 +101,9 @@ static void put(const char *text)
         fputs(text, stderr);
 }
 
-static void put_folder(const struct trouble *t)
+static void put_directory(const struct trouble *t)
 {
-        cli_put_text(stderr, t->folder, strlen(t->folder));
+        cli_put_text(stderr, t->directory, strlen(t->directory));
         if (t->variable)
                 fprintf(stderr, " ($%s)", t->variable);
 }
@@ -125,13 +125,13 @@ void cli_put_place(const struct cli *c)
         if (!is_bare(c))
                 return;
         find_path(&t);
-        memcpy(t.folder, t.path, sizeof t.folder);
-        to_parent(t.folder);
+        memcpy(t.directory, t.path, sizeof t.directory);
+        to_parent(t.directory);
         put(" in ");
-        put_folder(&t);
+        put_directory(&t);
 }
 
-/* ---- Errors of names and folders; 1: it is told ------------------- */
+/* ---- Errors of names and directories; 1: it is told ------------------- */
 
 /* What no library call takes for a name. */
 static int tell_bad_name(struct trouble *t)
@@ -147,7 +147,7 @@ static int tell_bad_name(struct trouble *t)
                 cli_put_text(stderr, name + 4, strlen(name + 4));
                 put("' is no System V key: give a number from 1 to 0xffffffff, as in key:0x2020");
         } else if (sluice_priv_name_is_dots(name)) {
-                put("this names a folder that is no queue: give a word, or a path like ./q");
+                put("this names a directory that is no queue: give a word, or a path like ./q");
         } else {
                 return 0;
         }
@@ -177,7 +177,7 @@ static int tell_long_name(struct trouble *t)
                 fprintf(stderr, "a part of the name has %zu bytes, and a file system takes %d",
                         part, NAME_MAX);
         } else if (whole > SLUICE_NAME_MAX) {
-                fprintf(stderr, "the name has %zu bytes with its folder, more than %zu", whole,
+                fprintf(stderr, "the name has %zu bytes with its directory, more than %zu", whole,
                         (size_t)SLUICE_NAME_MAX);
                 cli_put_place(t->cli);
         } else {
@@ -193,15 +193,15 @@ static int tell_missing(struct trouble *t)
         if (!t->opening) {
                 put("no such queue");
                 if (missing) {
-                        put(": there is no folder ");
-                        put_folder(t);
+                        put(": there is no directory ");
+                        put_directory(t);
                 } else {
                         cli_put_place(t->cli);
                 }
                 put(" (sluice ls shows which there are)");
         } else if (missing) {
-                put("there is no folder ");
-                put_folder(t);
+                put("there is no directory ");
+                put_directory(t);
                 put(t->variable ? ": make it, or set $SLUICE_DIR to one that is there"
                                 : " (--create makes only the last part of a path)");
         }
@@ -209,7 +209,7 @@ static int tell_missing(struct trouble *t)
 }
 
 /* To make a queue where there is none, and to remove one's own, takes the
- * right to write in its folder. */
+ * right to write in its directory. */
 static int is_unwritable(struct trouble *t)
 {
         struct stat st;
@@ -217,7 +217,7 @@ static int is_unwritable(struct trouble *t)
 
         if (there ? strcmp(t->cli->command, "rm") != 0 || st.st_uid != geteuid() : !t->opening)
                 return 0;
-        return !may(t->folder, W_OK);
+        return !may(t->directory, W_OK);
 }
 
 static int tell_denied(struct trouble *t)
@@ -228,14 +228,14 @@ static int tell_denied(struct trouble *t)
         if (!t->path[0])
                 return 0;
         if (obstacle == ENOENT && t->own) /* which was to be made */
-                to_parent(t->folder);
+                to_parent(t->directory);
         if (obstacle == EACCES) {
-                put("no permission to look into the folder ");
-                put_folder(t);
+                put("no permission to look into the directory ");
+                put_directory(t);
         } else if (is_unwritable(t)) {
-                put(t->opening ? "no permission to make a queue in the folder "
-                               : "no permission to remove a queue from the folder ");
-                put_folder(t);
+                put(t->opening ? "no permission to make a queue in the directory "
+                               : "no permission to remove a queue from the directory ");
+                put_directory(t);
         } else if (lstat(t->path, &st) == 0 && st.st_uid != geteuid()) {
                 put("no permission: the queue belongs to ");
                 put_user(st.st_uid);
@@ -251,10 +251,10 @@ static int tell_not_yours(struct trouble *t)
         struct stat st;
 
         find_obstacle(t);
-        if (t->own && stat(t->folder, &st) == 0 &&
+        if (t->own && stat(t->directory, &st) == 0 &&
             (st.st_uid != geteuid() || (st.st_mode & 022) != 0)) {
-                put("the folder ");
-                put_folder(t);
+                put("the directory ");
+                put_directory(t);
                 put(" must belong to you, and nobody else may write in it");
         } else {
                 put("the queue belongs to ");
@@ -266,12 +266,12 @@ static int tell_not_yours(struct trouble *t)
         return 1;
 }
 
-static int tell_no_folder(struct trouble *t)
+static int tell_no_directory(struct trouble *t)
 {
         if (find_obstacle(t) != ENOTDIR)
                 return 0;
-        put_folder(t);
-        put(" is not a folder");
+        put_directory(t);
+        put(" is not a directory");
         return 1;
 }
 
@@ -282,11 +282,11 @@ static int tell_link(struct trouble *t)
 
         if (obstacle == ELOOP)
                 put("symbolic links go round in a circle: ");
-        else if (t->own && lstat(t->folder, &st) == 0 && S_ISLNK(st.st_mode))
-                put("this folder must not be a symbolic link: ");
+        else if (t->own && lstat(t->directory, &st) == 0 && S_ISLNK(st.st_mode))
+                put("this directory must not be a symbolic link: ");
         else
                 return 0;
-        put_folder(t);
+        put_directory(t);
         return 1;
 }
 
@@ -294,7 +294,7 @@ static int tell_full(struct trouble *t)
 {
         find_obstacle(t);
         put("no space is left on the file system of ");
-        put_folder(t);
+        put_directory(t);
         return 1;
 }
 
@@ -304,11 +304,11 @@ static int tell_place(struct trouble *t)
         const int obstacle = find_obstacle(t);
 
         if (obstacle == ENOENT && t->own)
-                to_parent(t->folder);
+                to_parent(t->directory);
         put(sluice_strerror(-t->err));
         if (t->path[0]) {
                 put(": ");
-                put_folder(t);
+                put_directory(t);
         }
         return 1;
 }
@@ -357,7 +357,7 @@ static const struct {
 } tellers[] = {
         {EINVAL, tell_bad_name},  {ENAMETOOLONG, tell_long_name},
         {ENOENT, tell_missing},   {EACCES, tell_denied},
-        {EPERM, tell_not_yours},  {ENOTDIR, tell_no_folder},
+        {EPERM, tell_not_yours},  {ENOTDIR, tell_no_directory},
         {ELOOP, tell_link},       {ENOSPC, tell_full},
         {EROFS, tell_place},      {EDQUOT, tell_place},
         {EMLINK, tell_place},     {ENOLCK, tell_place},

@@ -31,7 +31,7 @@ struct receiver {
         int after_end;         /* an earlier receiver has seen the end of all that was sent */
         int ended;             /* how the sender had gone before, with nothing left; or 0 */
         uint64_t senders;      /* ever, at that time */
-        int told;              /* that it waits for a sender */
+        int announced;         /* that it waits for a sender */
         sluice_deadline until; /* so long */
 
         /* the batch */
@@ -184,9 +184,9 @@ static int await_sender(struct receiver *r, const char *why)
 {
         int err;
 
-        if (!r->told) {
+        if (!r->announced) {
                 cli_note(r->cli, "%s", why);
-                r->told = 1;
+                r->announced = 1;
                 r->until = cli_deadline(r->cli);
         }
         err = sluice_consumer_await_peer(&r->queue, r->until);
@@ -278,7 +278,7 @@ static int receive_all(struct receiver *r)
                                 cli_progress_tick(&r->progress);
                         r->after_end = 0;
                         r->ended = 0;
-                        r->told = 0;
+                        r->announced = 0;
                         code = gather(r, &m);
                         if (code)
                                 return code;

@@ -29,7 +29,7 @@ struct sender {
         unsigned staged;
         int ended;             /* how the receiver had gone before; or 0 */
         uint64_t receivers;    /* ever, at that time */
-        int told;              /* that the receiver is gone */
+        int announced;         /* that the receiver is gone */
         sluice_deadline until; /* to wait for its successor */
 
         unsigned char *buffer;
@@ -66,10 +66,10 @@ static int await_receiver(struct sender *s, int why)
                 cli_say(c, "the receiver has %s and the queue is full (--once)", how);
                 return CLI_PEER;
         }
-        if (!s->told) {
+        if (!s->announced) {
                 cli_note(c, "the receiver has %s and the queue is full: waiting for a successor",
                          how);
-                s->told = 1;
+                s->announced = 1;
                 s->until = cli_deadline(c);
         }
         r = sluice_producer_await_peer(&s->queue, s->until);
@@ -163,7 +163,7 @@ static int reserve(struct sender *s, size_t len, void **payload)
                 if (code)
                         return code;
         }
-        s->told = 0;
+        s->announced = 0;
         return 0;
 }
 

@@ -17,8 +17,8 @@ typedef int roundtrip_step(void *way, uint64_t number);
 
 /* Messages 1 to `turns`. turned: called after each; NULL: nothing. Returns 0,
  * or what ended it before. */
-MEASURE_INLINE int roundtrip_near(void *way, roundtrip_step *put, roundtrip_step *get,
-                                  roundtrip_step *turned, uint64_t turns)
+MEASURE_INLINE int roundtrip_initiator(void *way, roundtrip_step *put, roundtrip_step *get,
+                                       roundtrip_step *turned, uint64_t turns)
 {
         for (uint64_t n = 1; n <= turns; n++) {
                 int r = put(way, n);
@@ -33,8 +33,8 @@ MEASURE_INLINE int roundtrip_near(void *way, roundtrip_step *put, roundtrip_step
         return 0;
 }
 
-MEASURE_INLINE int roundtrip_far(void *way, roundtrip_step *put, roundtrip_step *get,
-                                 uint64_t turns)
+MEASURE_INLINE int roundtrip_reflector(void *way, roundtrip_step *put, roundtrip_step *get,
+                                       uint64_t turns)
 {
         for (uint64_t n = 1; n <= turns; n++) {
                 int r = get(way, n);

@@ -73,18 +73,18 @@ cat whole rest >all
 identical 'that part was released, the rest was not' numbers all
 
 # Input that cannot be read.
-expect 1 'stdin is a folder' sluice send q <.
-says 'stdin is a folder' '^sluice: send: q: cannot read stdin: Is a directory'
+expect 1 'stdin is a directory' sluice send q <.
+says 'stdin is a directory' '^sluice: send: q: cannot read stdin: Is a directory'
 expect 1 'stdin is closed' sh -c 'timeout 20 "$0" send q <&-' "$SLUICE"
 says 'stdin is closed' 'cannot read stdin: Bad file descriptor'
 sluice rm q
 
 # Something else is there.
 echo precious >"$work/file"
-mkdir "$work/folder"
-echo precious >"$work/folder/file"
+mkdir "$work/directory"
+echo precious >"$work/directory/file"
 mkfifo "$work/squat"
-ln -s folder "$work/link"
+ln -s directory "$work/link"
 ln -s nowhere "$work/dangling"
 for thing in file squat; do
         expect 1 "send --create, $thing" sluice send --create "./$thing" <numbers
@@ -94,9 +94,9 @@ for thing in link dangling; do
         expect 1 "send --create, $thing" sluice send --create "./$thing" <numbers
         says "send --create, $thing" 'the path is a symbolic link'
 done
-expect 1 'send --create, folder' sluice send --create ./folder <numbers
-says 'send --create, folder' 'the folder holds something else'
-for thing in file squat link folder; do
+expect 1 'send --create, directory' sluice send --create ./directory <numbers
+says 'send --create, directory' 'the directory holds something else'
+for thing in file squat link directory; do
         for command in 'send -t 0' 'recv -t 0' stat dump rm 'rm --stale'; do
                 sluice $command "./$thing" >out 2>err </dev/null
                 code=$?
@@ -104,10 +104,10 @@ for thing in file squat link folder; do
                 verdict "$command, $thing" grep -q "^sluice: ${command%% *}: ./$thing: " err
         done
 done
-verdict 'all is as before' [ -p squat -a -h link -a "$(cat file folder/file)" = 'precious
+verdict 'all is as before' [ -p squat -a -h link -a "$(cat file directory/file)" = 'precious
 precious' ]
-expect 1 'no folder' sluice send --create ./no/where/q </dev/null
-says 'no folder' '^sluice: send: ./no/where/q: there is no folder ./no (--create makes only'
+expect 1 'no directory' sluice send --create ./no/where/q </dev/null
+says 'no directory' '^sluice: send: ./no/where/q: there is no directory ./no (--create makes only'
 expect 1 'a long name' sluice send --create "$(head -c 1100 /dev/zero | tr '\0' n)" </dev/null
 says 'a long name' 'a part of the name has 1100 bytes'
 expect 1 'no such key' sluice stat key:0x51ce0002

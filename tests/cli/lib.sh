@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What the tests of the command share; each begins with `. lib.sh` and ends
 # with `finish`. $SLUICE is the command (the one in PATH if not set),
-# $SLUICE_DIR an empty folder where bare-word queues live.
+# $SLUICE_DIR an empty directory where bare-word queues live.
 #
 # Nothing here sleeps for a guessed time: await looks again and again until
 # what it waits for has happened, and gives up after 20 s.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What is wrong with a name, its folder, or the limits of the system: each has
+# What is wrong with a name, its directory, or the limits of the system: each has
 # words of its own, which say what, where, and what to do.
 . "$(dirname "$0")/lib.sh"
 
@@ -33,8 +33,8 @@ for key in zz 0 0x 0x0 -1 4294967296 0x100000000 '12 ' 1.5 09; do
         all_say 2 "key $key" "key:$key" "'$key' is no System V key: give a number from 1 to 0xffffffff"
 done
 all_say 2 'a hidden key' "key:$(printf '\033[31m')" "'.x1b\[31m' is no System V key"
-for folder in . .. / ///; do
-        all_say 2 "$folder" "$folder" 'this names a folder that is no queue: give a word, or a path'
+for directory in . .. / ///; do
+        all_say 2 "$directory" "$directory" 'this names a directory that is no queue: give a word, or a path'
 done
 verdict 'no word of powers of two' sh -c '! grep -q power err'
 
@@ -46,19 +46,19 @@ all_say 1 'a part of 256 bytes' "$(long 256)" \
         'a part of the name has 256 bytes, and a file system takes 255'
 all_say 1 'a part of a path' "./$(long 300)/q" 'a part of the name has 300 bytes'
 deep=$SLUICE_DIR/$(long 200)/$(long 200)/$(long 200)/$(long 200)/$(long 200)/$(long 200)
-all_say 1 'a long path' "$deep" "the name has ${#deep} bytes with its folder, more than 1023"
-expect 1 'a long folder' env SLUICE_DIR="$deep" timeout 20 "$SLUICE" stat q
-says 'a long folder' \
-        "^sluice: stat: q: the name has $((${#deep} + 2)) bytes with its folder, more than 1023 in /" \
+all_say 1 'a long path' "$deep" "the name has ${#deep} bytes with its directory, more than 1023"
+expect 1 'a long directory' env SLUICE_DIR="$deep" timeout 20 "$SLUICE" stat q
+says 'a long directory' \
+        "^sluice: stat: q: the name has $((${#deep} + 2)) bytes with its directory, more than 1023 in /" \
         ' ($SLUICE_DIR)$'
 
 # There is none.
 look_say 1 'a word that is none' nope "no such queue in $SLUICE_DIR (.SLUICE_DIR) (sluice ls shows"
 look_say 1 'a path that is none' ./nope 'no such queue (sluice ls shows which there are)$'
 look_say 1 'a key that is none' key:0x51ce0003 'no such queue (sluice ls shows which there are)$'
-look_say 1 'a folder that is none' ./no/where/q 'no such queue: there is no folder ./no (sluice ls'
-make_say 1 'a folder that is none' ./no/where/q \
-        'there is no folder ./no (--create makes only the last part of a path)$'
+look_say 1 'a directory that is none' ./no/where/q 'no such queue: there is no directory ./no (sluice ls'
+make_say 1 'a directory that is none' ./no/where/q \
+        'there is no directory ./no (--create makes only the last part of a path)$'
 for command in send recv; do
         expect 3 "$command without a queue" sluice $command -t 0 q </dev/null
         says "$command without a queue" "^sluice: $command: q: timed out waiting for the queue to" \
@@ -67,7 +67,7 @@ for command in send recv; do
         says "$command without a queue, path" ' waiting for the queue to exist (--timeout)$'
 done
 
-# The folder of bare words.
+# The directory of bare words.
 # sluice_in VARIABLE=VALUE ARGUMENT...
 sluice_in() {
         setting=$1
@@ -76,46 +76,46 @@ sluice_in() {
 }
 for command in 'send --create' 'recv --create'; do
         expect 1 "$command, no SLUICE_DIR" sluice_in SLUICE_DIR="$work/none" $command q </dev/null
-        says "$command, no SLUICE_DIR" ": q: there is no folder $work/none (.SLUICE_DIR): make it, or set"
+        says "$command, no SLUICE_DIR" ": q: there is no directory $work/none (.SLUICE_DIR): make it, or set"
         expect 1 "$command, no XDG_RUNTIME_DIR" sluice_in XDG_RUNTIME_DIR="$work/none" $command q </dev/null
         says "$command, no XDG_RUNTIME_DIR" \
-                ": q: there is no folder $work/none (.XDG_RUNTIME_DIR): make it, or set .SLUICE_DIR"
+                ": q: there is no directory $work/none (.XDG_RUNTIME_DIR): make it, or set .SLUICE_DIR"
 done
 for command in stat dump rm; do
         expect 1 "$command, no SLUICE_DIR" sluice_in SLUICE_DIR="$work/none" $command q
         says "$command, no SLUICE_DIR" \
-                ": q: no such queue: there is no folder $work/none (.SLUICE_DIR) (sluice ls"
+                ": q: no such queue: there is no directory $work/none (.SLUICE_DIR) (sluice ls"
         expect 1 "$command, no XDG_RUNTIME_DIR" sluice_in XDG_RUNTIME_DIR="$work/none" $command q
         says "$command, no XDG_RUNTIME_DIR" \
-                ": q: no such queue: there is no folder $work/none (.XDG_RUNTIME_DIR) (sluice ls"
-        expect 1 "$command, no folder of ours" sluice_in XDG_RUNTIME_DIR="$work" $command q
-        says "$command, no folder of ours" \
-                ": q: no such queue: there is no folder $work/sluice (.XDG_RUNTIME_DIR) (sluice ls"
+                ": q: no such queue: there is no directory $work/none (.XDG_RUNTIME_DIR) (sluice ls"
+        expect 1 "$command, no directory of ours" sluice_in XDG_RUNTIME_DIR="$work" $command q
+        says "$command, no directory of ours" \
+                ": q: no such queue: there is no directory $work/sluice (.XDG_RUNTIME_DIR) (sluice ls"
 done
-expect 1 'the folder without a variable' env -u SLUICE_DIR timeout 20 "$SLUICE" stat no-such-queue
-says 'the folder without a variable' "no such queue.* /tmp/sluice-$(id -u) (sluice ls"
+expect 1 'the directory without a variable' env -u SLUICE_DIR timeout 20 "$SLUICE" stat no-such-queue
+says 'the directory without a variable' "no such queue.* /tmp/sluice-$(id -u) (sluice ls"
 : >file
 for variable in SLUICE_DIR XDG_RUNTIME_DIR; do
         expect 1 "$variable is a file" sluice_in $variable="$work/file" send --create q </dev/null
-        says "$variable is a file" "^sluice: send: q: $work/file (.$variable) is not a folder\$"
+        says "$variable is a file" "^sluice: send: q: $work/file (.$variable) is not a directory\$"
 done
 expect 1 'SLUICE_DIR is hidden text' sluice_in SLUICE_DIR="$(printf '/no\033[31m')" stat q
-says 'SLUICE_DIR is hidden text' 'there is no folder /no.x1b\[31m (.SLUICE_DIR)'
+says 'SLUICE_DIR is hidden text' 'there is no directory /no.x1b\[31m (.SLUICE_DIR)'
 expect 1 'a file on the way' sluice stat "$work/file/q"
-says 'a file on the way' "$work/file is not a folder\$"
+says 'a file on the way' "$work/file is not a directory\$"
 ln -s "$work" sluice
-expect 1 'our folder is a link' sluice_in XDG_RUNTIME_DIR="$work" send --create q </dev/null
-says 'our folder is a link' \
-        ": q: this folder must not be a symbolic link: $work/sluice (.XDG_RUNTIME_DIR)\$"
+expect 1 'our directory is a link' sluice_in XDG_RUNTIME_DIR="$work" send --create q </dev/null
+says 'our directory is a link' \
+        ": q: this directory must not be a symbolic link: $work/sluice (.XDG_RUNTIME_DIR)\$"
 rm sluice
 ln -s circle circle
 expect 1 'a circle of links' sluice stat ./circle/q
 says 'a circle of links' ': symbolic links go round in a circle: ./circle$'
 mkdir sluice
 chmod 777 sluice
-expect 1 'our folder is open to all' sluice_in XDG_RUNTIME_DIR="$work" send --create q </dev/null
-says 'our folder is open to all' \
-        ": q: the folder $work/sluice (.XDG_RUNTIME_DIR) must belong to you, and nobody else may"
+expect 1 'our directory is open to all' sluice_in XDG_RUNTIME_DIR="$work" send --create q </dev/null
+says 'our directory is open to all' \
+        ": q: the directory $work/sluice (.XDG_RUNTIME_DIR) must belong to you, and nobody else may"
 rmdir sluice
 
 # Who may not. As root, in the shoes of another.
@@ -144,23 +144,23 @@ for command in 'send --create' 'recv --create'; do
         expect 1 "$command, SLUICE_DIR may not be written" stranger \
                 "SLUICE_DIR=\$1/still \"\$0\" $command q </dev/null"
         says "$command, SLUICE_DIR may not be written" \
-                ": q: no permission to make a queue in the folder $place/still (.SLUICE_DIR)\$"
+                ": q: no permission to make a queue in the directory $place/still (.SLUICE_DIR)\$"
         expect 1 "$command, XDG_RUNTIME_DIR may not be written" stranger \
                 "unset SLUICE_DIR; XDG_RUNTIME_DIR=\$1/still \"\$0\" $command q </dev/null"
         says "$command, XDG_RUNTIME_DIR may not be written" \
-                ": q: no permission to make a queue in the folder $place/still (.XDG_RUNTIME_DIR)\$"
-        expect 1 "$command, a folder that may not be written" stranger "\"\$0\" $command \$1/still/q </dev/null"
-        says "$command, a folder that may not be written" \
-                ": no permission to make a queue in the folder $place/still\$"
+                ": q: no permission to make a queue in the directory $place/still (.XDG_RUNTIME_DIR)\$"
+        expect 1 "$command, a directory that may not be written" stranger "\"\$0\" $command \$1/still/q </dev/null"
+        says "$command, a directory that may not be written" \
+                ": no permission to make a queue in the directory $place/still\$"
 done
 for command in 'send --create' stat dump rm; do
         expect 1 "$command, SLUICE_DIR may not be entered" stranger \
                 "SLUICE_DIR=\$1/shut \"\$0\" $command q </dev/null"
         says "$command, SLUICE_DIR may not be entered" \
-                ": q: no permission to look into the folder $place/shut (.SLUICE_DIR)\$"
+                ": q: no permission to look into the directory $place/shut (.SLUICE_DIR)\$"
         expect 1 "$command, below what may not be entered" stranger "\"\$0\" $command \$1/shut/x/q </dev/null"
         says "$command, below what may not be entered" \
-                ": no permission to look into the folder $place/shut\$"
+                ": no permission to look into the directory $place/shut\$"
 done
 if [ "$place" != "$work" ]; then
         for command in 'send --create' 'recv --create' 'send -t 0' stat dump; do
@@ -170,11 +170,11 @@ if [ "$place" != "$work" ]; then
         done
         expect 1 "rm, another user's" stranger '"$0" rm $1/mine/q'
         says "rm, another user's" 'the queue belongs to root'
-        # Memory of one user behind a folder of another.
+        # Memory of one user behind a directory of another.
         sluice send --create "$place/mine/mixed" </dev/null
         chown 65534 "$place/mine/mixed"
-        expect 1 'a folder of another user' sluice stat "$place/mine/mixed"
-        says 'a folder of another user' ': the queue belongs to '
+        expect 1 'a directory of another user' sluice stat "$place/mine/mixed"
+        says 'a directory of another user' ': the queue belongs to '
         expect 1 'memory of another user' stranger '"$0" stat $1/mine/mixed'
         says 'memory of another user' ': '
         chown 0 "$place/mine/mixed"
@@ -198,16 +198,16 @@ fi
 sluice rm "$place/mine/q"
 chmod 755 "$place/shut"
 
-# One's own, in a folder that may not be written, and one that was shut.
+# One's own, in a directory that may not be written, and one that was shut.
 mkdir "$place/his"
 [ "$place" = "$work" ] || chown 65534:65534 "$place/his"
 expect 0 'of his own' stranger '"$0" send --create $1/his/q </dev/null'
 stranger 'chmod 555 $1/his'
 expect 1 'rm of his own' stranger '"$0" rm $1/his/q'
-says 'rm of his own' ": no permission to remove a queue from the folder $place/his\$"
+says 'rm of his own' ": no permission to remove a queue from the directory $place/his\$"
 stranger 'chmod 755 $1/his; "$0" rm $1/his/q; "$0" send --create $1/his/q </dev/null; chmod 0 $1/his/q'
 expect 1 'of his own, shut' stranger '"$0" stat $1/his/q'
-says 'of his own, shut' ': no permission: see the mode of the queue, and of the folder'
+says 'of his own, shut' ': no permission: see the mode of the queue, and of the directory'
 stranger 'chmod 700 $1/his/q; "$0" rm $1/his/q'
 
 # One that somebody is at work on.

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# run.sh [FOLDER]: every example does what it says. FOLDER holds the built
+# run.sh [DIRECTORY]: every example does what it says. DIRECTORY holds the built
 # programs ($OUT/examples unless told). SLUICE_DIR is an existing private
-# folder, left as it was found. Last line: `N passed, N failed`.
+# directory, left as it was found. Last line: `N passed, N failed`.
 set +e -u # also when run by sh -e: failures are counted here
 bin=$(cd "${1:-${OUT:?}/examples}" && pwd) || exit 2
 top=$(cd "$(dirname "$0")/../.." && pwd) || exit 2

@@ -11,7 +11,7 @@
  *              many removals succeed as creations
  *   killed     creators and removers die at random moments; the next
  *              create works, and nothing is left
- *   collision  foreign objects under the first keys of the folder
+ *   collision  foreign objects under the first keys of the directory
  *   stale      removed and made again under an open handle
  */
 #define _GNU_SOURCE
@@ -143,7 +143,7 @@ static int one_round(uint32_t number)
         if (r == 0)
                 atomic_fetch_add(&arena->created, 1);
         else if (r != -EEXIST && !(r == -EBUSY && *name == 'k'))
-                fail("create", r); /* a bare key has no folder to wait for */
+                fail("create", r); /* a bare key has no directory to wait for */
         pthread_barrier_wait(&arena->barrier);
         send_once(number);
         pthread_barrier_wait(&arena->barrier);
@@ -329,7 +329,7 @@ static int squat(int project, int kind)
         mem = shmat(id, NULL, 0);
         if (kind == GARBAGE)
                 memset(mem, 0x5a, bytes);
-        if (kind == ANOTHER) { /* a queue of another folder */
+        if (kind == ANOTHER) { /* a queue of another directory */
                 if (sluice_ring_format(mem, bytes, &g) != 0)
                         abort();
                 semget(key_of(project), 3, IPC_CREAT | IPC_EXCL | 0600);

@@ -41,7 +41,7 @@ static const struct {
         {K_LOCK_FIND, EACCES, "", "a dead creator's: made anew"},
         {K_LOCK_FIND, ENOENT, "", "not there yet"},
         {K_LOCK_MAKE, EEXIST, "", "made by another meanwhile"},
-        {K_LOCK_MAKE, ENOENT, "", "the folder is gone meanwhile: once more"},
+        {K_LOCK_MAKE, ENOENT, "", "the directory is gone meanwhile: once more"},
         {K_READLINKAT, ENOENT, "", "no queue, or half of one"},
         {K_SHMAT, ENOMEM, "create, without a record", "the sleeper looks at its next slice"},
         {K_SHMAT, ENOMEM, "create, set gone", "the sleeper looks at its next slice"},
@@ -85,9 +85,9 @@ static const struct {
         {K_FLOCK, EWOULDBLOCK, "", "tries again"},
         {K_FLOCK, EINTR, "", "tries again"},
         {K_MKDIR, EEXIST, "", "there already, or gone meanwhile: once more"},
-        {K_OPEN, ENOENT, "create", "the folder is gone meanwhile: once more"},
-        {K_OPEN, ENOENT, "open, CREATE", "the folder is gone meanwhile: once more"},
-        {K_LSTAT, ENOENT, "", "the folder is gone meanwhile: once more"},
+        {K_OPEN, ENOENT, "create", "the directory is gone meanwhile: once more"},
+        {K_OPEN, ENOENT, "open, CREATE", "the directory is gone meanwhile: once more"},
+        {K_LSTAT, ENOENT, "", "the directory is gone meanwhile: once more"},
         {K_SEMGET_MAKE, EEXIST, "create", "there, and gone meanwhile: once more"},
         {K_SHMGET_MAKE, EEXIST, "create", "there, and gone meanwhile: once more"},
         {K_SHMGET_FIND, ENOENT, "", "there is none under that key"},
@@ -95,7 +95,7 @@ static const struct {
         {K_SEMOP_TAKE, EAGAIN, "open", "held by one who has become another: taken over"},
         {K_UNLINKAT, ENOENT, "", "it is gone already"},
         {K_FSTATAT, ENOENT, "", "it is gone already"},
-        {K_RMDIR, ANY, "create", "an empty folder stays"},
+        {K_RMDIR, ANY, "create", "an empty directory stays"},
         {K_SEMGET_MAKE, EEXIST, "open, CREATE", "there, and gone meanwhile: once more"},
         {K_SHMGET_MAKE, EEXIST, "open, CREATE", "there, and gone meanwhile: once more"},
         {K_OPENAT_FIFO, ANY, "receive, FIFO, alone", "a hang-up makes it look again"},
@@ -493,7 +493,7 @@ static bool is_known(const char *symbol)
         return false;
 }
 
-/* The archive lies in the folder above this program's. */
+/* The archive lies in the directory above this program's. */
 static int check_symbols(void)
 {
         char command[4200] = "nm -u ", line[300], symbol[200], *slash;

@@ -54,7 +54,7 @@ static const struct {
         {0660, NAMESPACE, {-EREMOTE, -EREMOTE, -EREMOTE, -EREMOTE, 0, -EREMOTE}},
 };
 
-static char folder[700], path[800], inside[900]; /* a sticky folder; a queue; in that */
+static char directory[700], path[800], inside[900]; /* a sticky directory; a queue; in that */
 static int failures;
 
 static int fail(const char *what, const char *which, long long got, long long expected)
@@ -206,7 +206,7 @@ static struct {
         int segment, set;
 } * forged;
 
-/* A ring in a segment that says that it is the queue of the folder. */
+/* A ring in a segment that says that it is the queue of the directory. */
 static int forge(const void *ctx)
 {
         const struct sluice_geometry g = {4096, 64, 0};
@@ -254,7 +254,7 @@ static int unforge(const void *ctx)
         return attached;
 }
 
-static int make_folder(const void *ctx)
+static int make_directory(const void *ctx)
 {
         return mkdir(path, 0700) == 0 && chmod(path, *(const mode_t *)ctx) == 0 ? 0 : -errno;
 }
@@ -295,7 +295,7 @@ static int open_word(const void *ctx)
 
         (void)ctx;
         unsetenv("SLUICE_DIR");
-        setenv("XDG_RUNTIME_DIR", folder, 1);
+        setenv("XDG_RUNTIME_DIR", directory, 1);
         o.flags = SLUICE_CREATE;
         return sluice_producer_open(&p, "word", &o);
 }
@@ -334,7 +334,7 @@ static void squat_keys(int taken)
         struct sluice_queue_stat st;
         const int all = taken == 16;
 
-        expect(what, "folder", as_victim(make_folder, &visible), 0);
+        expect(what, "directory", as_victim(make_directory, &visible), 0);
         expect(what, "forge", as_stranger(forge, &taken), 0);
         expect(what, "open or create", as_victim(open_or_create, NULL), all ? -EADDRINUSE : 0);
         expect(what, "create", as_victim(create, &own_mode), all ? -EADDRINUSE : -EEXIST);
@@ -350,13 +350,13 @@ static void squat_keys(int taken)
         rmdir(path);
 }
 
-static void squat_folder(void)
+static void squat_directory(void)
 {
         static const mode_t wide = 0777;
 
-        expect("a stranger's folder", "make", as_stranger(make_folder, &wide), 0);
-        expect("a stranger's folder", "create", as_victim(create, &own_mode), -EPERM);
-        expect("a stranger's folder", "open or create", as_victim(open_or_create, NULL), -EPERM);
+        expect("a stranger's directory", "make", as_stranger(make_directory, &wide), 0);
+        expect("a stranger's directory", "create", as_victim(create, &own_mode), -EPERM);
+        expect("a stranger's directory", "open or create", as_victim(open_or_create, NULL), -EPERM);
         rmdir(path);
         expect("a stranger's queue", "make", as_stranger(create, &open_mode), 0);
         expect("a stranger's queue", "create", as_victim(create, &own_mode), -EPERM);
@@ -370,19 +370,19 @@ static void squat_folder(void)
         unlink(path);
 }
 
-/* The directory for bare words, in a folder where everybody writes. */
+/* The directory for bare words, in a directory where everybody writes. */
 static void squat_user_dir(void)
 {
         static const mode_t wide = 0777;
 
-        snprintf(path, sizeof path, "%s/sluice", folder);
-        expect("a stranger's user directory", "make", as_stranger(make_folder, &wide), 0);
+        snprintf(path, sizeof path, "%s/sluice", directory);
+        expect("a stranger's user directory", "make", as_stranger(make_directory, &wide), 0);
         expect("a stranger's user directory", "open", as_victim(open_word, NULL), -EPERM);
         rmdir(path);
         expect("a link for a user directory", "make", as_stranger(make_link, NULL), 0);
         expect("a link for a user directory", "open", as_victim(open_word, NULL), -ELOOP);
         unlink(path);
-        snprintf(path, sizeof path, "%s/q", folder);
+        snprintf(path, sizeof path, "%s/q", directory);
 }
 
 static void squat_pipes(void)
@@ -390,14 +390,14 @@ static void squat_pipes(void)
         static const mode_t wide = 0777;
         struct stat st;
 
-        expect("a stranger's pipe", "folder", as_victim(make_folder, &wide), 0);
+        expect("a stranger's pipe", "directory", as_victim(make_directory, &wide), 0);
         expect("a stranger's pipe", "make", as_stranger(make_pipe, NULL), 0);
         expect("a stranger's pipe", "open or create", as_victim(open_or_create, NULL), 0);
         if (lstat(inside, &st) != 0 || st.st_uid != UID_A)
                 fail("a stranger's pipe", "is in use", 1, 0);
         expect("a stranger's pipe", "replace", as_stranger(make_pipe, NULL), -EACCES);
         sluice_remove(path);
-        expect("a stranger's link", "folder", as_victim(make_folder, &wide), 0);
+        expect("a stranger's link", "directory", as_victim(make_directory, &wide), 0);
         expect("a stranger's link", "make", as_stranger(make_pipe_link, NULL), 0);
         expect("a stranger's link", "open or create", as_victim(open_or_create, NULL), -ENOTEMPTY);
         unlink(inside);
@@ -434,9 +434,9 @@ static int squats(void)
 
         for (int taken = 1; taken <= 16; taken += 5)
                 squat_keys(taken);
-        failed += line("keys of the folder: the next one, or -EADDRINUSE");
-        squat_folder();
-        failed += line("folder: -EPERM, -ELOOP");
+        failed += line("keys of the directory: the next one, or -EADDRINUSE");
+        squat_directory();
+        failed += line("directory: -EPERM, -ELOOP");
         squat_user_dir();
         failed += line("directory for bare words: -EPERM, -ELOOP");
         squat_pipes();
@@ -462,11 +462,11 @@ int main(void)
         if (forged == MAP_FAILED)
                 return perror("no memory"), 1;
         /* Others reach what is in there. */
-        snprintf(folder, sizeof folder, "%s/sticky.XXXXXX", private ? private : "/tmp");
-        if (!mkdtemp(folder) || chmod(folder, 01777) != 0)
-                return perror("no folder"), 1;
-        snprintf(path, sizeof path, "%s/q", folder);
-        snprintf(inside, sizeof inside, "%s/q/readable", folder);
+        snprintf(directory, sizeof directory, "%s/sticky.XXXXXX", private ? private : "/tmp");
+        if (!mkdtemp(directory) || chmod(directory, 01777) != 0)
+                return perror("no directory"), 1;
+        snprintf(path, sizeof path, "%s/q", directory);
+        snprintf(inside, sizeof inside, "%s/q/readable", directory);
         for (size_t row = 0; row < rows; row++) {
                 for (int i = 0; i < CALLS; i++)
                         cell(table[row].mode, table[row].who, i, table[row].expected[i]);
@@ -476,7 +476,7 @@ int main(void)
                 failed += line(what);
         }
         failed += squats();
-        rmdir(folder);
+        rmdir(directory);
         printf("%d passed, %d failed\n", (int)rows + 5 - failed, failed);
         return failed != 0;
 }

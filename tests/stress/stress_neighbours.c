@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lives that are not tidy, by four users at once, beside the objects of
- * other programs. In folders that all share and in their own ones, on the
+ * other programs. In directories that all share and in their own ones, on the
  * file system of /tmp and on a tmpfs, under bare words and bare keys, each
  * round is one of: create, open and send or receive, remove, rm -r or mv of
  * the directory, list and reap, stat; the same in a process that is killed
@@ -1111,7 +1111,7 @@ static int tidy_up(void)
         return 0;
 }
 
-/* ---- Users and folders -------------------------------------------- */
+/* ---- Users and directories -------------------------------------------- */
 
 static char areas[2][120]; /* on the file system of /tmp, on a tmpfs */
 static bool is_left;
@@ -1139,13 +1139,13 @@ static pid_t start(int worker, int (*body)(void))
         _exit(body());
 }
 
-static bool make_folder(const char *path, mode_t mode, uid_t uid)
+static bool make_directory(const char *path, mode_t mode, uid_t uid)
 {
         return mkdir(path, 0700) == 0 && chmod(path, mode) == 0 &&
                (!is_root || chown(path, uid, (gid_t)-1) == 0);
 }
 
-/* A sticky folder for all, and one for each user. */
+/* A sticky directory for all, and one for each user. */
 static bool make_area(char *area, const char *where)
 {
         char path[200];
@@ -1154,11 +1154,11 @@ static bool make_area(char *area, const char *where)
         if (!mkdtemp(area) || chmod(area, 0711) != 0)
                 return false;
         snprintf(path, sizeof path, "%s/all", area);
-        if (!make_folder(path, 01777, geteuid()))
+        if (!make_directory(path, 01777, geteuid()))
                 return false;
         for (int i = 0; i < USERS; i++) {
                 snprintf(path, sizeof path, "%s/own%d", area, i);
-                if (!make_folder(path, 0755, (uid_t)(UID + i)))
+                if (!make_directory(path, 0755, (uid_t)(UID + i)))
                         return false;
         }
         return true;

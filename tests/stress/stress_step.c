@@ -426,7 +426,7 @@ static int check_made(const struct step_death *d)
                 r = sluice_remove(q.queue);
                 if (complete || r != -ENOENT)
                         CHECK(r, 0);
-                /* An empty folder may be anybody's: it stays. */
+                /* An empty directory may be anybody's: it stays. */
                 if ((r == 0 || step_census().entries == 0) && check_nothing_left() != 0)
                         return 1;
                 complete = false;
@@ -580,16 +580,16 @@ int main(int argc, char **argv)
         const char *all = getenv("STRESS_STEP_ALL"), *tmp = getenv("TMPDIR");
         const uint64_t kills = all && strcmp(all, "1") == 0 ? UINT64_MAX : traffic_scale(KILLS);
         unsigned passed, failed;
-        char folder[256];
+        char directory[256];
 
-        snprintf(folder, sizeof folder, "%s/step.XXXXXX", tmp ? tmp : "/tmp");
-        if (!step_start(argv) || !mkdtemp(folder))
-                return fprintf(stderr, "no single steps here, or no folder\n"), 1;
-        setenv("SLUICE_DIR", folder, 1);
+        snprintf(directory, sizeof directory, "%s/step.XXXXXX", tmp ? tmp : "/tmp");
+        if (!step_start(argv) || !mkdtemp(directory))
+                return fprintf(stderr, "no single steps here, or no directory\n"), 1;
+        setenv("SLUICE_DIR", directory, 1);
         before = step_census();
         failed = step_run(tests, sizeof tests / sizeof *tests, &frame, kills,
                           argc > 1 ? argv[1] : "", &passed);
-        failed += rmdir(folder) != 0;
+        failed += rmdir(directory) != 0;
         printf("%u passed, %u failed\n", passed, failed);
         return failed != 0;
 }

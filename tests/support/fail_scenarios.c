@@ -41,7 +41,7 @@ static const short arm_errors[] = {LIMIT_ERRORS, PATH_ERRORS, EINVAL, EPROTO, EN
 
 static struct sluice_producer p;
 static struct sluice_consumer c;
-static char name[600], folder[600];
+static char name[600], directory[600];
 static const char *given_dir; /* SLUICE_DIR */
 static struct sluice_options options;
 static struct sluice_queue_stat shown; /* by sluice_list */
@@ -56,14 +56,14 @@ static void reset(const char *what)
         options.capacity = 4096;
         options.slice_ns = 500000;
         options.spin_ns = SLUICE_SPIN_NONE;
-        folder[0] = '\0';
+        directory[0] = '\0';
         shown = (struct sluice_queue_stat){.shmid = -1, .semid = -1};
         if (*what == '/')
                 snprintf(name, sizeof name, "%s%s", given_dir, what);
         else
                 snprintf(name, sizeof name, "%s", what);
         if (strncmp(what, "key:", 4) != 0)
-                snprintf(folder, sizeof folder, "%s/%s", given_dir, what + (*what == '/'));
+                snprintf(directory, sizeof directory, "%s/%s", given_dir, what + (*what == '/'));
 }
 
 int fail_unprepared;
@@ -105,7 +105,7 @@ static void at_runtime_dir(void)
         reset("word");
         unsetenv("SLUICE_DIR");
         setenv("XDG_RUNTIME_DIR", given_dir, 1);
-        snprintf(folder, sizeof folder, "%s/sluice", given_dir);
+        snprintf(directory, sizeof directory, "%s/sluice", given_dir);
 }
 
 static void at_strange_umask(void)
@@ -252,9 +252,9 @@ static void make_half_shown(void)
 }
 
 /* As rm -r does it. */
-static void remove_folder(void)
+static void remove_directory(void)
 {
-        DIR *dir = opendir(folder);
+        DIR *dir = opendir(directory);
         struct dirent *e;
 
         while (dir && (e = readdir(dir)) != NULL)
@@ -262,23 +262,23 @@ static void remove_folder(void)
                         unlinkat(dirfd(dir), e->d_name, 0);
         if (dir)
                 closedir(dir);
-        rmdir(folder);
+        rmdir(directory);
 }
 
 static void make_orphan(void)
 {
         make_path();
-        remove_folder();
+        remove_directory();
         show_it();
 }
 
-static void rename_folder(void)
+static void rename_directory(void)
 {
         make_path();
-        strcat(folder, "-by-another-name");
-        if (rename(name, folder) != 0)
+        strcat(directory, "-by-another-name");
+        if (rename(name, directory) != 0)
                 abort();
-        strcpy(name, folder);
+        strcpy(name, directory);
 }
 
 static void make_another_users(void)
@@ -297,7 +297,7 @@ static void make_another_users(void)
                 abort();
         segment.shm_perm.uid = set.sem_perm.uid = FAIL_OTHER_UID;
         if (shmctl(st.shmid, IPC_SET, &segment) != 0 || semctl(st.semid, 0, IPC_SET, arg) != 0 ||
-            chown(folder, FAIL_OTHER_UID, FAIL_OTHER_UID) != 0)
+            chown(directory, FAIL_OTHER_UID, FAIL_OTHER_UID) != 0)
                 abort();
 }
 
@@ -359,8 +359,8 @@ static void pend(void)
 /* The words that a parked peer would have stored. */
 static void park_consumer(uint64_t how)
 {
-        sluice_priv_store_relaxed(&c.own->door.parked, (c.next + SLUICE_LAYOUT_HEADER_BYTES) |
-                                                               SLUICE_LAYOUT_PARKED | how);
+        sluice_priv_store_relaxed(&c.own->doorbell.parked, (c.next + SLUICE_LAYOUT_HEADER_BYTES) |
+                                                                   SLUICE_LAYOUT_PARKED | how);
 }
 
 static void consumer_parked(void)
@@ -378,7 +378,7 @@ static void consumer_parked_fifo(void)
 static void producer_parked(void)
 {
         open_full();
-        sluice_priv_store_relaxed(&p.own->door.parked, (p.seen + 64) | SLUICE_LAYOUT_PARKED);
+        sluice_priv_store_relaxed(&p.own->doorbell.parked, (p.seen + 64) | SLUICE_LAYOUT_PARKED);
 }
 
 static void both_parked_fifo(void)
@@ -567,8 +567,8 @@ void fail_clean(void)
                 (void)!sluice_reap(&shown, SLUICE_REAP_PENDING); /* gone already, perhaps */
         if (shown.semid >= 0 && inject_seen.vanished)            /* the segment, by another */
                 semctl(shown.semid, 0, IPC_RMID);
-        if (sluice_remove(name) == -ENOENT && *folder && chown(folder, geteuid(), getegid()) == 0 &&
-            sluice_create(name, &options) == 0)
+        if (sluice_remove(name) == -ENOENT && *directory &&
+            chown(directory, geteuid(), getegid()) == 0 && sluice_create(name, &options) == 0)
                 sluice_remove(name);
         setenv("SLUICE_DIR", given_dir, 1);
         errno = saved;
@@ -652,7 +652,7 @@ const struct scenario fail_scenarios[] = {
         {"list", pend, list, open_errors, 0, FAIL_ATOMIC | FAIL_SKIPS},
         {"list, half made", make_half, list, open_errors, 0, FAIL_ATOMIC | FAIL_SKIPS},
         {"list, orphan", make_orphan, list, open_errors, 0, FAIL_ATOMIC | FAIL_SKIPS},
-        {"list, renamed", rename_folder, list, open_errors, 0, FAIL_ATOMIC | FAIL_SKIPS},
+        {"list, renamed", rename_directory, list, open_errors, 0, FAIL_ATOMIC | FAIL_SKIPS},
         {"dump", pend, dump, look_errors, 0, FAIL_ATOMIC},
         {"await_peer", open_alone, await, wait_errors, -ETIMEDOUT, FAIL_WAITS},
         {"interrupt", open_both_fifo, interrupt_both, no_errors, 0, 0},

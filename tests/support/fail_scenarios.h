@@ -7,7 +7,7 @@ enum {
         FAIL_ATOMIC = 1,    /* a failure changes nothing */
         FAIL_OWN = 2,       /* nobody else's objects are there */
         FAIL_GONE = 4,      /* a second try may find nothing: -ENOENT */
-        FAIL_ONCE_MORE = 8, /* begins again when a folder is gone */
+        FAIL_ONCE_MORE = 8, /* begins again when a directory is gone */
         FAIL_SKIPS = 16,    /* leaves out what cannot be read */
         FAIL_WAITS = 32,    /* the number of calls depends on time */
         FAIL_APART = 64,    /* in a process of its own each time */

@@ -254,7 +254,7 @@ ReportHook(PRE_ALL)(struct criterion_test_set *tests)
         int ends[2];
 
         (void)tests;
-        criterion_options.jobs = 1; /* they share the folders, and measure time */
+        criterion_options.jobs = 1; /* they share the directories, and measure time */
         if (getenv("RUNTEST_PRIVATE"))
                 return;
         unsetenv("RUNTEST_ALONE");

@@ -29,7 +29,7 @@
 #include <criterion/criterion.h>
 
 /* A test with a clean system before it; leaving anything behind fails.
- * Its folders are tools/runtest's; by hand, new ones in /tmp that are gone
+ * Its directories are tools/runtest's; by hand, new ones in /tmp that are gone
  * when the program ends, whatever SLUICE_DIR and TMPDIR said. */
 #define QTest(suite, name)                       \
         static void suite##_##name##_body(void); \

@@ -457,8 +457,8 @@ unsigned step_run(const struct step_test *tests, unsigned n, const struct step_f
 
 struct step_census step_census(void)
 {
-        const char *folder = getenv("SLUICE_DIR");
-        DIR *dir = folder ? opendir(folder) : NULL;
+        const char *directory = getenv("SLUICE_DIR");
+        DIR *dir = directory ? opendir(directory) : NULL;
         struct step_census now = {0};
         const struct dirent *entry;
         struct shm_info shm;

@@ -185,7 +185,7 @@ for topic in permission name errors; do
         (by_hand "$OUT/tests/test_$topic") >out 2>&1
         check "test_$topic by hand" [ $? -eq 0 ]
         check 'modes and limits are as before' [ "$(modes)" = "$before" ]
-        check 'in my folders is what was there' [ "$(ls -A mine)" = precious ]
+        check 'in my directories is what was there' [ "$(ls -A mine)" = precious ]
         check 'strangers of a test by hand' untouched
 done
 

@@ -90,7 +90,7 @@ QTest(path, is_a_symbolic_link)
         works_and_goes("real");
 }
 
-QTest(path, is_a_folder_of_something_else)
+QTest(path, is_a_directory_of_something_else)
 {
         eq(mkdir(in_queues("q"), 0700), 0);
         touch(in_queues("q/file"));
@@ -109,7 +109,7 @@ QTest(path, is_a_folder_of_something_else)
         eq(rmdir(in_queues("q")), 0);
 }
 
-QTest(path, is_an_empty_folder)
+QTest(path, is_an_empty_directory)
 {
         eq(mkdir(in_queues("q"), 0700), 0);
         openers_get("q", -ENOENT);
@@ -125,8 +125,8 @@ QTest(path, has_no_parent)
         refused(sluice_remove("q"), -ENOENT);
 }
 
-/* A live queue in whose folder something strange appears is not lost. */
-QTest(path, a_stranger_in_the_folder_of_a_queue)
+/* A live queue in whose directory something strange appears is not lost. */
+QTest(path, a_stranger_in_the_directory_of_a_queue)
 {
         make("q", 0);
         touch(in_queues("q/file"));
@@ -210,7 +210,7 @@ QTest(pipe, left_by_a_reboot)
 
 /* ---- Another program's segment ------------------------------------ */
 
-/* The folder that a queue will live in, and its keys. */
+/* The directory that a queue will live in, and its keys. */
 static key_t key_before(const char *name, int project)
 {
         if (!exists(in_queues(name)))

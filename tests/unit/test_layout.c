@@ -50,9 +50,9 @@ Test(layout, places_every_header_field)
 Test(layout, places_every_word_of_the_halves)
 {
         test_eq(AT(consumer, position), 0);
-        test_eq(AT(consumer, door.parked), 128);
-        test_eq(AT(consumer, door.state), 136);
-        test_eq(AT(consumer, door.hint), 144);
+        test_eq(AT(consumer, doorbell.parked), 128);
+        test_eq(AT(consumer, doorbell.state), 136);
+        test_eq(AT(consumer, doorbell.hint), 144);
         test_eq(AT(consumer, progress.slot[0].messages), 256);
         test_eq(AT(consumer, progress.slot[0].position), 264);
         test_eq(AT(consumer, progress.slot[1].messages), 272);
@@ -62,9 +62,9 @@ Test(layout, places_every_word_of_the_halves)
         test_eq(AT(consumer, counters.parks), 400);
         test_eq(AT(consumer, counters.wakes), 408);
         test_eq(AT(consumer, counters.high_water), 416);
-        test_eq(AT(producer, door.parked), 0);
-        test_eq(AT(producer, door.state), 8);
-        test_eq(AT(producer, door.hint), 16);
+        test_eq(AT(producer, doorbell.parked), 0);
+        test_eq(AT(producer, doorbell.state), 8);
+        test_eq(AT(producer, doorbell.hint), 16);
         test_eq(AT(producer, progress.slot[0].messages), 128);
         test_eq(AT(producer, progress.slot[1].position), 152);
         test_eq(AT(producer, counters.pid), 256);

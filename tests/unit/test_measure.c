@@ -73,7 +73,7 @@ Test(roundtrip, near_side_sends_first)
 {
         struct record r = {.fails = 0};
 
-        cr_assert_eq(roundtrip_near(&r, put, get, NULL, 3), 0);
+        cr_assert_eq(roundtrip_initiator(&r, put, get, NULL, 3), 0);
         cr_assert_str_eq(r.steps, "p1g1p2g2p3g3");
 }
 
@@ -81,7 +81,7 @@ Test(roundtrip, far_side_answers)
 {
         struct record r = {.fails = 0};
 
-        cr_assert_eq(roundtrip_far(&r, put, get, 3), 0);
+        cr_assert_eq(roundtrip_reflector(&r, put, get, 3), 0);
         cr_assert_str_eq(r.steps, "g1p1g2p2g3p3");
 }
 
@@ -93,13 +93,13 @@ Test(roundtrip, ends_at_the_step_that_fails)
         for (int i = 0; i < 3; i++) {
                 struct record r = {.fails = "pgt"[i]};
 
-                cr_assert_eq(roundtrip_near(&r, put, get, turned, 3), -EIO);
+                cr_assert_eq(roundtrip_initiator(&r, put, get, turned, 3), -EIO);
                 cr_assert_str_eq(r.steps, near[i]);
         }
         for (int i = 0; i < 2; i++) {
                 struct record r = {.fails = "pg"[i]};
 
-                cr_assert_eq(roundtrip_far(&r, put, get, 3), -EIO);
+                cr_assert_eq(roundtrip_reflector(&r, put, get, 3), -EIO);
                 cr_assert_str_eq(r.steps, far[i]);
         }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From the name of a queue to its folder, its key, and what is refused. */
+/* From the name of a queue to its directory, its key, and what is refused. */
 #define _GNU_SOURCE
 #include "queue_util.h"
 
@@ -371,8 +371,8 @@ QTest(none, refuses_names_that_cannot_be)
         refused_by_all("/tmp/../..", -EINVAL);
 }
 
-/* A path below TMPDIR of exactly len bytes, in folders of at most 200. */
-static char *long_path(size_t len, bool make_folders)
+/* A path below TMPDIR of exactly len bytes, in directories of at most 200. */
+static char *long_path(size_t len, bool make_directories)
 {
         char *path = calloc(1, len + 1);
         size_t at = (size_t)snprintf(path, len, "%s", in_tmp(""));
@@ -380,7 +380,7 @@ static char *long_path(size_t len, bool make_folders)
         while (len - at > 200) {
                 memset(path + at, 'd', 150);
                 at += 150;
-                if (make_folders && mkdir(path, 0700) != 0)
+                if (make_directories && mkdir(path, 0700) != 0)
                         eq(errno, EEXIST);
                 path[at++] = '/';
         }
@@ -413,7 +413,7 @@ QTest(length, a_path_of_1023_bytes_is_the_longest)
         free(path);
 }
 
-QTest(length, the_folder_of_a_bare_word_counts)
+QTest(length, the_directory_of_a_bare_word_counts)
 {
         char *dir = long_path(SLUICE_NAME_MAX - 3, true), *old = strdup(getenv("SLUICE_DIR"));
 
@@ -463,7 +463,7 @@ QTest(length, a_directory_too_long_is_refused)
 }
 
 /* What a queue says of itself has room for its whole name. */
-QTest(length, a_short_path_in_a_deep_folder_is_measured_whole)
+QTest(length, a_short_path_in_a_deep_directory_is_measured_whole)
 {
         char *path = long_path(SLUICE_NAME_MAX + 30, true), *slash = strrchr(path, '/');
         const struct world before = world_now();

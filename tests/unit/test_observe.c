@@ -668,7 +668,8 @@ Test(stat, calls_nobody_dead_who_comes_or_goes)
 /* A state that is another one each time. */
 static uint64_t restless(const sluice_word *word, uint64_t value)
 {
-        const bool state = ((uintptr_t)word & 4095) == offsetof(struct sluice_layout_door, state);
+        const bool state =
+                ((uintptr_t)word & 4095) == offsetof(struct sluice_layout_doorbell, state);
 
         return state ? (uint64_t)++holder.loads * SLUICE_LAYOUT_EPOCH : value;
 }

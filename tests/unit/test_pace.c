@@ -7,7 +7,7 @@ enum { PERIOD = SLUICE_PRIV_PERIOD, TRIAL = SLUICE_PRIV_TRIAL };
 
 static uint64_t hint(const struct test_rig *r)
 {
-        return sluice_priv_load_relaxed(&test_consumer_half(r)->door.hint);
+        return sluice_priv_load_relaxed(&test_consumer_half(r)->doorbell.hint);
 }
 
 static void pass_ns(int64_t ns)
@@ -37,7 +37,7 @@ static void burst(struct test_rig *r, uint64_t *number, unsigned n)
 }
 
 /* Until the producer has been told. */
-static void come_to_leisure(struct test_rig *r, uint64_t *number)
+static void become_sparse(struct test_rig *r, uint64_t *number)
 {
         for (unsigned i = 0; i < 2 * PERIOD; i++) {
                 pass_ns(2000);
@@ -82,7 +82,7 @@ TEST_EACH(pace, is_no_leisure_when_many_come_together, 64)
 {
         uint64_t number = 0;
 
-        come_to_leisure(r, &number);
+        become_sparse(r, &number);
         for (unsigned i = 0; i < 2 * PERIOD; i++) {
                 pass_ns(2000);
                 burst(r, &number, SLUICE_PRIV_ALONE + 1);
@@ -94,7 +94,7 @@ TEST_EACH(pace, begins_anew_with_each_consumer, 64)
 {
         uint64_t number = 0;
 
-        come_to_leisure(r, &number);
+        become_sparse(r, &number);
         sluice_consumer_detach(&r->c);
         test_eq(sluice_consumer_attach(&r->c, r->mem, r->bytes), 0);
         test_eq(hint(r), 0);
@@ -147,7 +147,7 @@ static void exchange(struct test_rig *r, uint64_t advice)
                 for (unsigned n = 1; n <= 3; n++) {
                         if (n * test_record(r, len) > r->geometry.capacity / 2)
                                 break;
-                        test_poke(&test_consumer_half(r)->door.hint, advice);
+                        test_poke(&test_consumer_half(r)->doorbell.hint, advice);
                         for (unsigned i = 0; i < n - 1; i++)
                                 test_eq(test_stage(r, number + i, len), 0);
                         test_eq(test_send(r, number + n - 1, len), 0);

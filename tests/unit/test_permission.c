@@ -225,7 +225,7 @@ QTest(squatter, on_the_keys_of_a_path_is_passed_over)
         run_as(USER_A, NO_GROUP, squats_no_more, keys);
 }
 
-/* The folder is one user's, the segment with its identity another's. */
+/* The directory is one user's, the segment with its identity another's. */
 QTest(squatter, with_a_forged_identity_is_refused)
 {
         struct sluice_queue_stat st;
@@ -245,7 +245,7 @@ QTest(squatter, with_a_forged_identity_is_refused)
         call(sluice_remove("q"), 0);
 }
 
-/* ---- Folders ------------------------------------------------------ */
+/* ---- Directories ------------------------------------------------------ */
 
 static int has_no_say(void *ctx)
 {
@@ -254,7 +254,7 @@ static int has_no_say(void *ctx)
         return 0;
 }
 
-QTest(folder, that_one_may_not_write)
+QTest(directory, that_one_may_not_write)
 {
         needs_root();
         open_tmp_to_all();
@@ -274,7 +274,7 @@ static int has_no_sight(void *ctx)
         return 0;
 }
 
-QTest(folder, that_one_may_not_enter)
+QTest(directory, that_one_may_not_enter)
 {
         needs_root();
         open_tmp_to_all();
@@ -295,8 +295,8 @@ static int makes_and_removes(void *ctx)
         return 0;
 }
 
-/* Root may clean up after anybody, but not make queues in their folders. */
-QTest(folder, root_removes_what_others_made)
+/* Root may clean up after anybody, but not make queues in their directories. */
+QTest(directory, root_removes_what_others_made)
 {
         const char *path = strdup(in_tmp("q"));
 

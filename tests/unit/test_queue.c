@@ -81,7 +81,7 @@ QTest(create, a_large_one)
         call(sluice_remove("q"), 0);
 }
 
-static void modes_under(mode_t mask, mode_t mode, mode_t folder)
+static void modes_under(mode_t mask, mode_t mode, mode_t directory)
 {
         struct sluice_options o = opt(0);
         struct semid_ds ds;
@@ -100,7 +100,7 @@ static void modes_under(mode_t mask, mode_t mode, mode_t folder)
         /* Who may only look has no business with the pipes. */
         eq(mode_of(in_queues("q/readable")), mode == 0660 || mode == 0666 ? mode : 0600);
         eq(mode_of(in_queues("q/writable")), mode_of(in_queues("q/readable")));
-        eq(mode_of(in_queues("q")), folder);
+        eq(mode_of(in_queues("q")), directory);
         call(sluice_remove("q"), 0);
 }
 
@@ -118,14 +118,14 @@ QTest(create, modes_are_exact_under_any_umask)
         }
 }
 
-QTest(create, leaves_an_empty_folder_as_it_was_after_a_failure)
+QTest(create, leaves_an_empty_directory_as_it_was_after_a_failure)
 {
         const struct sluice_options o = opt(100);
 
         eq(mkdir(in_queues("q"), 0711), 0);
         refused(sluice_create("q", &o), -ERANGE);
         eq(mode_of(in_queues("q")), 0711);
-        call(sluice_create("q", NULL), 0); /* an empty folder may become a queue */
+        call(sluice_create("q", NULL), 0); /* an empty directory may become a queue */
         eq(mode_of(in_queues("q")), 0700);
         call(sluice_remove("q"), 0);
 }

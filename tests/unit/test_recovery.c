@@ -135,7 +135,7 @@ static void producer_died(uint64_t published)
         surviving_consumer(&c);
         if (s.consumer_before.own) {
                 if (c.end != c.next || c.held) {
-                        c.next = c.end = c.edge = c.position;
+                        c.next = c.end = c.contiguous_end = c.position;
                         c.held = 0;
                 }
                 drains(&c, s.released, published);

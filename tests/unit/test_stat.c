@@ -35,7 +35,7 @@ QTest(stat, of_a_new_queue)
 {
         struct sluice_options o = opt(1024);
         struct sluice_queue_stat st;
-        struct stat folder;
+        struct stat directory;
 
         o.record_align = 32;
         o.first_position = 320;
@@ -44,7 +44,7 @@ QTest(stat, of_a_new_queue)
         memset(&st, 0xff, sizeof st);
         call(sluice_stat("q", &st), 0);
         eq(strcmp(st.name, realpath(in_queues("q"), NULL)), 0);
-        eq(stat(in_queues("q"), &folder), 0);
+        eq(stat(in_queues("q"), &directory), 0);
         eq(st.capacity, 1024);
         eq(st.record_align, 32);
         eq(st.mode, 0640);

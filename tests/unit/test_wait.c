@@ -82,57 +82,57 @@ Test(deadline, is_kept_by_spinning)
 
 /* ---- the peer's parked word --------------------------------------- */
 
-static struct sluice_priv_doorbell door_over(const sluice_word *word, uint64_t answered)
+static struct sluice_priv_doorbell doorbell_over(const sluice_word *word, uint64_t answered)
 {
-        const struct sluice_priv_doorbell door = {word, answered, 1, 1};
+        const struct sluice_priv_doorbell doorbell = {word, answered, 1, 1};
 
-        return door;
+        return doorbell;
 }
 
-Test(door, is_due_when_the_awaited_position_is_reached)
+Test(doorbell, is_due_when_the_awaited_position_is_reached)
 {
         sluice_word parked = 0;
 
         for (int f = 0; f < TEST_FIRSTS; f++) {
                 const uint64_t at = test_first(f, 8) + 64;
-                struct sluice_priv_doorbell door = door_over(&parked, 0);
+                struct sluice_priv_doorbell doorbell = doorbell_over(&parked, 0);
 
                 test_poke(&parked, at | SLUICE_LAYOUT_PARKED);
                 for (int fence = 0; fence < 2; fence++) {
-                        door.fence = fence;
-                        test_eq(sluice_priv_doorbell_due(&door, at - 8), 0);
-                        test_eq(sluice_priv_doorbell_due(&door, at - 64), 0);
-                        test_eq(sluice_priv_doorbell_due(&door, at), at | 1);
-                        test_eq(sluice_priv_doorbell_due(&door, at + 4096), at | 1);
+                        doorbell.fence = fence;
+                        test_eq(sluice_priv_doorbell_due(&doorbell, at - 8), 0);
+                        test_eq(sluice_priv_doorbell_due(&doorbell, at - 64), 0);
+                        test_eq(sluice_priv_doorbell_due(&doorbell, at), at | 1);
+                        test_eq(sluice_priv_doorbell_due(&doorbell, at + 4096), at | 1);
                 }
                 test_poke(&parked, at | SLUICE_LAYOUT_PARKED | SLUICE_LAYOUT_BY_FIFO);
-                test_eq(sluice_priv_doorbell_due(&door, at), at | 3);
+                test_eq(sluice_priv_doorbell_due(&doorbell, at), at | 3);
                 test_poke(&parked, at);
-                test_eq(sluice_priv_doorbell_due(&door, at), 0);
+                test_eq(sluice_priv_doorbell_due(&doorbell, at), 0);
         }
 }
 
-Test(door, answers_each_parked_word_once)
+Test(doorbell, answers_each_parked_word_once)
 {
         sluice_word parked = 0;
-        struct sluice_priv_doorbell door = door_over(&parked, 129);
+        struct sluice_priv_doorbell doorbell = doorbell_over(&parked, 129);
 
         test_poke(&parked, 129);
-        test_eq(sluice_priv_doorbell_due(&door, 256), 0);
+        test_eq(sluice_priv_doorbell_due(&doorbell, 256), 0);
         test_poke(&parked, 137);
-        test_eq(sluice_priv_doorbell_due(&door, 256), 137);
+        test_eq(sluice_priv_doorbell_due(&doorbell, 256), 137);
 }
 
-Test(door, stays_shut_when_the_endpoint_wakes_nobody)
+Test(doorbell, stays_shut_when_the_endpoint_wakes_nobody)
 {
         sluice_word parked = 0;
-        struct sluice_priv_doorbell door = door_over(&parked, 0);
+        struct sluice_priv_doorbell doorbell = doorbell_over(&parked, 0);
 
         test_poke(&parked, 1);
-        door.open = 0;
-        test_eq(sluice_priv_doorbell_due(&door, 256), 0);
-        door.open = 1;
-        test_eq(sluice_priv_doorbell_due(&door, 256), 1);
+        doorbell.open = 0;
+        test_eq(sluice_priv_doorbell_due(&doorbell, 256), 0);
+        doorbell.open = 1;
+        test_eq(sluice_priv_doorbell_due(&doorbell, 256), 1);
 }
 
 /* ---- two threads -------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * door.pml: sleeping and waking, with store buffers. Property: nobody
+ * doorbell.pml: sleeping and waking, with store buffers. Property: nobody
  * sleeps on what is there. doc/model.md says what is modelled and what
  * not; tests/model/run lists the configurations and the omissions.
  *
@@ -151,8 +151,8 @@
 
 /* 0 .. TOTAL: header words by position; the ring never wraps here. */
 #define POSITION (TOTAL + 1)        /* the consumer's: position * 2 + closed */
-#define PARKED(s) (TOTAL + 2 + (s)) /* door.parked: awaited * 4 + flags */
-#define STATE(s) (TOTAL + 4 + (s))  /* door.state: only FENCELESS */
+#define PARKED(s) (TOTAL + 2 + (s)) /* doorbell.parked: awaited * 4 + flags */
+#define STATE(s) (TOTAL + 4 + (s))  /* doorbell.state: only FENCELESS */
 #define WORDS (TOTAL + 6)
 byte mem[WORDS];
 
@@ -197,7 +197,7 @@ bit killed[2];     /* its holder has no further step */
 
 bit fenceless[2]; /* the present holder wakes without a fence */
 bit busy[2];      /* in a call that changes what the peer awaits, or joining; not yet at
-                   * the end of its door check and the wake-up that follows from it */
+                   * the end of its doorbell check and the wake-up that follows from it */
 bit dead[2];      /* was killed, and no successor has finished joining */
 bit brief[2];     /* sleeps in slices of a millisecond: must_slice_short() */
 byte awaited[2];  /* struct sluice_priv_await.position */
@@ -299,14 +299,14 @@ inline ring(s, parked, rings)
         (((parked) & ASLEEP) && NEW(s, parked) && REACHED(s, parked, position))
 
 /* sluice_priv_doorbell_due(), then wake() in park.c: after PUBLISH and RELEASE. */
-inline door(s, reached)
+inline doorbell(s, reached)
 {
         atomic {
                 LACKS(NO_WAKER_FENCE, s) || fenceless[s] || fence(s);
                 parked = mem[PARKED(OTHER(s))];
                 if
                 :: DUE(s, parked, reached) -> answered = parked
-                :: else -> parked = 0; busy[s] = 0; goto past_door
+                :: else -> parked = 0; busy[s] = 0; goto past_doorbell
                 fi
         };
         ring(s, parked, 0)
@@ -335,7 +335,7 @@ inline sleeper_barrier(s)
         fi
 }
 
-/* nudge_producer(): DOOR once more, between two sleepers. No answer. */
+/* nudge_producer(): DOORBELL once more, between two sleepers. No answer. */
 inline nudge(s)
 {
         atomic {
@@ -611,8 +611,8 @@ refresh:        atomic { /* sluice_priv_make_room() */
                    }
                 :: atomic { leaves > 0 -> leaves--; goto leave }
                 fi;
-                door(P, position);
-past_door:      goto refresh;
+                doorbell(P, position);
+past_doorbell:      goto refresh;
 wait:
                 sleep_until(P, POSITION);
                 goto refresh;
@@ -676,8 +676,8 @@ look:           atomic { /* sluice_priv_look() */
                    }
 #endif
                 fi;
-                door(C, next);
-past_door:      goto look;
+                doorbell(C, next);
+past_doorbell:      goto look;
 wait:
 #ifdef POLLS
                 asleep[C] = 1; /* does nothing else, if not in the kernel */
