@@ -251,8 +251,9 @@ int sluice_priv_key_clear_complete(const struct sluice_priv_place *place,
 int sluice_priv_key_take_set(const struct sluice_priv_place *place, key_t key, uint64_t generation,
                              int *semid);
 
-/* A segment of ours and of the set's owner stands beside it. */
-bool sluice_priv_key_has_segment(const struct sluice_priv_set *set);
+/* A segment of ours and of the set's owner stands beside it: 1, 0, or -errno
+ * if that cannot be found out. */
+int sluice_priv_key_has_segment(const struct sluice_priv_set *set);
 
 /* ---- remove.c ----------------------------------------------------- */
 

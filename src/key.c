@@ -65,14 +65,16 @@ static int find(struct sluice_priv_segment *s, const struct sluice_priv_place *p
         return s->ds.shm_perm.uid == sluice_priv_place_owner(place) ? 0 : -EADDRINUSE;
 }
 
-bool sluice_priv_key_has_segment(const struct sluice_priv_set *set)
+int sluice_priv_key_has_segment(const struct sluice_priv_set *set)
 {
         struct sluice_priv_segment s = {0};
         const int shmid = shmget(set->key, 0, 0);
+        const int r = shmid < 0 ? -errno : sluice_priv_segment_stat(&s, shmid);
 
-        if (shmid < 0)
-                return errno != ENOENT && errno != EACCES; /* it cannot be told */
-        return sluice_priv_segment_stat(&s, shmid) == 0 && s.ds.shm_perm.uid == set->uid;
+        if (r == 0)
+                return s.ds.shm_perm.uid == set->uid;
+        /* None, removed meanwhile, or a stranger's. */
+        return r == -ENOENT || r == -EIDRM || r == -EACCES || r == -EPROTO ? 0 : r;
 }
 
 int sluice_priv_key_clear_segment(const struct sluice_priv_place *place, key_t key, bool held)

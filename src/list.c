@@ -178,12 +178,15 @@ static int stat_set(struct sluice_queue_stat *st, int slot)
         } arg = {.buf = &ds};
         struct sluice_priv_set set = {0};
         const int semid = semctl(slot, 0, SEM_STAT, arg);
-        const int r = semid < 0 ? -errno : sluice_priv_set_look(&set, semid);
+        int r = semid < 0 ? -errno : sluice_priv_set_look(&set, semid);
 
         if (r)
                 return r;
-        if (!set.ours || set.key == IPC_PRIVATE || sluice_priv_key_has_segment(&set))
+        if (!set.ours || set.key == IPC_PRIVATE)
                 return -ENOENT;
+        r = sluice_priv_key_has_segment(&set);
+        if (r)
+                return r > 0 ? -ENOENT : r;
         memset(st, 0, sizeof *st);
         snprintf(st->name, sizeof st->name, "key:0x%x", (unsigned)set.key);
         st->mode = set.mode;

@@ -211,7 +211,8 @@ static int reap_lone_set(struct reap *reap, const struct sluice_queue_stat *st)
                 r = take_roles(reap);
         if (r)
                 return r == -EIDRM ? -ENOENT : r == -EAGAIN ? -EBUSY : r;
-        if (sluice_priv_key_has_segment(&reap->set))
+        r = sluice_priv_key_has_segment(&reap->set);
+        if (r > 0)
                 r = -ENOENT;
         if (r == 0 && !(reap->flags & SLUICE_REAP_DRY_RUN))
                 r = sluice_priv_set_remove(st->semid);

@@ -86,7 +86,7 @@ static int parse(struct sluice_priv_record *r, const char *text)
         if (!at || strncmp(at, "boot=", 5) != 0 ||
             (strlen(at + 5) != BOOT_LEN && strcmp(at + 5, "-") != 0))
                 return strncmp(text, PREFIX, strlen(PREFIX)) == 0 ? -EPROTONOSUPPORT : -ENOTEMPTY;
-        snprintf(r->boot, sizeof r->boot, "%s", at + 5);
+        memcpy(r->boot, at + 5, strlen(at + 5) + 1);
         return 0;
 }
 
