@@ -359,7 +359,7 @@ static bool hand_over(int role, uint64_t *random)
 static int hand_overs(int role, uint64_t seed)
 {
         static const char *const names[] = {"producer", "consumer"};
-        const unsigned long n = traffic_scale(HAND_OVERS);
+        const unsigned long n = (unsigned long)traffic_scale(HAND_OVERS);
         unsigned long good = 0;
         bool failed = sluice_create(NAME, NULL) != 0;
 
