@@ -17,8 +17,12 @@
  *
  * The ordering ledger: every edge between two parties
  * ---------------------------------------------------
- * The code names these labels where it takes part in an edge. "X -> Y"
- * reads "what was done before X is seen by whoever has done Y".
+ * "X -> Y" reads "what was done before X is seen by whoever has done Y".
+ * The code names each edge at both ends: PUBLISH:store stands at X,
+ * PUBLISH:load at Y, DOORBELL:fence at a barrier. Where an access that is
+ * not relaxed takes part in no edge, "No edge:" gives the reason; where a
+ * relaxed one crosses to another party, the comment says why that is
+ * enough. tools/ledger, which is part of `ninja lint`, looks for both.
  *
  * PUBLISH  the producer's release store of the header word of the first
  *          record of a batch -> the consumer's acquire load of it.
@@ -33,7 +37,7 @@
  * READY    the creator's release store of the magic -> anybody's acquire
  *          load of it at attach. Protects the geometry and the initial
  *          words. Relaxed: an opener sees a queue that is half made.
- * DOORBELL     Dekker's pattern, once in each direction. The sleeper stores
+ * DOORBELL Dekker's pattern, once in each direction. The sleeper stores
  *          its parked word, executes a barrier, looks a last time at the
  *          word that it waits for, and sleeps. The waker stores that
  *          word, executes a barrier, and loads the parked word. At least
@@ -65,7 +69,7 @@
  *          was published, and the other slot's position), finds it
  *          changed, and drops the count. Relaxed on either side: a count
  *          that belongs to a later position, with nothing to tell it by.
- *          (A successor needs this not: SUCCEED, nobody writes.)
+ *          (A successor does not need this: SUCCEED, nobody writes.)
  *          Besides, an observer who reads header words or payload at or
  *          behind a released position must not take the next lap's for
  *          this one's. The producer writes there only after RELEASE: the
@@ -76,13 +80,27 @@
  *          sees that it has moved on, and drops what it has loaded (which
  *          may be plain payload, and half of it old). The acquire of the header word, or
  *          for payload a full fence, orders the observer's two loads.
+ * STATE    an endpoint's release store of its state word, at attach, at close
+ *          and when it announces how it wakes -> the other endpoint's
+ *          acquire load of it. Protects what the endpoint has set in its
+ *          half before: a position that is closed no more, a parked word
+ *          that is 0 again. The peer's load comes first of all that it asks
+ *          about the other side, and again afterwards: two equal values say
+ *          that what the kernel answered in between was about this holder.
+ *          Relaxed: the kernel's answer about one holder is taken for the
+ *          other's, and a close is reported as a death.
+ * INTERRUPT the release store of the interrupt word by any thread that
+ *          interrupts a call -> the acquire load of it by the call that
+ *          answers -ECANCELED. Protects what that thread wrote before, the
+ *          reason to stop. Relaxed: the caller looks for the reason, and
+ *          does not find it.
  * ENDING   the store with which a new holder takes its predecessor's end
  *          back (the end record, the closed flag of the position) and
  *          then its release store of the state -> an acquire load of the
  *          state, before the load that finds an end. So an end that is
  *          found belongs to that holder or to a later one, never to an
  *          earlier one. In the other order: the end of a predecessor is
- *          told as the new holder's, whose own is then not told.
+ *          reported as the new holder's, whose own is then not reported.
  * SUCCEED  everything that the previous holder of a role did -> what its
  *          successor reads of the same half. The kernel orders it: the
  *          role's semaphore is given up after the one's last store and
