@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sluice ls, stat, dump: look at queues, show what waits. */
+/* sluice ls, stat, dump: list queues, show their details and messages. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pwd.h>
@@ -21,7 +21,7 @@ static const char *role_state(const struct sluice_endpoint_stat *e)
         return e->closed ? "closed" : "died";
 }
 
-/* The name that others have put into their memory. */
+/* Not necessarily terminated: others write it. */
 size_t cli_name_len(const struct sluice_queue_stat *st)
 {
         return strnlen(st->name, sizeof st->name);
@@ -37,9 +37,9 @@ static const char *owner_name(uid_t uid, char number[24])
 
 static const char *what_is_wrong(int error)
 {
-        return error == -EINPROGRESS ? "half made"
-               : error == -EAGAIN    ? "too busy to be counted"
-                                     : "its contents contradict themselves";
+        return error == -EINPROGRESS ? "incomplete"
+               : error == -EAGAIN    ? "changing too fast to be read"
+                                     : "inconsistent contents";
 }
 
 /* ---- JSON --------------------------------------------------------- */
@@ -48,7 +48,7 @@ static void json_string(const char *key, const char *bytes, size_t len)
 {
         printf("\"%s\": ", key);
         cli_put_json(stdout, bytes, len);
-        /* Nothing is lost of what is no UTF-8. */
+        /* A name that is not UTF-8 is also given in full. */
         if (!cli_is_utf8(bytes, len)) {
                 printf(", \"%s_hex\": \"", key);
                 cli_put_hex(stdout, bytes, len);
@@ -135,7 +135,7 @@ int cli_list_all(const struct cli *c, struct cli_listing *l)
         return 0;
 }
 
-/* What the kernel says of a queue that cannot say anything true. */
+/* Only what the kernel knows: the contents are not readable. */
 static void show_broken(const struct sluice_queue_stat *st)
 {
         char number[24];
@@ -150,7 +150,7 @@ static void show_name(const struct sluice_queue_stat *st)
         if (st->error)
                 printf("  (%s)", what_is_wrong(st->error));
         if (st->orphan)
-                fputs("  (its directory was removed, or moved elsewhere)", stdout);
+                fputs("  (its directory was removed or moved elsewhere)", stdout);
         putchar('\n');
 }
 
@@ -199,8 +199,8 @@ static void show_endpoint(const char *role, const struct sluice_endpoint_stat *e
 {
         printf("%s    %s, %llu messages, position %llu\n", role, role_state(e),
                (unsigned long long)e->messages, (unsigned long long)e->position);
-        printf("            opened %llu times, latest by pid %lld; waited %llu times, slept %llu, "
-               "woke the other %llu\n",
+        printf("            opened %llu times, last by pid %lld; waited %llu times, slept %llu, "
+               "woke its peer %llu\n",
                (unsigned long long)e->attaches, (long long)e->pid, (unsigned long long)e->stalls,
                (unsigned long long)e->parks, (unsigned long long)e->wakes);
 }
@@ -215,14 +215,14 @@ static void show_queue(const struct sluice_queue_stat *st)
                 strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &parts);
         fputs("name        ", stdout);
         cli_put_text(stdout, st->name, cli_name_len(st));
-        printf("\npending     %llu messages, %llu of %llu bytes (most ever %llu)\n",
+        printf("\npending     %llu messages, %llu of %llu bytes (peak %llu)\n",
                (unsigned long long)st->pending, (unsigned long long)st->used,
                (unsigned long long)st->capacity, (unsigned long long)st->high_water);
         show_endpoint("producer", &st->producer);
         show_endpoint("consumer", &st->consumer);
-        printf("longest     %llu bytes in a message, records aligned to %u\n",
+        printf("longest     %llu bytes per message, records aligned to %u\n",
                (unsigned long long)st->max_len, st->record_align);
-        printf("owner       %s, mode %04o, made %s\n", owner_name(st->uid, number),
+        printf("owner       %s, mode %04o, created %s\n", owner_name(st->uid, number),
                (unsigned)st->mode & 0777u, when);
         printf("System V    key 0x%08x, shmid %d, semid %d, attached %llu\n", (unsigned)st->key,
                st->shmid, st->semid, (unsigned long long)st->attached);
@@ -264,7 +264,7 @@ struct dump {
         size_t count;
 };
 
-/* Text, or hex when it is none. */
+/* Text, or hex when it is not UTF-8. */
 static void show_preview(const unsigned char *bytes, size_t len)
 {
         size_t n = len < PREVIEW_BYTES ? len : PREVIEW_BYTES;
@@ -313,7 +313,7 @@ static int dump_one(void *context, const struct sluice_message *m)
                 show_preview(m->data, m->len);
         }
         d->count++;
-        return ferror(stdout) ? 1 : 0; /* in vain: stop */
+        return ferror(stdout) ? 1 : 0; /* stop: nothing can be written */
 }
 
 int cli_dump(struct cli *c)
@@ -323,7 +323,7 @@ int cli_dump(struct cli *c)
         const int known = sluice_stat(c->name, &st);
         ssize_t r;
 
-        if (known != 0) /* before the bracket is written */
+        if (known != 0) /* report it before the bracket is written */
                 return cli_fail(c, known);
         if (c->json)
                 putchar('[');

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sluice bench: what this machine does with queues. Makes its own, starts
- * the two sides, and leaves nothing. Should it be killed itself, so are its
- * sides, and its queues are free for `sluice rm --stale`.
+ * sluice bench: measures queues on this machine. Creates temporary queues,
+ * starts the two sides, and removes the queues. If it is killed, so are its
+ * sides, and `sluice rm --stale` removes its queues.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,10 +16,10 @@
 
 #include "bench.h"
 
-#define SLICE_NS    INT64_C(40000000) /* about so long */
+#define SLICE_NS    INT64_C(40000000) /* approximate */
 #define ROUNDS_MIN  3
 #define PROGRESS_MS 250
-#define HANG_S      60 /* so late, and something hangs */
+#define HANG_S      60 /* later than this, a side hangs and is killed */
 
 const struct bench_figure bench_figures[BENCH_FIGURES] = {
         {BENCH_ROUND_TRIP, BENCH_QUEUE, 8},    {BENCH_ROUND_TRIP, BENCH_QUEUE, 56},
@@ -96,7 +96,7 @@ static int make_queues(struct bench *b)
         return 0;
 }
 
-/* One that somebody else has removed is gone, too. */
+/* Somebody else may have removed one already. */
 static int remove_queues(struct bench *b)
 {
         int code = 0;
@@ -182,7 +182,7 @@ static void wait_for(pid_t pid, int *status)
                 continue;
 }
 
-/* The exit code of one that has ended. */
+/* The exit code of a child that has ended. */
 static int reap(struct bench *b, struct child *child, const char *which)
 {
         int status;
@@ -194,7 +194,7 @@ static int reap(struct bench *b, struct child *child, const char *which)
         if (WIFEXITED(status))
                 return WEXITSTATUS(status);
         clear_line(b->cli);
-        cli_say(b->cli, "the process of the %s side was ended by signal %d (%s)", which,
+        cli_say(b->cli, "the process of the %s side was killed by signal %d (%s)", which,
                 WTERMSIG(status), strsignal(WTERMSIG(status)));
         return CLI_ERROR;
 }
@@ -210,7 +210,7 @@ static void show_progress(const struct bench *b, unsigned slices)
         fflush(stderr);
 }
 
-/* Until both have ended well, or one has not, or a signal came. */
+/* Until both have succeeded, one has failed, or a signal came. */
 static int watch(struct bench *b, struct child child[2], unsigned slices)
 {
         static const char *const which[] = {"near", "far"};

@@ -10,7 +10,8 @@
  *
  * Time is cut into rounds, a round into slices, one for each figure: so a
  * machine that drifts does it to all of them. The near side decides how long
- * a slice lasts, and tells with its last message; it writes all results.
+ * a slice lasts, and announces the end with its last message; it writes all
+ * results.
  */
 #include <stdatomic.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sluice bench: what is made of the values of all rounds. */
+/* sluice bench: medians over the rounds. */
 #include <math.h>
 
 #include "bench.h"

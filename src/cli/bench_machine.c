@@ -11,13 +11,13 @@ int bench_choose_cpus(struct bench *b)
         const int r = cpus_get(&allowed);
 
         if (r)
-                return cli_fail_io(b->cli, "tell which processors may be used", -r);
+                return cli_fail_io(b->cli, "determine the allowed processors", -r);
         cpus_choose(&allowed, b->cpu);
         for (int i = 0; i < 2 && asked[0] != asked[1]; i++) {
                 if (!cpus_has(&allowed, asked[i])) {
                         cli_say(b->cli,
                                 "--cpus: this process may not run on processor %d (taskset -p $$ "
-                                "shows where it may)",
+                                "shows the allowed ones)",
                                 asked[i]);
                         return CLI_USAGE;
                 }
@@ -26,8 +26,8 @@ int bench_choose_cpus(struct bench *b)
         b->placement = cpus_placement(b->cpu[0], b->cpu[1]);
         if (b->cpu[0] == b->cpu[1])
                 cli_note(b->cli,
-                         "only processor %d may be used: round trips and streams between two "
-                         "cannot be measured, sleeping and waking can",
+                         "only processor %d may be used: round trips and streams need two "
+                         "processors and are left out",
                          b->cpu[0]);
         return 0;
 }

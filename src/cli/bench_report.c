@@ -6,7 +6,7 @@
 
 static const char *const link_name[] = {"queue", "futex", "FIFO", "pipe"};
 
-/* The figure that another one is a multiple of: what a pipe does instead. */
+/* The same figure measured through a pipe: the base of the ratio. */
 static const struct bench_result *pipe_beside(const struct bench *b, const struct bench_figure *f)
 {
         for (unsigned i = 0; i < BENCH_FIGURES; i++)
@@ -16,7 +16,7 @@ static const struct bench_result *pipe_beside(const struct bench *b, const struc
         return NULL;
 }
 
-/* Of a figure to its base; NAN: it has none. */
+/* Ratio of a figure to its base; NAN: it has no base. */
 static double ratio_of(const struct bench *b, const struct bench_figure *f,
                        const struct bench_result *r)
 {
@@ -50,13 +50,13 @@ static void show_turns(const char *label, const struct histogram *h, double unit
         putchar('\n');
 }
 
-/* What the queue's own counters say of system calls. */
+/* System calls, by the queue's own counters. */
 static void show_calls(const struct bench_figure *f, const struct bench_result *r)
 {
         const unsigned long long calls = r->parks + r->wakes;
 
         if (f->link == BENCH_PIPE)
-                printf("  two for each\n");
+                printf("  two per message\n");
         else
                 printf("  %llu in %.3g million\n", calls, (double)r->messages / 1e6);
 }
@@ -123,8 +123,8 @@ static void show_all(const struct bench *b)
                 part = (int)f->part;
                 show_figure(b, f, &b->shared->result[i]);
         }
-        puts("\nAll payload was written and compared, every byte. Multiples are medians of\n"
-             "those within each round, and drift less than the figures beside them.");
+        puts("\nEvery byte of the payload was written and compared. Ratios are medians of the\n"
+             "ratios within each round, and drift less than the absolute figures.");
 }
 
 /* ---- For programs ------------------------------------------------- */

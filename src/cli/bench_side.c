@@ -20,7 +20,7 @@
 
 /* ---- Loops -------------------------------------------------------- */
 
-/* Both sides are here: what was written before is seen behind it. So the
+/* A rendezvous: what was written before it is visible after it. So the
  * other has read the end of a yardstick, and this may take it back: at the
  * meeting behind it, long before the next one. */
 static void meet(struct side *s)
@@ -295,7 +295,8 @@ static int open_queues(struct side *s)
         return 0;
 }
 
-/* The side that is found gone has told why, or its end tells. */
+/* A side that finds its peer gone reports nothing: the peer has, or its
+ * exit code does. */
 static int fail(struct side *s, const struct bench_figure *f, int r)
 {
         static char title[40];
@@ -307,7 +308,7 @@ static int fail(struct side *s, const struct bench_figure *f, int r)
                 return cli_fail(s->bench->cli, r);
         cli_say(s->bench->cli,
                 "message %llu arrived damaged or out of order at the %s side, on processor %d: "
-                "check this machine's memory, and if that is sound, report it",
+                "check this machine's memory; if that is sound, please report a bug",
                 (unsigned long long)s->number, s->is_reflector ? "far" : "near",
                 s->bench->cpu[s->is_reflector]);
         return CLI_ERROR;

@@ -3,12 +3,12 @@
 #define SLUICE_CLI_H
 /*
  * The command: main.c reads the command line, send.c and recv.c move
- * messages, admin.c looks, rm.c removes, bench*.c measure; explain.c finds
- * the words for errors, common.c and text.c are what all share.
+ * messages, admin.c inspects, rm.c removes, bench*.c measure; explain.c
+ * explains errors, common.c and text.c are what all share.
  *
  * Functions that return int return an exit code, 0 to go on, unless
- * they say otherwise; they have told the user why. Results go to
- * stdout, all talk to stderr.
+ * they say otherwise; they have reported the reason. Results go to
+ * stdout, messages to stderr.
  */
 #include <signal.h>
 #include <stdint.h>
@@ -22,24 +22,24 @@ enum {
         CLI_ERROR = 1,
         CLI_USAGE = 2,
         CLI_TIMEOUT = 3,
-        CLI_PEER = 4,     /* --once, and the other side died or left */
+        CLI_PEER = 4,     /* --once, and the other side died or closed */
         CLI_REMOVED = 5,  /* the queue was removed while in use */
         CLI_TAKEN = 6,    /* another process holds the role */
         CLI_TOO_LONG = 7, /* a message that can never fit */
-        CLI_STDOUT = 141  /* nobody reads stdout any more */
+        CLI_STDOUT = 141  /* the reader of stdout has closed it */
 };
 
-/* How messages lie in a stream of bytes. */
+/* Message framing: how a stream of bytes is divided into messages. */
 enum cli_framing { CLI_LINES, CLI_NULS, CLI_RAW };
 
-/* The tag of a message that stood in its stream without a separator: a
- * block, or a last line without its newline. */
+/* The tag of a message that has no separator in the stream: a block, or
+ * a last line without a newline. */
 #define CLI_TAG_BARE UINT32_C(0x45524142)
 
-/* A command line, read. */
+/* A parsed command line. */
 struct cli {
         const char *command;
-        const char *name; /* the queue in hand */
+        const char *name; /* the current queue */
         char **names;
         int name_count;
         struct sluice_options queue;
@@ -49,7 +49,7 @@ struct cli {
         size_t block;       /* --raw SIZE, bytes */
         int64_t timeout_ns; /* of each wait; negative: for ever */
         int64_t seconds_ns; /* of bench */
-        int cpu[2];         /* of bench; twice the same: it chooses */
+        int cpu[2];         /* of bench; both the same: it chooses */
 };
 
 int cli_send(struct cli *c);
@@ -66,25 +66,25 @@ struct cli_listing {
         size_t count, room;
 };
 int cli_list_all(const struct cli *c, struct cli_listing *l);
-/* The name that others have put into their memory. */
+/* Not necessarily terminated: others write it. */
 size_t cli_name_len(const struct sluice_queue_stat *st);
 
-/* ---- Talk ---- */
+/* ---- Messages ---- */
 
 /* "sluice: send: NAME: ..." on stderr. */
 void cli_say(const struct cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same for news that --quiet suppresses. */
+/* The same for notices that --quiet suppresses. */
 void cli_note(const struct cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same in pieces: what is written to stderr between the two. */
 void cli_say_begin(const struct cli *c);
 void cli_say_end(void);
-/* Tells what a library error means; returns the exit code for it. */
+/* Explains a library error; returns the exit code for it. */
 int cli_fail(const struct cli *c, int err);
 /* The same for an error of create or open, which may have met a limit. */
 int cli_fail_open(const struct cli *c, int err);
 /* " in DIRECTORY" on stderr, where the name is a bare word. */
 void cli_put_place(const struct cli *c);
-/* Tells of errno and stdin or stdout. */
+/* Reports a system error: "cannot WHAT: ERROR". */
 int cli_fail_io(const struct cli *c, const char *what, int error);
 
 /* ---- Results ---- */
@@ -93,24 +93,24 @@ int cli_fail_io(const struct cli *c, const char *what, int error);
 int cli_stdout_begin(void);
 /* 0: all of it is written; else the errno of the first write that failed. */
 int cli_stdout_end(void);
-/* At the end of a result: tells if it is not written; code, if it is. */
+/* At the end of a result: code, or an error if it was not written. */
 int cli_finish(const struct cli *c, int code);
 
 /* ---- Text that others wrote ---- */
 
-/* For people: what is not shown, or turns text around, is written as \xNN. */
+/* For people: invisible and direction-changing characters become \xNN. */
 void cli_put_text(FILE *out, const void *bytes, size_t len);
-/* A JSON string; what is not shown becomes \uNNNN, a byte that is not UTF-8
- * U+FFFD. */
+/* A JSON string: invisible characters become \uNNNN, a byte that is not
+ * UTF-8 becomes U+FFFD. */
 void cli_put_json(FILE *out, const void *bytes, size_t len);
 void cli_put_hex(FILE *out, const void *bytes, size_t len);
 int cli_is_utf8(const void *bytes, size_t len);
-/* 1.5M, 12K, 100: in a column, and as a SIZE is written. */
+/* 1.5M, 12K, 100: for a column, in the form of a SIZE. */
 const char *cli_amount(char text[16], double bytes);
-/* 1.5 MiB, 12 KiB, 100 B: in a sentence. */
+/* 1.5 MiB, 12 KiB, 100 B: for a sentence. */
 const char *cli_bytes(char text[16], double bytes);
 
-/* ---- Numbers; 0, or -1 when text is none ---- */
+/* ---- Numbers; 0, or -1 when text is not one ---- */
 
 int cli_parse_size(const char *text, uint64_t *value);
 int cli_parse_seconds(const char *text, int64_t *ns);
@@ -126,7 +126,7 @@ int cli_parse_cpus(const char *text, int cpu[2]);
 void cli_catch_signals(void);
 /* Which signal asked to stop, or 0. */
 int cli_stopped(void);
-/* It asked a second ago: leave also what was begun. */
+/* It asked a second ago: give up what was begun, too. */
 int cli_hurried(void);
 /* The endpoint whose waiting calls a signal ends; NULL: none. */
 void cli_interrupt_producer(struct sluice_producer *p);
@@ -134,12 +134,12 @@ void cli_interrupt_consumer(struct sluice_consumer *c);
 
 /* ---- Waiting ---- */
 
-/* How a role was left that nobody holds: -EPIPE, -EOWNERDEAD; 0: it is held,
- * or never was. */
+/* How the last holder of a role ended: -EPIPE: closed, -EOWNERDEAD: died;
+ * 0: the role is held, or never was. */
 int cli_end_of(const struct sluice_endpoint_stat *e);
 sluice_deadline cli_deadline(const struct cli *c);
-/* Sleeps a moment, longer each time: *ms is kept by the caller, 0 at
- * first. An exit code when the deadline has passed or a signal came.
+/* Sleeps, longer each time: *ms is kept by the caller, 0 at first.
+ * Returns an exit code when the deadline has passed or a signal came.
  * for_what: NULL: for the queue. */
 int cli_doze(const struct cli *c, int *ms, sluice_deadline until, const char *for_what);
 typedef int cli_open_fn(void *handle, const char *name, const struct sluice_options *options);
@@ -157,9 +157,9 @@ struct cli_progress {
         int wanted, drawn;
 };
 
-/* other_fd: the stream of the data; typing and reading are not disturbed. */
+/* other_fd: the stream of the data: no progress when it is a terminal. */
 void cli_progress_start(struct cli_progress *p, const struct cli *c, int other_fd);
-/* Now and then, and cheap; draws the line when it is due. */
+/* Cheap, to be called often; draws the line when it is due. */
 void cli_progress_tick(struct cli_progress *p);
 /* Removes the line; the summary, if it is wanted. */
 void cli_progress_end(struct cli_progress *p);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the commands share: talk, results, numbers, signals, waiting, progress. */
+/* What the commands share: messages, results, numbers, signals, waiting, progress. */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #include "cli.h"
 
-/* ---- Talk --------------------------------------------------------- */
+/* ---- Messages ----------------------------------------------------- */
 
 /* The progress line that stands on the terminal now. */
 static struct cli_progress *progress_drawn;
@@ -258,7 +258,7 @@ void cli_interrupt_consumer(struct sluice_consumer *c)
 
 sluice_deadline cli_deadline(const struct cli *c)
 {
-        /* Not SLUICE_NOW for 0: that would not look after the peer. */
+        /* Not SLUICE_NOW for 0: that would not check the peer. */
         return c->timeout_ns < 0 ? SLUICE_FOREVER : sluice_after(c->timeout_ns);
 }
 
@@ -303,13 +303,13 @@ int cli_doze(const struct cli *c, int *ms, sluice_deadline until, const char *fo
         return cli_stopped() ? 128 + cli_stopped() : 0;
 }
 
-/* Not there, or not complete yet. */
+/* Missing, or not complete yet. */
 static int may_appear(int err)
 {
         return err == -ENOENT || err == -EINPROGRESS;
 }
 
-/* -EINPROGRESS: another process makes it or removes it this moment. */
+/* -EINPROGRESS: another process is creating or removing it. */
 static int open_or_create(const struct cli *c, cli_open_fn *open, void *handle)
 {
         int r = open(handle, c->name, &c->queue);

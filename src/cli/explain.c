@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an error of the library means to one who has typed a command: which
- * name, which directory or which limit, and what to do. The directories are looked at
- * again here, after the call that failed, and only to find the words.
+ * Explains an error of the library to the user of a command: which name, which
+ * directory or which limit caused it, and what to do. The directories are
+ * examined here, after the call that failed, only to choose the message.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,7 +21,7 @@
 struct trouble {
         const struct cli *cli;
         int err;              /* an errno */
-        int opening;          /* or making; else looking or removing */
+        int opening;          /* 1: to open or create; 0: to inspect or remove */
         const char *variable; /* that a bare word's directory comes from; NULL: none */
         bool own;             /* sluice makes that directory, for this user alone */
         char path[PATH_MAX];  /* of the queue; "": it has none */
@@ -131,10 +131,10 @@ void cli_put_place(const struct cli *c)
         put_directory(&t);
 }
 
-/* ---- Errors of names and directories; 1: it is told ------------------- */
+/* ---- Errors of names and directories; 1: explained --------------- */
 
-/* What no library call takes for a name. */
-static int tell_bad_name(struct trouble *t)
+/* What no library call accepts as a name. */
+static int explain_bad_name(struct trouble *t)
 {
         const char *const name = t->cli->name;
 
@@ -145,17 +145,18 @@ static int tell_bad_name(struct trouble *t)
         } else if (sluice_priv_name_is_key(name)) {
                 put("'");
                 cli_put_text(stderr, name + 4, strlen(name + 4));
-                put("' is no System V key: give a number from 1 to 0xffffffff, as in key:0x2020");
+                put("' is not a System V key: give a number from 1 to 0xffffffff, as in "
+                    "key:0x2020");
         } else if (sluice_priv_name_is_dots(name)) {
-                put("this names a directory that is no queue: give a word, or a path like ./q");
+                put("this names a directory, not a queue: use a bare word, or a path like ./q");
         } else {
                 return 0;
         }
         return 1;
 }
 
-/* Of the parts between slashes. */
-static size_t longest_part(const char *path)
+/* The longest component between slashes, in bytes. */
+static size_t longest_component(const char *path)
 {
         size_t longest = 0;
 
@@ -168,13 +169,14 @@ static size_t longest_part(const char *path)
         return longest;
 }
 
-static int tell_long_name(struct trouble *t)
+static int explain_long_name(struct trouble *t)
 {
-        const size_t part = longest_part(t->cli->name);
+        const size_t part = longest_component(t->cli->name);
         const size_t whole = strlen(t->path);
 
         if (part > NAME_MAX) {
-                fprintf(stderr, "a part of the name has %zu bytes, and a file system takes %d",
+                fprintf(stderr,
+                        "a component of the name has %zu bytes, more than the %d of a file system",
                         part, NAME_MAX);
         } else if (whole > SLUICE_NAME_MAX) {
                 fprintf(stderr, "the name has %zu bytes with its directory, more than %zu", whole,
@@ -186,24 +188,24 @@ static int tell_long_name(struct trouble *t)
         return 1;
 }
 
-static int tell_missing(struct trouble *t)
+static int explain_missing(struct trouble *t)
 {
         const int missing = find_obstacle(t) == ENOENT;
 
         if (!t->opening) {
                 put("no such queue");
                 if (missing) {
-                        put(": there is no directory ");
+                        put(": no directory ");
                         put_directory(t);
                 } else {
                         cli_put_place(t->cli);
                 }
-                put(" (sluice ls shows which there are)");
+                put(" (see 'sluice ls')");
         } else if (missing) {
-                put("there is no directory ");
+                put("no directory ");
                 put_directory(t);
-                put(t->variable ? ": make it, or set $SLUICE_DIR to one that is there"
-                                : " (--create makes only the last part of a path)");
+                put(t->variable ? ": create it, or set $SLUICE_DIR to an existing one"
+                                : " (--create creates only the last component of a path)");
         }
         return !t->opening || missing;
 }
@@ -220,7 +222,7 @@ static int is_unwritable(struct trouble *t)
         return !may(t->directory, W_OK);
 }
 
-static int tell_denied(struct trouble *t)
+static int explain_denied(struct trouble *t)
 {
         const int obstacle = find_obstacle(t);
         struct stat st;
@@ -230,23 +232,23 @@ static int tell_denied(struct trouble *t)
         if (obstacle == ENOENT && t->own) /* which was to be made */
                 to_parent(t->directory);
         if (obstacle == EACCES) {
-                put("no permission to look into the directory ");
+                put("no permission to search the directory ");
                 put_directory(t);
         } else if (is_unwritable(t)) {
-                put(t->opening ? "no permission to make a queue in the directory "
+                put(t->opening ? "no permission to create a queue in the directory "
                                : "no permission to remove a queue from the directory ");
                 put_directory(t);
         } else if (lstat(t->path, &st) == 0 && st.st_uid != geteuid()) {
                 put("no permission: the queue belongs to ");
                 put_user(st.st_uid);
-                put(", and was not made (--mode) for others to use so");
+                put(", and its mode does not permit this");
         } else {
                 return 0;
         }
         return 1;
 }
 
-static int tell_not_yours(struct trouble *t)
+static int explain_not_yours(struct trouble *t)
 {
         struct stat st;
 
@@ -255,7 +257,7 @@ static int tell_not_yours(struct trouble *t)
             (st.st_uid != geteuid() || (st.st_mode & 022) != 0)) {
                 put("the directory ");
                 put_directory(t);
-                put(" must belong to you, and nobody else may write in it");
+                put(" must belong to you and must not be writable by others");
         } else {
                 put("the queue belongs to ");
                 if (t->path[0] && lstat(t->path, &st) == 0 && st.st_uid != geteuid())
@@ -266,7 +268,7 @@ static int tell_not_yours(struct trouble *t)
         return 1;
 }
 
-static int tell_no_directory(struct trouble *t)
+static int explain_no_directory(struct trouble *t)
 {
         if (find_obstacle(t) != ENOTDIR)
                 return 0;
@@ -275,13 +277,13 @@ static int tell_no_directory(struct trouble *t)
         return 1;
 }
 
-static int tell_link(struct trouble *t)
+static int explain_link(struct trouble *t)
 {
         const int obstacle = find_obstacle(t);
         struct stat st;
 
         if (obstacle == ELOOP)
-                put("symbolic links go round in a circle: ");
+                put("symbolic links form a loop: ");
         else if (t->own && lstat(t->directory, &st) == 0 && S_ISLNK(st.st_mode))
                 put("this directory must not be a symbolic link: ");
         else
@@ -290,16 +292,16 @@ static int tell_link(struct trouble *t)
         return 1;
 }
 
-static int tell_full(struct trouble *t)
+static int explain_full(struct trouble *t)
 {
         find_obstacle(t);
-        put("no space is left on the file system of ");
+        put("no space left on the file system of ");
         put_directory(t);
         return 1;
 }
 
-/* The file system has refused, and the sentence of the library says why. */
-static int tell_place(struct trouble *t)
+/* The file system has refused; the library's text says why. */
+static int explain_place(struct trouble *t)
 {
         const int obstacle = find_obstacle(t);
 
@@ -313,62 +315,63 @@ static int tell_place(struct trouble *t)
         return 1;
 }
 
-static int tell_taken_key(struct trouble *t)
+static int explain_taken_key(struct trouble *t)
 {
         if (!sluice_priv_name_is_key(t->cli->name))
                 return 0;
-        put("another program has this System V key: choose another (ipcs shows which are taken)");
+        put("another program uses this System V key: choose another one (ipcs lists the keys in "
+            "use)");
         return 1;
 }
 
-static int tell_busy(struct trouble *t)
+static int explain_busy(struct trouble *t)
 {
         if (strcmp(t->cli->command, "send") == 0)
-                put("another process already sends to this queue (sluice stat tells which)");
+                put("another process already sends to this queue (sluice stat shows its pid)");
         else if (strcmp(t->cli->command, "recv") == 0)
-                put("another process already receives from this queue (sluice stat tells which)");
+                put("another process already receives from this queue (sluice stat shows its pid)");
         else
-                put("another process makes or removes it this moment: try again");
+                put("another process is creating or removing this queue: try again");
         return 1;
 }
 
-static int tell_removed(struct trouble *t)
+static int explain_removed(struct trouble *t)
 {
         (void)t;
-        put("the queue was removed, or made again, while it was in use");
+        put("the queue was removed, or removed and created again, while it was in use");
         return 1;
 }
 
-static int tell_no_memory(struct trouble *t)
+static int explain_no_memory(struct trouble *t)
 {
         struct rlimit limit;
 
         (void)t;
         put("out of memory");
         if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-                fprintf(stderr, ", or of addresses: at most %llu bytes: RLIMIT_AS (ulimit -v)",
+                fprintf(stderr, ", or of address space: at most %llu bytes: RLIMIT_AS (ulimit -v)",
                         (unsigned long long)limit.rlim_cur);
         return 1;
 }
 
 static const struct {
         int err;
-        int (*tell)(struct trouble *t);
-} tellers[] = {
-        {EINVAL, tell_bad_name},  {ENAMETOOLONG, tell_long_name},
-        {ENOENT, tell_missing},   {EACCES, tell_denied},
-        {EPERM, tell_not_yours},  {ENOTDIR, tell_no_directory},
-        {ELOOP, tell_link},       {ENOSPC, tell_full},
-        {EROFS, tell_place},      {EDQUOT, tell_place},
-        {EMLINK, tell_place},     {ENOLCK, tell_place},
-        {EIO, tell_place},        {EADDRINUSE, tell_taken_key},
-        {EBUSY, tell_busy},       {ESTALE, tell_removed},
-        {ENOMEM, tell_no_memory},
+        int (*explain)(struct trouble *t);
+} explainers[] = {
+        {EINVAL, explain_bad_name},  {ENAMETOOLONG, explain_long_name},
+        {ENOENT, explain_missing},   {EACCES, explain_denied},
+        {EPERM, explain_not_yours},  {ENOTDIR, explain_no_directory},
+        {ELOOP, explain_link},       {ENOSPC, explain_full},
+        {EROFS, explain_place},      {EDQUOT, explain_place},
+        {EMLINK, explain_place},     {ENOLCK, explain_place},
+        {EIO, explain_place},        {EADDRINUSE, explain_taken_key},
+        {EBUSY, explain_busy},       {ESTALE, explain_removed},
+        {ENOMEM, explain_no_memory},
 };
 
 /* ---- Limits ------------------------------------------------------- */
 
-static int tell_limit(const struct trouble *t)
+static int explain_limit(const struct trouble *t)
 {
         const char *const limit = t->opening ? sluice_limit() : "";
 
@@ -404,20 +407,20 @@ static int exit_code(int err)
 static int fail(const struct cli *c, int err, int opening)
 {
         struct trouble t = {.cli = c, .err = -err, .opening = opening};
-        int told;
+        int explained;
 
         if (cli_stopped() && err == -ECANCELED)
                 return 128 + cli_stopped();
         find_path(&t);
         cli_say_begin(c);
-        told = tell_limit(&t);
-        for (size_t i = 0; !told && i < sizeof tellers / sizeof *tellers; i++)
-                if (tellers[i].err == t.err)
-                        told = tellers[i].tell(&t);
-        if (!told)
+        explained = explain_limit(&t);
+        for (size_t i = 0; !explained && i < sizeof explainers / sizeof *explainers; i++)
+                if (explainers[i].err == t.err)
+                        explained = explainers[i].explain(&t);
+        if (!explained)
                 put(sluice_strerror(err));
         cli_say_end();
-        return told && t.err == EINVAL ? CLI_USAGE : exit_code(t.err);
+        return explained && t.err == EINVAL ? CLI_USAGE : exit_code(t.err);
 }
 
 int cli_fail(const struct cli *c, int err)

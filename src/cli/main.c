@@ -43,56 +43,55 @@ struct option_text {
 static const struct option_text options[] = {
         {'0', 1, "null", NULL, "messages end with a NUL, not a newline"},
         {RAW_BLOCKS, 0, "raw", "SIZE", "messages are blocks of SIZE bytes"},
-        {RAW_BYTES, 0, "raw", NULL, "write the bytes as they are, no newlines"},
-        {'c', 0, "create", NULL, "make the queue if there is none"},
+        {RAW_BYTES, 0, "raw", NULL, "write message bytes only, without newlines"},
+        {'c', 0, "create", NULL, "create the queue if it does not exist"},
         {'C', 0, "capacity", "SIZE", "with --create: bytes, a power of two (256K)"},
         {'A', 0, "align", "BYTES", "with --create: record alignment, 8 to 128 (64)"},
-        {'M', 0, "mode", "OCTAL", "with --create: who may open it (0600)"},
-        {'H', 0, "huge", NULL, "with --create: on huge pages"},
+        {'M', 0, "mode", "OCTAL", "with --create: permissions, in octal (0600)"},
+        {'H', 0, "huge", NULL, "with --create: use huge pages"},
         {'P', 0, "prefault", NULL, "touch all memory at the start"},
         {'L', 0, "lock", NULL, "keep the memory from being paged out"},
-        {'w', 0, "wait", "HOW", "futex, fifo or spin: how to sleep (futex)"},
+        {'w', 0, "wait", "HOW", "how to wait: futex, fifo or spin (futex)"},
         {'t', 1, "timeout", "SECONDS",
          "longest wait for the queue, a message, room,\n"
-         "or the other side (for ever); 0: do not wait"},
+         "or the other side (no limit); 0: do not wait"},
         {'1', 0, "once", NULL,
-         "end when the other side died or left, rather\n"
-         "than wait for a successor"},
+         "exit when the other side has died or closed,\n"
+         "instead of waiting for a successor"},
         {'s', 0, "stale", NULL,
-         "only queues that nobody uses and in which no\n"
-         "message waits; without a NAME all of them"},
-        {'d', 0, "dry-run", NULL, "with --stale: only say what would be removed"},
-        {'f', 0, "force", NULL, "with --stale: also with messages that wait"},
-        {'a', 0, "all-users", NULL, "with --stale, for root: everybody's"},
+         "only queues that nobody uses and that hold no\n"
+         "messages; without a NAME, all such queues"},
+        {'d', 0, "dry-run", NULL, "with --stale: only print what would be removed"},
+        {'f', 0, "force", NULL, "with --stale: also queues with pending messages"},
+        {'a', 0, "all-users", NULL, "with --stale, as root: queues of all users"},
         {'n', 1, "seconds", "SECONDS", "how long to measure, 0.5 to 3600 (20)"},
-        {'p', 0, "cpus", "A,B", "the processors of the two sides"},
-        {'j', 0, "json", NULL, "JSON, for programs"},
-        {'S', 0, "stats", NULL, "a summary on stderr at the end"},
-        {'q', 1, "quiet", NULL, "no progress, no news, only errors"},
-        {'h', 1, "help", NULL, "this text"},
+        {'p', 0, "cpus", "A,B", "processors of the two sides"},
+        {'j', 0, "json", NULL, "print JSON"},
+        {'S', 0, "stats", NULL, "print a summary on stderr at the end"},
+        {'q', 1, "quiet", NULL, "print errors only, no progress, no notices"},
+        {'h', 1, "help", NULL, "show this help"},
 };
 #define OPTION_COUNT (sizeof options / sizeof *options)
 
 static const struct command commands[] = {
         {"send", cli_send, "0BcCAMPLHwt1Sqh", 1, 1, "send [OPTION]... NAME",
-         "send stdin to a queue, a message per line",
-         "Ends at the end of input; what is not received yet stays in the queue.\n"},
+         "send stdin to a queue, one message per line",
+         "Ends at the end of input; messages not received yet stay in the queue.\n"},
         {"recv", cli_recv, "0RcCAMPLHwt1Sqh", 1, 1, "recv [OPTION]... NAME",
-         "write what comes from a queue to stdout",
-         "Ends when the sender has ended and all is received. A message leaves the\n"
-         "queue once it is written.\n"},
+         "write the messages of a queue to stdout",
+         "Ends when the sender has closed and everything is received. A message is\n"
+         "released after it has been written.\n"},
         {"ls", cli_ls, "jh", 0, 0, "ls [--json]", "list the queues of this machine", ""},
-        {"stat", cli_stat, "jh", 1, INT32_MAX, "stat [--json] NAME...", "tell all about a queue",
+        {"stat", cli_stat, "jh", 1, INT32_MAX, "stat [--json] NAME...", "show a queue's details",
          ""},
         {"dump", cli_dump, "Rjh", 1, 1, "dump [--json|--raw] NAME",
-         "show the messages that wait in a queue, and leave them there", ""},
+         "show pending messages without removing them", ""},
         {"rm", cli_rm, "sdfah", 0, INT32_MAX, "rm NAME... | rm --stale [OPTION]... [NAME]...",
-         "remove queues, also while they are in use",
-         "Without --stale, users of the queue are woken and end with exit code 5.\n"},
-        {"bench", cli_bench, "npjqh", 0, 0, "bench [OPTION]...",
-         "measure what queues do on this machine",
-         "Two processes on two processors, and queues of its own, which it removes:\n"
-         "round trips, streams, sleeping and waking, beside bare cache lines and pipes.\n"},
+         "remove queues, even while they are in use",
+         "Without --stale, a send or recv that uses the queue is woken and exits with 5.\n"},
+        {"bench", cli_bench, "npjqh", 0, 0, "bench [OPTION]...", "measure queues on this machine",
+         "Runs two processes on two processors, with temporary queues: round trips,\n"
+         "streams, sleeping and waking, compared with bare cache lines and pipes.\n"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
 
@@ -106,16 +105,16 @@ static const struct {
         const char *of; /* the commands that end so; NULL: all */
         const char *text;
 } exit_codes[] = {
-        {NULL, "0    all done"},
-        {NULL, "1    an error, told on stderr"},
+        {NULL, "0    success"},
+        {NULL, "1    an error, reported on stderr"},
         {NULL, "2    wrong usage"},
-        {"send recv", "3    --timeout has passed"},
-        {"send recv", "4    --once, and the other side died or left before the end"},
+        {"send recv", "3    timed out (--timeout)"},
+        {"send recv", "4    --once, and the other side died or closed before the end"},
         {"send recv bench", "5    the queue was removed while in use"},
         {"send recv rm", "6    another process holds the queue, or this side of it"},
-        {"send", "7    a message is longer than the queue can ever take"},
-        {"send recv bench", "129, 130, 143  ended by SIGHUP, SIGINT, SIGTERM, in order"},
-        {"recv ls stat dump rm bench", "141  nobody reads stdout any more"},
+        {"send", "7    a message is longer than the queue can ever hold"},
+        {"send recv bench", "129, 130, 143  shut down cleanly after SIGHUP, SIGINT, SIGTERM"},
+        {"recv ls stat dump rm bench", "141  the reader of stdout has closed it"},
 };
 
 /* k: NULL: of all commands. */
@@ -130,12 +129,13 @@ static void help_codes(FILE *out, const struct command *k)
 static void help_top(FILE *out)
 {
         fputs("usage: sluice COMMAND [OPTION]... [NAME]\n"
-              "Messages from one process to one other, through shared memory.\n\n",
+              "A single-producer single-consumer message queue in shared memory.\n\n",
               out);
         for (size_t i = 0; i < COMMAND_COUNT; i++)
                 fprintf(out, "  %-6s %s\n", commands[i].name, commands[i].summary);
         fprintf(out,
-                "\nsluice COMMAND --help tells more, sluice --version which version.\n\n%s%s\n",
+                "\n'sluice COMMAND --help' describes a command, 'sluice --version' the version."
+                "\n\n%s%s\n",
                 name_help, size_help);
         help_codes(out, NULL);
         fputs("\nIn one terminal   sluice recv greetings\n"
@@ -180,7 +180,7 @@ static void help_command(FILE *out, const struct command *k)
         help_codes(out, k);
 }
 
-/* Help is the result that was asked for, and may fail to be written. */
+/* Help is a result, too: writing it may fail. */
 static int finish_stdout(void)
 {
         const int error = cli_stdout_end();
@@ -193,14 +193,29 @@ static int finish_stdout(void)
         return CLI_ERROR;
 }
 
+static void put_quoted(const char *text)
+{
+        fputc('\'', stderr);
+        cli_put_text(stderr, text, strlen(text));
+        fputc('\'', stderr);
+}
+
+/* "WHAT 'GOT'", or "WHAT" alone when got is NULL. */
 static int usage_error(const struct cli *c, const char *what, const char *got)
 {
-        fprintf(stderr, "sluice: %s: %s%s", c->command, what, got ? " '" : "");
-        if (got) {
-                cli_put_text(stderr, got, strlen(got));
-                fputc('\'', stderr);
-        }
-        fprintf(stderr, " (sluice %s --help tells more)\n", c->command);
+        fprintf(stderr, "sluice: %s: %s%s", c->command, what, got ? " " : "");
+        if (got)
+                put_quoted(got);
+        fprintf(stderr, " (see 'sluice %s --help')\n", c->command);
+        return CLI_USAGE;
+}
+
+/* "option 'OPTION' WHAT" */
+static int option_error(const struct cli *c, const char *option, const char *what)
+{
+        fprintf(stderr, "sluice: %s: option ", c->command);
+        put_quoted(option);
+        fprintf(stderr, " %s (see 'sluice %s --help')\n", what, c->command);
         return CLI_USAGE;
 }
 
@@ -374,10 +389,10 @@ static int bad_option(const struct cli *c, int code, char **argv)
                 strncmp(argv[optind - 1], "--", 2) == 0 || optopt == 0 ? argv[optind - 1] : letter;
 
         if (code == ':')
-                return usage_error(c, "a value is missing after", text);
+                return option_error(c, text, "requires an argument");
         if (optopt != 0 && text != letter)
-                return usage_error(c, "no value belongs to this option:", text);
-        return usage_error(c, "there is no option", text);
+                return option_error(c, text, "takes no argument");
+        return usage_error(c, "unknown option", text);
 }
 
 static int check_together(const struct cli *c, const struct command *k)
@@ -394,14 +409,14 @@ static int check_together(const struct cli *c, const struct command *k)
         if (c->reap && !c->stale)
                 return usage_error(c, "--dry-run, --force and --all-users need --stale", NULL);
         if (c->json && c->framing == CLI_RAW)
-                return usage_error(c, "--json or --raw, not both", NULL);
+                return usage_error(c, "--json and --raw cannot be combined", NULL);
         if (c->name_count < k->least || (c->name_count == 0 && k->run == cli_rm && !c->stale))
                 return usage_error(c, "the NAME of a queue is missing", NULL);
         if (c->name_count > k->most)
-                return usage_error(c, "one argument too many:", c->names[k->most]);
+                return usage_error(c, "unexpected argument", c->names[k->most]);
         for (int i = 0; i < c->name_count; i++)
                 if (c->names[i][0] == '\0')
-                        return usage_error(c, "a NAME is empty", NULL);
+                        return usage_error(c, "NAME must not be empty", NULL);
         return 0;
 }
 
@@ -465,12 +480,12 @@ static const struct command *find_command(const char *word)
         return NULL;
 }
 
-/* A wrong word where no command is known. */
+/* A wrong word before any command is known. */
 static int refuse(const char *where, const char *what, const char *word)
 {
-        fprintf(stderr, "sluice: %s%s '", where, what);
-        cli_put_text(stderr, word, strlen(word));
-        fputs("' (sluice --help tells more)\n", stderr);
+        fprintf(stderr, "sluice: %s%s ", where, what);
+        put_quoted(word);
+        fputs(" (see 'sluice --help')\n", stderr);
         return CLI_USAGE;
 }
 
@@ -480,7 +495,7 @@ static int help(const char *word)
         const struct command *const k = word ? find_command(word) : NULL;
 
         if (word && !k)
-                return refuse("", "there is no command", word);
+                return refuse("", "unknown command", word);
         if (k)
                 help_command(stdout, k);
         else
@@ -508,9 +523,9 @@ static int run_word(const char *word, int argc, char **argv)
         if (k)
                 return run(k, argc, argv);
         if (!is_help(word) && strcmp(word, "--version") != 0)
-                return refuse("", "there is no command", word);
+                return refuse("", "unknown command", word);
         if (argc - 1 > arguments)
-                return refuse(word, ": one argument too many:", argv[1 + arguments]);
+                return refuse(word, ": unexpected argument", argv[1 + arguments]);
         return is_help(word) ? help(argv[1]) : version();
 }
 
@@ -521,7 +536,7 @@ int main(int argc, char **argv)
                 fputs("sluice: out of memory\n", stderr);
                 return CLI_ERROR;
         }
-        signal(SIGPIPE, SIG_IGN); /* -EPIPE is told apart from a crash */
+        signal(SIGPIPE, SIG_IGN); /* write(2) returns EPIPE instead */
         if (argc > 1 && *argv[1])
                 return run_word(argv[1], argc - 1, argv + 1);
         help_top(stderr);

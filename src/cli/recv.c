@@ -29,7 +29,7 @@ struct receiver {
         struct sluice_consumer queue;
         struct cli_progress progress;
         int after_end;         /* an earlier receiver has seen the end of all that was sent */
-        int ended;             /* how the sender had gone before, with nothing left; or 0 */
+        int ended;             /* how the sender ended before, with nothing left; or 0 */
         uint64_t senders;      /* ever, at that time */
         int announced;         /* that it waits for a sender */
         sluice_deadline until; /* so long */
@@ -179,7 +179,7 @@ static int gather(struct receiver *r, const struct sluice_message *m)
 
 /* ---- Waiting ------------------------------------------------------ */
 
-/* Says once what it waits for. -1: look again. */
+/* Reports once what it waits for. -1: look again. */
 static int await_sender(struct receiver *r, const char *why)
 {
         int err;
@@ -200,8 +200,8 @@ static int await_sender(struct receiver *r, const char *why)
         return CLI_TIMEOUT;
 }
 
-/* All is drained, and the sender has closed: the end, unless that was so
- * when this receiver came, and another one has seen it. -1: go on. */
+/* The queue is drained and the sender has closed: the end, unless an
+ * earlier receiver has already seen this end. -1: go on. */
 static int at_end(struct receiver *r)
 {
         struct sluice_queue_stat st;
@@ -212,12 +212,13 @@ static int at_end(struct receiver *r)
                 r->after_end = 0; /* one has come, and may be closing: look once more */
                 return -1;
         }
-        return await_sender(r, "all that was sent has been received before: waiting for the next "
-                               "sender (--once: do not)");
+        return await_sender(r, "everything sent so far was received earlier: waiting for the next "
+                               "sender (--once: exit instead)");
 }
 
-/* An end of which the queue tells nobody any more, because nothing was
- * left before it: this command does, until another sender has come. */
+/* An end that the queue does not report to a consumer that opens later,
+ * because nothing was left before it: this command reports it, until
+ * another sender has come. */
 static int earlier_end(struct receiver *r)
 {
         struct sluice_queue_stat st;
@@ -228,7 +229,7 @@ static int earlier_end(struct receiver *r)
         return r->ended;
 }
 
-/* What peek says when there is no message. -1: go on. */
+/* Handles what peek returned instead of a message. -1: go on. */
 static int overcome(struct receiver *r, int err)
 {
         if (cli_stopped())
@@ -244,9 +245,9 @@ static int overcome(struct receiver *r, int err)
                 return at_end(r);
         case -EOWNERDEAD:
                 if (!r->cli->once)
-                        return await_sender(r, "the sender died; all that it sent is received: "
+                        return await_sender(r, "the sender died; all its messages are received: "
                                                "waiting for a successor");
-                cli_say(r->cli, "the sender died; all that it sent is received (--once)");
+                cli_say(r->cli, "the sender died; all its messages are received (--once)");
                 return CLI_PEER;
         default:
                 return cli_fail(r->cli, err);
@@ -299,7 +300,7 @@ static int receive_all(struct receiver *r)
         }
 }
 
-/* Has all that was ever sent been received, to its end? */
+/* Has an earlier receiver received everything, including the end? */
 static void look_before(struct receiver *r)
 {
         struct sluice_queue_stat st;
@@ -311,7 +312,7 @@ static void look_before(struct receiver *r)
                        cli_end_of(&st.consumer) == -EPIPE;
 }
 
-/* Once it is open: whoever comes from now on, the queue tells of. */
+/* Once the queue is open, it reports every sender that comes. */
 static void look_behind(struct receiver *r)
 {
         struct sluice_queue_stat st;

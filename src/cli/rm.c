@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sluice rm: remove queues, or what nobody needs any longer. */
+/* sluice rm: remove queues by name, or all stale ones. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,16 +18,17 @@ static void say_pending(const struct cli *c, const struct sluice_queue_stat *st)
         char text[120];
 
         if (st->error)
-                snprintf(text, sizeof text, "kept: what waits in it cannot be told (--force)");
+                snprintf(text, sizeof text,
+                         "kept: its messages cannot be counted (--force removes it)");
         else
-                snprintf(text, sizeof text, "kept: %llu messages wait in it (--force removes it)",
+                snprintf(text, sizeof text, "kept: %llu messages are pending (--force removes it)",
                          (unsigned long long)st->pending);
         cli_say(c, "%s", text);
 }
 
-/* ---- One by its name ---------------------------------------------- */
+/* ---- By name ------------------------------------------------------ */
 
-/* Half made, left over by a reboot, or not there: nobody can use it. */
+/* Incomplete, left over by a reboot, or not there: nobody can use it. */
 static int remove_rest(const struct cli *c)
 {
         const int r = c->reap & SLUICE_REAP_DRY_RUN ? 0 : sluice_remove(c->name);
@@ -45,7 +46,7 @@ static int remove_stale(const struct cli *c)
         if (r == 0)
                 r = sluice_reap(&st, c->reap);
         if (r == -EBUSY) {
-                cli_say(c, "is in use (rm without --stale removes it all the same)");
+                cli_say(c, "is in use (rm without --stale removes it anyway)");
                 return CLI_TAKEN;
         }
         if (r == -ENOTEMPTY) {
@@ -70,7 +71,7 @@ static int remove_listed(struct cli *c, const struct sluice_queue_stat *st)
                 say_removed(st->name, cli_name_len(st));
         if (r == -ENOTEMPTY)
                 say_pending(c, st);
-        /* In use, gone already, or another user's. */
+        /* Not errors: in use, removed meanwhile, or another user's. */
         if (r == 0 || r == -ENOTEMPTY || r == -EBUSY || r == -ENOENT || r == -ESTALE ||
             (r == -EPERM && st->uid != geteuid()))
                 return 0;

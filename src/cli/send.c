@@ -3,9 +3,9 @@
  * sluice send: stdin, cut into messages, to a queue.
  *
  * Messages are staged while there is room and more input at hand, and
- * published a batch at a time. What has been read and cannot be sent is
- * given back to a file (its offset), so that the next reader of the same
- * stdin goes on there, and is counted out where that is impossible.
+ * published a batch at a time. Input that was read and cannot be sent is
+ * returned to stdin by moving its offset back, when it is a file, so that
+ * the next reader continues there; otherwise its size is reported.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,7 +27,7 @@ struct sender {
         struct sluice_producer queue;
         struct cli_progress progress;
         unsigned staged;
-        int ended;             /* how the receiver had gone before; or 0 */
+        int ended;             /* how the receiver ended before; or 0 */
         uint64_t receivers;    /* ever, at that time */
         int announced;         /* that the receiver is gone */
         sluice_deadline until; /* to wait for its successor */
@@ -59,7 +59,7 @@ static void publish(struct sender *s)
 static int await_receiver(struct sender *s, int why)
 {
         const struct cli *const c = s->cli;
-        const char *const how = why == -EPIPE ? "left" : "died";
+        const char *const how = why == -EPIPE ? "closed" : "died";
         int r;
 
         if (c->once) {
@@ -90,8 +90,9 @@ static int too_long(const struct sender *s, size_t len)
         const int whole = s->at_end || s->cli->framing == CLI_RAW;
 
         cli_say(s->cli,
-                "%s %" PRIu64 " has %s%zu bytes, more than %zu, the longest message of this queue "
-                "(all before it is sent; make the queue with a --capacity over twice the length)",
+                "%s %" PRIu64 " has %s%zu bytes, more than %zu, the maximum of this queue (all "
+                "messages before it were sent; create the queue with a --capacity of more than "
+                "twice the length)",
                 noun[s->cli->framing], number, whole ? "" : "at least ", len,
                 sluice_producer_max_len(&s->queue));
         return CLI_TOO_LONG;
@@ -118,8 +119,8 @@ static int no_room(struct sender *s, int r, size_t len)
         }
 }
 
-/* The queue tells a new sender of no earlier receiver: this command does,
- * until another one has come. */
+/* The queue does not report the end of an earlier receiver to a new sender:
+ * this command does, until another receiver has come. */
 static int earlier_end(struct sender *s)
 {
         struct sluice_queue_stat st;
@@ -151,7 +152,7 @@ static int reserve(struct sender *s, size_t len, void **payload)
         for (;;) {
                 int code;
 
-                /* -EPIPE may come with room: nobody reads, but it fits. */
+                /* After -EPIPE the message may still fit. */
                 r = sluice_reserve(&s->queue, len, payload, SLUICE_NOW);
                 if (r == -EAGAIN && earlier_end(s))
                         r = s->ended;
@@ -187,7 +188,7 @@ static int put(struct sender *s, size_t len, uint32_t tag)
 /* ---- Input -------------------------------------------------------- */
 
 /* read(2) until there is something: bytes, 0 at the end, or negative: a
- * signal asks to stop. An error is told and becomes *code. */
+ * signal asks to stop. An error is reported and becomes *code. */
 static ssize_t read_some(struct sender *s, void *to, size_t len, int *code)
 {
         while (!cli_stopped()) {
@@ -362,8 +363,8 @@ static void give_back(const struct sender *s)
             lseek(STDIN_FILENO, -(off_t)rest, SEEK_CUR) >= 0)
                 return;
         cli_say(s->cli,
-                "%llu messages are sent; %zu bytes of input behind them were read, "
-                "and are not",
+                "%llu messages were sent; %zu bytes of input after them were read, "
+                "but not sent",
                 (unsigned long long)s->progress.messages, rest);
 }
 

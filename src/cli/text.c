@@ -3,7 +3,7 @@
 
 #include "cli.h"
 
-/* Bytes of the well-formed UTF-8 sequence at s, 0 when there is none. */
+/* Length of the well-formed UTF-8 sequence at s; 0: it is not one. */
 static size_t utf8_sequence(const unsigned char *s, size_t n, uint32_t *code)
 {
         static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -27,8 +27,8 @@ static size_t utf8_sequence(const unsigned char *s, size_t n, uint32_t *code)
         return len;
 }
 
-/* What a terminal does not show, or what turns the text around it: of
- * Unicode 17.0 the categories Cc, Cf, Zl and Zp (surrogates are no
+/* Invisible characters, and those that change the direction of text: of
+ * Unicode 17.0 the categories Cc, Cf, Zl and Zp (surrogates are not valid
  * UTF-8), and the properties Default_Ignorable_Code_Point and
  * Noncharacter_Code_Point, but for the last two of each plane. */
 static const struct {
@@ -127,7 +127,7 @@ int cli_is_utf8(const void *bytes, size_t len)
         return 1;
 }
 
-/* Into the largest unit of which there is one. */
+/* Scales to the largest unit that gives at least 1. */
 static double scale(double bytes, char *unit)
 {
         static const char units[] = " KMGTPE";

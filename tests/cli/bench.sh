@@ -24,7 +24,7 @@ expect 2 'a processor that is not there' sluice bench --cpus 8000,8001
 says 'a processor that is not there' \
         '^sluice: bench: --cpus: this process may not run on processor 8000'
 expect 2 'a name' sluice bench q
-says 'a name' "one argument too many: 'q'"
+says 'a name' "unexpected argument 'q'"
 
 if [ -n "$second" ]; then
         expect 0 'the table' sluice bench --seconds 1
@@ -91,7 +91,7 @@ if command -v pgrep >/dev/null; then
         sides=$(sides_of $pid)
         kill -KILL ${sides% * }
         ends 1 'a killed side' $pid
-        says 'a killed side' '^sluice: bench: the process of the [a-z]* side was ended by signal 9'
+        says 'a killed side' '^sluice: bench: the process of the [a-z]* side was killed by signal 9'
         verdict 'a killed side: nothing is left' nothing_left
 
         # Killed itself: its sides die, its queues are stale.

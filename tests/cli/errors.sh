@@ -18,7 +18,7 @@ same 'what is before it is sent' 'one two ' "$(sluice recv q | tr '\n' ' ')"
 identical 'what is behind it is not taken' long all
 expect 7 'a last line too long' sh -c 'head -c 2041 /dev/zero | timeout 20 "$0" send q' "$SLUICE"
 says 'a last line too long' 'line 1 has .*2041 bytes, more than 2040' \
-        '0 messages are sent; 2041 bytes of input behind them were read'
+        '0 messages were sent; 2041 bytes of input after them were read, but not sent'
 expect 7 'a NUL-separated message too long' sh -c \
         'head -c 5000 /dev/zero | tr "\0" x | timeout 20 "$0" send -0 q' "$SLUICE"
 says 'a NUL-separated message too long' 'NUL-separated message 1 has'
@@ -107,9 +107,9 @@ done
 verdict 'all is as before' [ -p squat -a -h link -a "$(cat file directory/file)" = 'precious
 precious' ]
 expect 1 'no directory' sluice send --create ./no/where/q </dev/null
-says 'no directory' '^sluice: send: ./no/where/q: there is no directory ./no (--create makes only'
+says 'no directory' '^sluice: send: ./no/where/q: no directory ./no (--create creates only'
 expect 1 'a long name' sluice send --create "$(head -c 1100 /dev/zero | tr '\0' n)" </dev/null
-says 'a long name' 'a part of the name has 1100 bytes'
+says 'a long name' 'a component of the name has 1100 bytes'
 expect 1 'no such key' sluice stat key:0x51ce0002
 expect 2 'no key' sluice send --create key:zero </dev/null
 expect 1 'FIFO on a key' sluice send --create --wait fifo key:0x51ce0002 </dev/null
@@ -130,7 +130,7 @@ ipcrm -m "$id"
 id=$(ipcmk -S 1 | tr -dc 0-9)
 key=$(ipcs -s | awk -v id="$id" '$2 == id { print $1 }')
 expect 1 'a foreign set' sluice send --create "key:$key" </dev/null
-says 'a foreign set' "^sluice: send: key:$key: another program has this System V key: choose another"
+says 'a foreign set' "^sluice: send: key:$key: another program uses this System V key: choose another"
 verdict 'it is still there' ipcs -s -i "$id"
 ipcrm -s "$id"
 

@@ -77,7 +77,7 @@ verdict '500 lines are sent' await reached q pending 500
 killed $pid
 exec 4>&-
 expect 4 'a receiver after a crash, --once' sluice recv --once q
-says 'a receiver after a crash, --once' 'the sender died; all that it sent is received (--once)'
+says 'a receiver after a crash, --once' 'the sender died; all its messages are received (--once)'
 identical 'what the dead had sent' half out
 
 # Killed in the middle, again and again: each line at least once, in order.

@@ -103,7 +103,7 @@ echo 1 | sluice send --create --capacity 4K q
 sluice recv q >got
 start send q <numbers 2>send.err
 pid=$!
-verdict 'the sender says that nobody receives' await grep -q 'the receiver has left' send.err
+verdict 'the sender says that nobody receives' await grep -q 'the receiver has closed' send.err
 sluice recv q >got
 ends 0 'the sender goes on with a successor' $pid
 identical 'all of it' numbers got
@@ -111,7 +111,7 @@ expect 4 'with --once it ends' sluice send --once q <numbers
 expect 3 'nobody comes' sluice send --timeout 0.05 q <numbers
 says 'nobody comes' 'timed out waiting for a receiver (--timeout)'
 expect 4 'with --once it ends' sluice send --once q <numbers
-says 'with --once it ends' 'the receiver has left and the queue is full (--once)'
+says 'with --once it ends' 'the receiver has closed and the queue is full (--once)'
 count=$(number q pending)
 sluice recv q >got
 head -n "$count" numbers | cmp -s - got
@@ -150,13 +150,13 @@ expect 6 'rm --stale of one that is held' sluice rm --stale busy
 says 'rm --stale of one that is held' '^sluice: rm: busy: is in use'
 expect 0 'rm --stale --dry-run' sluice rm --stale --dry-run
 same 'it tells what it would remove' "$SLUICE_DIR/gone" "$(cat out)"
-says 'messages wait' '^sluice: rm: .*/full: kept: [0-9]* messages wait in it (--force'
+says 'messages wait' '^sluice: rm: .*/full: kept: [0-9]* messages are pending (--force'
 expect 0 'nothing is gone' sluice stat gone
 expect 0 'rm --stale' sluice rm --stale
 same 'it tells what it removed' "$SLUICE_DIR/gone" "$(cat out)"
 expect 0 'messages are kept' sluice stat full
 expect 1 'rm --stale of one with messages' sluice rm --stale full
-says 'rm --stale of one with messages' '^sluice: rm: full: kept: [0-9]* messages wait'
+says 'rm --stale of one with messages' '^sluice: rm: full: kept: [0-9]* messages are pending'
 expect 0 'rm --stale --force' sluice rm --stale --force
 same 'it tells that, too' "$SLUICE_DIR/full" "$(cat out)"
 for option in --dry-run --force --all-users; do
@@ -169,7 +169,7 @@ sluice send --create lost <numbers
 rm -r "$SLUICE_DIR/lost"
 expect 1 'it has no name' sluice stat lost
 expect 0 'ls shows it' sluice ls
-shows 'ls shows it' 'lost  (its directory was removed, or moved elsewhere)$'
+shows 'ls shows it' 'lost  (its directory was removed or moved elsewhere)$'
 expect 0 'ls --json shows it' sluice ls --json
 json 'ls --json shows it' '[q["orphan"] for q in j if q["name"].endswith("/lost")] == [True]'
 expect 0 'rm --stale keeps its messages' sluice rm --stale
@@ -179,6 +179,17 @@ verdict 'it is gone' [ "$(sluice ls | grep -c lost)" -eq 0 ]
 printf 'again\n' | sluice send --create lost
 same 'its name is free' again "$(sluice recv lost)"
 sluice rm lost
+
+# A semaphore set without a segment, as a creator leaves it that is killed early.
+id=$(ipcmk -S 11 -p 0611 | tr -dc 0-9)
+key=key:$(ipcs -s | awk -v id="$id" '$2 == id { sub(/0x0*/, "0x", $1); print $1 }')
+expect 0 'ls shows a lone set' sluice ls
+shows 'ls shows a lone set' "  $key  (incomplete)\$"
+expect 0 'rm --stale --dry-run of a lone set' sluice rm --stale --dry-run
+shows 'rm --stale --dry-run of a lone set' "^$key\$"
+expect 0 'rm --stale of a lone set' sluice rm --stale
+same 'it prints its key' "$key" "$(cat out)"
+verdict 'it is gone' sh -c '! ipcs -s | grep -q " $1 "' - "$id"
 
 # One whose contents a peer has spoiled.
 if command -v python3 >/dev/null; then
@@ -192,7 +203,7 @@ m = c.shmat(int(sys.argv[1]), None, 0)
 ctypes.memset(m + 16, 0x5a, 8)' "$shmid"
         expect 1 'stat of it' sluice stat broken
         expect 0 'ls shows it, and the rest' sluice ls
-        shows 'ls marks it' 'broken  (its contents contradict themselves)$'
+        shows 'ls marks it' 'broken  (inconsistent contents)$'
         shows 'ls shows the rest' '/whole$'
         expect 0 'rm of it' sluice rm broken whole
 fi

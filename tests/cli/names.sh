@@ -30,11 +30,11 @@ look_say() {
 # What is no name.
 all_say 2 'no number' key: 'the number of the System V key is missing, as in key:0x2020$'
 for key in zz 0 0x 0x0 -1 4294967296 0x100000000 '12 ' 1.5 09; do
-        all_say 2 "key $key" "key:$key" "'$key' is no System V key: give a number from 1 to 0xffffffff"
+        all_say 2 "key $key" "key:$key" "'$key' is not a System V key: give a number from 1 to 0xffffffff"
 done
-all_say 2 'a hidden key' "key:$(printf '\033[31m')" "'.x1b\[31m' is no System V key"
+all_say 2 'a hidden key' "key:$(printf '\033[31m')" "'.x1b\[31m' is not a System V key"
 for directory in . .. / ///; do
-        all_say 2 "$directory" "$directory" 'this names a directory that is no queue: give a word, or a path'
+        all_say 2 "$directory" "$directory" 'this names a directory, not a queue: use a bare word, or a path'
 done
 verdict 'no word of powers of two' sh -c '! grep -q power err'
 
@@ -43,8 +43,8 @@ long() {
         head -c "$1" /dev/zero | tr '\0' n
 }
 all_say 1 'a part of 256 bytes' "$(long 256)" \
-        'a part of the name has 256 bytes, and a file system takes 255'
-all_say 1 'a part of a path' "./$(long 300)/q" 'a part of the name has 300 bytes'
+        'a component of the name has 256 bytes, more than the 255 of a file system'
+all_say 1 'a part of a path' "./$(long 300)/q" 'a component of the name has 300 bytes'
 deep=$SLUICE_DIR/$(long 200)/$(long 200)/$(long 200)/$(long 200)/$(long 200)/$(long 200)
 all_say 1 'a long path' "$deep" "the name has ${#deep} bytes with its directory, more than 1023"
 expect 1 'a long directory' env SLUICE_DIR="$deep" timeout 20 "$SLUICE" stat q
@@ -53,12 +53,12 @@ says 'a long directory' \
         ' ($SLUICE_DIR)$'
 
 # There is none.
-look_say 1 'a word that is none' nope "no such queue in $SLUICE_DIR (.SLUICE_DIR) (sluice ls shows"
-look_say 1 'a path that is none' ./nope 'no such queue (sluice ls shows which there are)$'
-look_say 1 'a key that is none' key:0x51ce0003 'no such queue (sluice ls shows which there are)$'
-look_say 1 'a directory that is none' ./no/where/q 'no such queue: there is no directory ./no (sluice ls'
+look_say 1 'a word that is none' nope "no such queue in $SLUICE_DIR (.SLUICE_DIR) (see 'sluice ls')\$"
+look_say 1 'a path that is none' ./nope "no such queue (see 'sluice ls')\$"
+look_say 1 'a key that is none' key:0x51ce0003 "no such queue (see 'sluice ls')\$"
+look_say 1 'a directory that is none' ./no/where/q "no such queue: no directory ./no (see 'sluice ls')\$"
 make_say 1 'a directory that is none' ./no/where/q \
-        'there is no directory ./no (--create makes only the last part of a path)$'
+        'no directory ./no (--create creates only the last component of a path)$'
 for command in send recv; do
         expect 3 "$command without a queue" sluice $command -t 0 q </dev/null
         says "$command without a queue" "^sluice: $command: q: timed out waiting for the queue to" \
@@ -76,31 +76,31 @@ sluice_in() {
 }
 for command in 'send --create' 'recv --create'; do
         expect 1 "$command, no SLUICE_DIR" sluice_in SLUICE_DIR="$work/none" $command q </dev/null
-        says "$command, no SLUICE_DIR" ": q: there is no directory $work/none (.SLUICE_DIR): make it, or set"
+        says "$command, no SLUICE_DIR" ": q: no directory $work/none (.SLUICE_DIR): create it, or set"
         expect 1 "$command, no XDG_RUNTIME_DIR" sluice_in XDG_RUNTIME_DIR="$work/none" $command q </dev/null
         says "$command, no XDG_RUNTIME_DIR" \
-                ": q: there is no directory $work/none (.XDG_RUNTIME_DIR): make it, or set .SLUICE_DIR"
+                ": q: no directory $work/none (.XDG_RUNTIME_DIR): create it, or set .SLUICE_DIR"
 done
 for command in stat dump rm; do
         expect 1 "$command, no SLUICE_DIR" sluice_in SLUICE_DIR="$work/none" $command q
         says "$command, no SLUICE_DIR" \
-                ": q: no such queue: there is no directory $work/none (.SLUICE_DIR) (sluice ls"
+                ": q: no such queue: no directory $work/none (.SLUICE_DIR) (see 'sluice ls')\$"
         expect 1 "$command, no XDG_RUNTIME_DIR" sluice_in XDG_RUNTIME_DIR="$work/none" $command q
         says "$command, no XDG_RUNTIME_DIR" \
-                ": q: no such queue: there is no directory $work/none (.XDG_RUNTIME_DIR) (sluice ls"
+                ": q: no such queue: no directory $work/none (.XDG_RUNTIME_DIR) (see 'sluice ls')\$"
         expect 1 "$command, no directory of ours" sluice_in XDG_RUNTIME_DIR="$work" $command q
         says "$command, no directory of ours" \
-                ": q: no such queue: there is no directory $work/sluice (.XDG_RUNTIME_DIR) (sluice ls"
+                ": q: no such queue: no directory $work/sluice (.XDG_RUNTIME_DIR) (see 'sluice ls')\$"
 done
 expect 1 'the directory without a variable' env -u SLUICE_DIR timeout 20 "$SLUICE" stat no-such-queue
-says 'the directory without a variable' "no such queue.* /tmp/sluice-$(id -u) (sluice ls"
+says 'the directory without a variable' "no such queue.* /tmp/sluice-$(id -u) (see 'sluice ls')\$"
 : >file
 for variable in SLUICE_DIR XDG_RUNTIME_DIR; do
         expect 1 "$variable is a file" sluice_in $variable="$work/file" send --create q </dev/null
         says "$variable is a file" "^sluice: send: q: $work/file (.$variable) is not a directory\$"
 done
 expect 1 'SLUICE_DIR is hidden text' sluice_in SLUICE_DIR="$(printf '/no\033[31m')" stat q
-says 'SLUICE_DIR is hidden text' 'there is no directory /no.x1b\[31m (.SLUICE_DIR)'
+says 'SLUICE_DIR is hidden text' 'no directory /no.x1b\[31m (.SLUICE_DIR)'
 expect 1 'a file on the way' sluice stat "$work/file/q"
 says 'a file on the way' "$work/file is not a directory\$"
 ln -s "$work" sluice
@@ -110,12 +110,12 @@ says 'our directory is a link' \
 rm sluice
 ln -s circle circle
 expect 1 'a circle of links' sluice stat ./circle/q
-says 'a circle of links' ': symbolic links go round in a circle: ./circle$'
+says 'a circle of links' ': symbolic links form a loop: ./circle$'
 mkdir sluice
 chmod 777 sluice
 expect 1 'our directory is open to all' sluice_in XDG_RUNTIME_DIR="$work" send --create q </dev/null
 says 'our directory is open to all' \
-        ": q: the directory $work/sluice (.XDG_RUNTIME_DIR) must belong to you, and nobody else may"
+        ": q: the directory $work/sluice (.XDG_RUNTIME_DIR) must belong to you and must not be writable"
 rmdir sluice
 
 # Who may not. As root, in the shoes of another.
@@ -144,29 +144,29 @@ for command in 'send --create' 'recv --create'; do
         expect 1 "$command, SLUICE_DIR may not be written" stranger \
                 "SLUICE_DIR=\$1/still \"\$0\" $command q </dev/null"
         says "$command, SLUICE_DIR may not be written" \
-                ": q: no permission to make a queue in the directory $place/still (.SLUICE_DIR)\$"
+                ": q: no permission to create a queue in the directory $place/still (.SLUICE_DIR)\$"
         expect 1 "$command, XDG_RUNTIME_DIR may not be written" stranger \
                 "unset SLUICE_DIR; XDG_RUNTIME_DIR=\$1/still \"\$0\" $command q </dev/null"
         says "$command, XDG_RUNTIME_DIR may not be written" \
-                ": q: no permission to make a queue in the directory $place/still (.XDG_RUNTIME_DIR)\$"
+                ": q: no permission to create a queue in the directory $place/still (.XDG_RUNTIME_DIR)\$"
         expect 1 "$command, a directory that may not be written" stranger "\"\$0\" $command \$1/still/q </dev/null"
         says "$command, a directory that may not be written" \
-                ": no permission to make a queue in the directory $place/still\$"
+                ": no permission to create a queue in the directory $place/still\$"
 done
 for command in 'send --create' stat dump rm; do
         expect 1 "$command, SLUICE_DIR may not be entered" stranger \
                 "SLUICE_DIR=\$1/shut \"\$0\" $command q </dev/null"
         says "$command, SLUICE_DIR may not be entered" \
-                ": q: no permission to look into the directory $place/shut (.SLUICE_DIR)\$"
+                ": q: no permission to search the directory $place/shut (.SLUICE_DIR)\$"
         expect 1 "$command, below what may not be entered" stranger "\"\$0\" $command \$1/shut/x/q </dev/null"
         says "$command, below what may not be entered" \
-                ": no permission to look into the directory $place/shut\$"
+                ": no permission to search the directory $place/shut\$"
 done
 if [ "$place" != "$work" ]; then
         for command in 'send --create' 'recv --create' 'send -t 0' stat dump; do
                 expect 1 "$command, another user's" stranger "\"\$0\" $command \$1/mine/q </dev/null"
                 says "$command, another user's" \
-                        ': no permission: the queue belongs to root, and was not made (--mode) for others'
+                        ': no permission: the queue belongs to root, and its mode does not permit this'
         done
         expect 1 "rm, another user's" stranger '"$0" rm $1/mine/q'
         says "rm, another user's" 'the queue belongs to root'
@@ -215,7 +215,7 @@ if command -v flock >/dev/null; then
         sluice send --create q </dev/null
         expect 6 'rm of what is being removed' flock "$SLUICE_DIR/q/lock" timeout 20 "$SLUICE" rm q
         says 'rm of what is being removed' \
-                '^sluice: rm: q: another process makes or removes it this moment: try again$'
+                '^sluice: rm: q: another process is creating or removing this queue: try again$'
         sluice rm q
 fi
 
@@ -234,7 +234,7 @@ sluice rm q
 if sh -c 'ulimit -v 500000; "$0" --version' "$SLUICE" >/dev/null 2>&1; then
         expect 1 'addresses' sh -c 'ulimit -v 500000; "$0" recv --create --capacity 1G q' "$SLUICE"
         says 'addresses' \
-                '^sluice: recv: q: out of memory, or of addresses: at most 512000000 bytes: RLIMIT_AS (ulimit -v)$'
+                '^sluice: recv: q: out of memory, or of address space: at most 512000000 bytes: RLIMIT_AS (ulimit -v)$'
 fi
 
 # limited FILE VALUE COMMAND...: in a System V namespace of its own.
@@ -269,7 +269,7 @@ if [ "$(id -u)" -eq 0 ] && unshare --mount true 2>/dev/null; then
         expect 1 'read-only' mounted ro env SLUICE_DIR="$work/small" "$SLUICE" send --create q
         says 'read-only' ": q: the file system is read-only: .*: $work/small (.SLUICE_DIR)\$"
         expect 1 'full' mounted nr_inodes=1 env SLUICE_DIR="$work/small" "$SLUICE" send --create q
-        says 'full' ": q: no space is left on the file system of $work/small (.SLUICE_DIR)\$"
+        says 'full' ": q: no space left on the file system of $work/small (.SLUICE_DIR)\$"
         expect 1 'read-only, XDG_RUNTIME_DIR' mounted ro env -u SLUICE_DIR XDG_RUNTIME_DIR="$work/small" \
                 "$SLUICE" recv --create q
         says 'read-only, XDG_RUNTIME_DIR' ": $work/small (.XDG_RUNTIME_DIR)\$"

@@ -34,7 +34,7 @@ verdict 'two lines are sent' await reached q sent 2
 kill -INT $pid
 ends 130 'send, waiting for input' $pid
 exec 4>&-
-verdict 'it tells what it had read' grep -q '2 messages are sent; 3 bytes of input' send.err
+verdict 'it tells what it had read' grep -q '2 messages were sent; 3 bytes of input' send.err
 same 'both lines are there' '1 2 ' "$(sluice recv q | tr '\n' ' ')"
 exec 4<>pipe
 start send --raw 4096 q <pipe 2>send.err
