@@ -123,7 +123,7 @@ expect 1 'a foreign segment' sluice send --create "key:$key" </dev/null
 says 'a foreign segment' "^sluice: send: key:$key: the segment under this key is another program's"
 expect 1 'a foreign segment, rm' sluice rm "key:$key"
 says 'a foreign segment, rm' "^sluice: rm: key:$key: the segment under this key is another program's"
-verdict 'it is still there' ipcs -m -i "$id"
+verdict 'it is still there' sh -c 'ipcs -m -i "$1" | grep -q "^bytes="' - "$id"
 ipcrm -m "$id"
 
 # A semaphore set of another program under our key.
@@ -131,7 +131,7 @@ id=$(ipcmk -S 1 | tr -dc 0-9)
 key=$(ipcs -s | awk -v id="$id" '$2 == id { print $1 }')
 expect 1 'a foreign set' sluice send --create "key:$key" </dev/null
 says 'a foreign set' "^sluice: send: key:$key: another program uses this System V key: choose another"
-verdict 'it is still there' ipcs -s -i "$id"
+verdict 'it is still there' sh -c 'ipcs -s -i "$1" | grep -q "^nsems = "' - "$id"
 ipcrm -s "$id"
 
 # Another user.
