@@ -54,8 +54,6 @@ static const struct {
                  "kernel.sem: sluice_limit tells which), or the file system is full"},
         {ENOMEM, "out of memory, or a limit of it is reached (RLIMIT_MEMLOCK, vm.nr_hugepages: "
                  "sluice_limit tells which)"},
-        {E2BIG, "the kernel takes too few operations on semaphores at once: kernel.sem, third "
-                "number, at least 4"},
         {EMFILE, "too many open descriptors in this process: RLIMIT_NOFILE (ulimit -n)"},
         {ENFILE, "too many open files in the system: fs.file-max"},
         {EOPNOTSUPP, "FIFO wake-ups need a queue with a path, not a bare key"},

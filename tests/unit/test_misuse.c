@@ -288,8 +288,8 @@ QTest(strerror, has_a_sentence_of_its_own_for_each)
                 EACCES,     ENOENT,    EEXIST,     ENAMETOOLONG,    ENOTDIR,     ELOOP,
                 EPROTO,     ENOTEMPTY, EPROTOTYPE, EPROTONOSUPPORT, EINPROGRESS, EADDRINUSE,
                 EFBIG,      ERANGE,    ENOSPC,     ENOMEM,          EMFILE,      ENFILE,
-                EOPNOTSUPP, EREMOTE,   E2BIG,      EDQUOT,          EMLINK,      EIO,
-                ENOLCK,     ENODEV,    EROFS};
+                EOPNOTSUPP, EREMOTE,   EDQUOT,     EMLINK,          EIO,         ENOLCK,
+                ENODEV,     EROFS};
         const size_t n = sizeof documented / sizeof *documented;
         const char *unknown = sluice_strerror(-100000);
 
