@@ -183,7 +183,7 @@ static int create_key(const struct sluice_priv_place *place, key_t key,
         if (r)
                 sluice_priv_set_remove(s.semid); /* gives the role back, too */
         else
-                sluice_priv_role_give(s.semid, SLUICE_PRIV_ROLE_CREATOR, true);
+                sluice_priv_role_release(s.semid, SLUICE_PRIV_ROLE_CREATOR, true);
         return r;
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an event loop needs: the descriptor, arming and disarming it; and
- * the two calls that wait for something else than messages, interrupt
- * and await_peer.
+ * What an event loop needs: the descriptor of an endpoint, arming and
+ * disarming it, and interrupting its wait.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -14,12 +13,12 @@
 #include "internal.h"
 
 /*
- * The byte that wakes an armed endpoint may be lost: whoever may write to
- * the pipe may also read from it. The application waits without a time-out,
- * so the slice is a timer beside the pipe, in an epoll descriptor that
- * stands for both. It is set when an arming finds it run out, not by each
- * arming: so a busy loop pays one system call in a slice for it, and the
- * next look is never further away than a slice.
+ * The byte that wakes an armed endpoint may be lost: every process that may
+ * write to the pipe may also read from it. The application waits without a
+ * time-out, so the slice is a timer beside the pipe, in an epoll descriptor
+ * that stands for both. The timer is set only when an arming finds it
+ * expired, not at each arming: a busy loop pays one system call per slice
+ * for it, and the next check is never more than a slice away.
  */
 static int watch(int poll_fd, int fd)
 {
@@ -28,17 +27,19 @@ static int watch(int poll_fd, int fd)
         return epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &e) != 0 ? -errno : 0;
 }
 
-/* A hang-up that we cannot end would be reported without end. */
+static int unwatch(int poll_fd, int fd)
+{
+        return epoll_ctl(poll_fd, EPOLL_CTL_DEL, fd, NULL) != 0 ? -errno : 0;
+}
+
+/* Off while the pipe is hung up: epoll would report that again and again. */
 static int watch_pipe(struct sluice_priv_queue *q, bool on)
 {
-        int r = 0;
+        int r;
 
         if (on == q->watched)
                 return 0;
-        if (on)
-                r = watch(q->poll_fd, q->own_fd);
-        else if (epoll_ctl(q->poll_fd, EPOLL_CTL_DEL, q->own_fd, NULL) != 0)
-                r = -errno;
+        r = on ? watch(q->poll_fd, q->own_fd) : unwatch(q->poll_fd, q->own_fd);
         if (r == 0)
                 q->watched = on;
         return r;
@@ -58,7 +59,7 @@ int sluice_priv_descriptor_open(struct sluice_priv_queue *q)
         return r ? r : watch(q->poll_fd, q->alarm_fd);
 }
 
-/* Setting a timer that has run out makes its descriptor quiet again. */
+/* Setting an expired timer makes its descriptor unreadable again. */
 static int set_alarm(struct sluice_priv_queue *q)
 {
         const int64_t now = sluice_now_ns();
@@ -74,26 +75,52 @@ static int set_alarm(struct sluice_priv_queue *q)
         return 0;
 }
 
-int sluice_consumer_fd(struct sluice_consumer *c)
+/* ---- Arming ------------------------------------------------------- */
+
+static int endpoint_fd(const struct sluice_priv_endpoint *e)
 {
-        const struct sluice_priv_queue *q = c->base.queue;
+        const struct sluice_priv_queue *q = e->queue;
 
         if (!q || !q->by_fifo)
-                return c->base.err ? c->base.err : -EINVAL;
+                return e->err ? e->err : -EINVAL;
         return q->poll_fd >= 0 ? q->poll_fd : -EBADF;
 }
 
-int sluice_producer_fd(struct sluice_producer *p)
+/* false: do not wait, the next call returns a message or an error. */
+static bool consumer_must_wait(const struct sluice_consumer *c, struct sluice_priv_await *a)
 {
-        const struct sluice_priv_queue *q = p->base.queue;
-
-        if (!q || !q->by_fifo)
-                return p->base.err ? p->base.err : -EINVAL;
-        return q->poll_fd >= 0 ? q->poll_fd : -EBADF;
+        if (c->end != c->next || c->base.err)
+                return false;
+        sluice_priv_await_message(a, c);
+        return true;
 }
 
-/* The reader takes stale bytes out of the pipe, parks, then looks: a
- * byte that is written for this parking stays in the pipe. */
+/* false: do not wait, there is room, or the next call returns an error. */
+static bool producer_must_wait(struct sluice_producer *p, size_t len, struct sluice_priv_await *a)
+{
+        uint64_t need, rest;
+
+        if (p->base.err || len > p->max_len || sluice_priv_producer_refresh(p) != 0)
+                return false;
+        need = sluice_priv_record_bytes(len, p->unit_mask);
+        rest = sluice_priv_rest(p->tail, p->mask);
+        if (need > rest)
+                need += rest;
+        if (p->limit - p->tail >= need || p->tail - p->position + need > p->mask - p->unit_mask)
+                return false;
+        sluice_priv_await_room(a, p, need);
+        return true;
+}
+
+static int watch_until_slice(struct sluice_priv_queue *q)
+{
+        const int r = watch_pipe(q, !q->hung_up);
+
+        return r ? r : set_alarm(q);
+}
+
+/* Takes stale bytes out of the pipe, parks, and only then looks: a byte that
+ * is written for this parking stays in the pipe. */
 static int arm(struct sluice_priv_queue *q, const struct sluice_priv_await *a)
 {
         const struct sluice_priv_entry entry = sluice_priv_enter();
@@ -103,106 +130,103 @@ static int arm(struct sluice_priv_queue *q, const struct sluice_priv_await *a)
         sluice_priv_fd_check(q, SLUICE_PRIV_OWN);
         q->hung_up = sluice_priv_fifo_drain(q->own_fd);
         wait = sluice_priv_park(q, a);
-        if (sluice_priv_news(q, sluice_priv_peer_check(q, &present)))
+        if (sluice_priv_if_unreported(q, sluice_priv_peer_check(q, &present)) != 0)
                 wait = false;
         sluice_priv_keep_pipe(q, present);
         if (sluice_priv_load_relaxed(&q->interrupt) != 0)
                 wait = false;
-        r = wait ? watch_pipe(q, !q->hung_up) : 0;
-        if (wait && r == 0)
-                r = set_alarm(q);
-        if (!wait || r)
+        r = wait ? watch_until_slice(q) : 1;
+        if (r)
                 sluice_priv_unpark(q);
         else
                 sluice_priv_count(&q->counters->parks);
         q->check_due = true;
         sluice_priv_leave(&entry);
-        return !wait ? 1 : r;
+        return r;
 }
 
-int sluice_consumer_arm(struct sluice_consumer *c)
+static int endpoint_arm(struct sluice_priv_endpoint *e, size_t len)
 {
-        const int fd = sluice_consumer_fd(c);
+        struct sluice_priv_queue *q = e->queue;
+        const int fd = endpoint_fd(e);
         struct sluice_priv_await a;
+        bool wait;
 
         if (fd < 0)
                 return fd;
-        sluice_priv_check_next(&c->base.polls);
-        if (c->end != c->next || c->base.err)
-                return 1;
-        sluice_priv_await_message(&a, c);
-        return arm(c->base.queue, &a);
+        sluice_priv_check_next(&e->polls);
+        if (q->role == SLUICE_PRIV_ROLE_PRODUCER)
+                wait = producer_must_wait(sluice_priv_producer_of(q), len, &a);
+        else
+                wait = consumer_must_wait(sluice_priv_consumer_of(q), &a);
+        return wait ? arm(q, &a) : 1;
 }
 
-int sluice_producer_arm(struct sluice_producer *p, size_t len)
+static int endpoint_disarm(struct sluice_priv_endpoint *e)
 {
-        const int fd = sluice_producer_fd(p);
-        struct sluice_priv_await a;
-        uint64_t need, rest;
+        struct sluice_priv_queue *q = e->queue;
+        const int fd = endpoint_fd(e);
 
         if (fd < 0)
                 return fd;
-        sluice_priv_check_next(&p->base.polls);
-        if (p->base.err || len > p->max_len || sluice_priv_producer_refresh(p) != 0)
-                return 1;
-        need = sluice_priv_record_bytes(len, p->unit_mask);
-        rest = sluice_priv_rest(p->tail, p->mask);
-        if (need > rest)
-                need += rest;
-        if (p->limit - p->tail >= need || p->tail - p->position + need > p->mask - p->unit_mask)
-                return 1;
-        sluice_priv_await_room(&a, p, need);
-        return arm(p->base.queue, &a);
-}
-
-static int disarm(struct sluice_priv_queue *q)
-{
+        sluice_priv_check_next(&e->polls);
         sluice_priv_unpark(q);
         q->check_due = true;
         return 0;
 }
 
-int sluice_consumer_disarm(struct sluice_consumer *c)
+static int endpoint_interrupt(struct sluice_priv_endpoint *e)
 {
-        const int fd = sluice_consumer_fd(c);
+        struct sluice_priv_queue *q = e->queue;
+        struct sluice_priv_entry entry;
 
-        if (fd < 0)
-                return fd;
-        sluice_priv_check_next(&c->base.polls);
-        return disarm(c->base.queue);
-}
-
-int sluice_producer_disarm(struct sluice_producer *p)
-{
-        const int fd = sluice_producer_fd(p);
-
-        if (fd < 0)
-                return fd;
-        sluice_priv_check_next(&p->base.polls);
-        return disarm(p->base.queue);
-}
-
-static int interrupt(struct sluice_priv_queue *q)
-{
-        const struct sluice_priv_entry entry = sluice_priv_enter();
-        const uint64_t one = 1;
-
+        if (!q)
+                return e->err ? e->err : -EINVAL;
+        entry = sluice_priv_enter();
         sluice_priv_store_release(&q->interrupt, 1);
-        sluice_priv_futex_wake(&q->interrupt);
-        /* EAGAIN: the counter is full of interrupts already. */
-        if (sluice_priv_fd_is_ours(q, SLUICE_PRIV_INTERRUPT))
-                while (write(q->interrupt_fd, &one, sizeof one) < 0 && errno == EINTR)
-                        continue;
+        sluice_priv_wake_interrupted(q);
         sluice_priv_leave(&entry);
         return 0;
 }
 
-int sluice_consumer_interrupt(struct sluice_consumer *c)
+/* ---- The public calls --------------------------------------------- */
+
+int sluice_producer_fd(struct sluice_producer *p)
 {
-        return c->base.queue ? interrupt(c->base.queue) : c->base.err ? c->base.err : -EINVAL;
+        return endpoint_fd(&p->base);
+}
+
+int sluice_consumer_fd(struct sluice_consumer *c)
+{
+        return endpoint_fd(&c->base);
+}
+
+int sluice_producer_arm(struct sluice_producer *p, size_t len)
+{
+        return endpoint_arm(&p->base, len);
+}
+
+int sluice_consumer_arm(struct sluice_consumer *c)
+{
+        return endpoint_arm(&c->base, 0);
+}
+
+int sluice_producer_disarm(struct sluice_producer *p)
+{
+        return endpoint_disarm(&p->base);
+}
+
+int sluice_consumer_disarm(struct sluice_consumer *c)
+{
+        return endpoint_disarm(&c->base);
 }
 
 int sluice_producer_interrupt(struct sluice_producer *p)
 {
-        return p->base.queue ? interrupt(p->base.queue) : p->base.err ? p->base.err : -EINVAL;
+        return endpoint_interrupt(&p->base);
+}
+
+int sluice_consumer_interrupt(struct sluice_consumer *c)
+{
+        return endpoint_interrupt(&c->base);
 }

@@ -46,7 +46,7 @@ static int *fd_of(struct sluice_priv_queue *q, enum sluice_priv_which which)
         return fds[which];
 }
 
-int sluice_priv_fds_know(struct sluice_priv_queue *q)
+int sluice_priv_fds_record(struct sluice_priv_queue *q)
 {
         for (unsigned i = 0; i < SLUICE_PRIV_FDS; i++) {
                 const int fd = *fd_of(q, i);
@@ -137,25 +137,14 @@ static bool is_private(const void *handle, size_t bytes)
         return is_private_page(first, size) && (last == first || is_private_page(last, size));
 }
 
-static void poison(const struct sluice_priv_queue *q)
+static void disable_copy(const struct sluice_priv_queue *q)
 {
-        if (q->role == SLUICE_PRIV_ROLE_PRODUCER) {
-                struct sluice_producer *p = q->handle;
+        struct sluice_priv_endpoint *e = q->endpoint;
 
-                if (!is_private(p, sizeof *p))
-                        return;
-                p->own = NULL;
-                p->base.queue = NULL;
-                sluice_priv_producer_poison(p, -EPERM);
-        } else {
-                struct sluice_consumer *c = q->handle;
-
-                if (!is_private(c, sizeof *c))
-                        return;
-                c->own = NULL;
-                c->base.queue = NULL;
-                sluice_priv_consumer_poison(c, -EPERM);
-        }
+        if (!is_private(e, sluice_priv_handle_bytes(q->role)))
+                return;
+        e->queue = NULL;
+        sluice_priv_handle_disable(e, q->role, -EPERM);
 }
 
 /* The mapping is not there in the child (MADV_DONTFORK), nor the role. */
@@ -167,7 +156,7 @@ static void fork_child(void)
         while (q) {
                 struct sluice_priv_queue *next = q->next;
 
-                poison(q);
+                disable_copy(q);
                 close_fds(q);
                 free(q);
                 q = next;

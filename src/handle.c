@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening and closing the endpoints of named queues, and who may follow
- * whom: a role is taken under the lock of a pipe (fifo.c), and taken away
- * from a process only that has become another program.
+ * Opening and closing endpoints. The role of a named queue is taken under
+ * the lock of a pipe (fifo.c); it is taken away only from a process that has
+ * called exec. Most functions serve both roles, on the common part of the
+ * handles (struct sluice_priv_endpoint).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,11 +18,11 @@
 
 #define SPIN_DEFAULT_NS INT64_C(50000)
 
-/* So long, in milliseconds, a predecessor that leaves is waited for. */
+/* How many milliseconds to wait for a predecessor that is just closing. */
 enum { HANDOVER_TRIES = 200 };
 
-/* The peer may need that CPU: then who spins has to give way to it, unless
- * somebody knows better and has said how long to spin. */
+/* The peer may need our only CPU: then spinning has to yield it, unless the
+ * caller has said how long to spin. */
 static bool one_cpu_only(void)
 {
         cpu_set_t set;
@@ -29,13 +30,37 @@ static bool one_cpu_only(void)
         return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1;
 }
 
-static struct sluice_priv_queue *queue_new(void *handle, int role, const struct sluice_options *o)
+/* ---- What both roles share ---------------------------------------- */
+
+size_t sluice_priv_handle_bytes(int role)
+{
+        return role == SLUICE_PRIV_ROLE_PRODUCER ? sizeof(struct sluice_producer)
+                                                 : sizeof(struct sluice_consumer);
+}
+
+void sluice_priv_handle_disable(struct sluice_priv_endpoint *e, int role, int err)
+{
+        if (role == SLUICE_PRIV_ROLE_PRODUCER) {
+                struct sluice_producer *p = (void *)e;
+
+                p->own = NULL;
+                sluice_priv_producer_poison(p, err);
+        } else {
+                struct sluice_consumer *c = (void *)e;
+
+                c->own = NULL;
+                sluice_priv_consumer_poison(c, err);
+        }
+}
+
+static struct sluice_priv_queue *queue_new(struct sluice_priv_endpoint *e, int role,
+                                           const struct sluice_options *o)
 {
         struct sluice_priv_queue *q = calloc(1, sizeof *q);
 
         if (!q)
                 return NULL;
-        q->handle = handle;
+        q->endpoint = e;
         q->role = role;
         q->by_fifo = o->wake == SLUICE_WAKE_FIFO;
         q->own_fd = q->peer_fd = q->keeper_fd = q->interrupt_fd = q->dirfd = -1;
@@ -86,13 +111,18 @@ static int open_all_pipes(struct sluice_priv_queue *q, const struct sluice_priv_
 
 static int open_pipes(struct sluice_priv_queue *q, const struct sluice_priv_place *place)
 {
-        int r = place->dirfd < 0 ? 0 : sluice_priv_fork_lock();
+        int r;
 
-        if (r || place->dirfd < 0)
+        if (place->dirfd < 0)
+                return 0;
+        r = sluice_priv_fork_lock();
+        if (r)
                 return r;
         r = open_all_pipes(q, place);
-        if (r == 0)
-                r = sluice_priv_fds_know(q);
+        if (r)
+                goto unlock;
+        r = sluice_priv_fds_record(q);
+unlock:
         sluice_priv_fork_unlock();
         return r;
 }
@@ -104,8 +134,8 @@ static void pause_ms(void)
         nanosleep(&ms, NULL);
 }
 
-/* A lock without the role: somebody is just opening or closing, or lives
- * on without his semaphores. */
+/* If the pipe is locked and the role is free, another process is just opening
+ * or closing, or has lost its semaphores (unshare). */
 static int take_lock(struct sluice_priv_queue *q)
 {
         for (int tries = HANDOVER_TRIES;; tries--) {
@@ -122,32 +152,38 @@ static int take_lock(struct sluice_priv_queue *q)
         }
 }
 
-/* The other end is there, with its pipes: it maps the queue, once. */
-static bool other_end_maps(const struct sluice_priv_queue *q)
+/* The peer is there, with its pipes: it maps the queue, once. */
+static bool peer_maps(const struct sluice_priv_queue *q)
 {
-        const int other = q->role == SLUICE_PRIV_ROLE_PRODUCER ? SLUICE_PRIV_ROLE_CONSUMER
-                                                               : SLUICE_PRIV_ROLE_PRODUCER;
-
-        return sluice_priv_role_held(q->segment.semid, other) > 0 &&
+        return sluice_priv_role_held(q->segment.semid, sluice_priv_peer_role(q)) > 0 &&
                sluice_priv_fifo_locked(q->own_fd) > 0;
 }
 
-/* We have the lock, another has the role: has he become another program?
- * Then nobody maps the queue but we and the other end, which has to be
- * the same one before and after the count. */
+/* We have the lock, another process has the role: has it called exec? Then
+ * only we and the peer map the queue. The peer has to be the same before
+ * and after the mappings are counted. */
 static bool is_deserted(const struct sluice_priv_queue *q)
 {
         const uint64_t before = sluice_priv_load_acquire(&q->peer_doorbell->state); /* UNTRUSTED */
-        const bool other = other_end_maps(q);
+        const bool mapped = peer_maps(q);
         const int n = sluice_priv_segment_attached(&q->segment);
 
-        if (n == 2)
-                return other && other_end_maps(q) &&
-                       sluice_priv_load_acquire(&q->peer_doorbell->state) == before;
-        return n == 1;
+        if (n != 2)
+                return n == 1;
+        return mapped && peer_maps(q) &&
+               sluice_priv_load_acquire(&q->peer_doorbell->state) == before;
 }
 
-/* Observers map the queue for a moment, too: once more, for a while. */
+static int take_role_once(struct sluice_priv_queue *q)
+{
+        const int r = sluice_priv_role_take(q->segment.semid, q->role, true);
+
+        if (r == -EBUSY && is_deserted(q))
+                return sluice_priv_role_take_over(q->segment.semid, q->role);
+        return r;
+}
+
+/* An observer, too, maps the queue for a moment: tries again for a while. */
 static int take_role(struct sluice_priv_queue *q)
 {
         int r;
@@ -155,17 +191,22 @@ static int take_role(struct sluice_priv_queue *q)
         if (q->peer_fd < 0)
                 return sluice_priv_role_take(q->segment.semid, q->role, false);
         r = take_lock(q);
-        for (int tries = HANDOVER_TRIES; r == 0; tries--) {
-                r = sluice_priv_role_take(q->segment.semid, q->role, true);
-                if (r == -EBUSY && is_deserted(q))
-                        r = sluice_priv_role_take_over(q->segment.semid, q->role);
+        if (r)
+                return r;
+        for (int tries = HANDOVER_TRIES;; tries--) {
+                r = take_role_once(q);
                 if (r != -EBUSY || tries == 0)
-                        break;
+                        return r;
                 pause_ms();
-                r = 0;
         }
-        return r;
 }
+
+static void release_role(struct sluice_priv_queue *q)
+{
+        sluice_priv_role_release(q->segment.semid, q->role, q->locked);
+}
+
+/* ---- Joining ------------------------------------------------------ */
 
 static void find_doorbells(struct sluice_priv_queue *q)
 {
@@ -179,12 +220,7 @@ static void find_doorbells(struct sluice_priv_queue *q)
         q->peer_doorbell = producer ? &c->doorbell : &p->doorbell;
 }
 
-static void give_role(struct sluice_priv_queue *q)
-{
-        sluice_priv_role_give(q->segment.semid, q->role, q->locked);
-}
-
-/* Maps the queue and takes the role: from here on the half is ours. */
+/* Maps the queue and takes the role: from here on our half of it is ours. */
 static int open_role(struct sluice_priv_queue *q, const struct sluice_priv_place *place,
                      unsigned flags)
 {
@@ -200,13 +236,17 @@ static int open_role(struct sluice_priv_queue *q, const struct sluice_priv_place
         r = take_role(q);
         if (r)
                 return r == -EIDRM ? -ENOENT : r;
-        r = sluice_priv_meet_peer(q);
-        /* Nobody else waits for the pages, or maps the queue meanwhile. */
-        if (r == 0)
-                r = sluice_priv_prepare_pages(q->segment.mem, (size_t)q->segment.shape.total_bytes,
-                                              flags);
+        r = sluice_priv_find_earlier_end(q);
         if (r)
-                give_role(q);
+                goto release;
+        /* With the role, because no other process waits for the pages or maps
+         * the queue meanwhile. */
+        r = sluice_priv_prepare_pages(q->segment.mem, (size_t)q->segment.shape.total_bytes, flags);
+        if (r)
+                goto release;
+        return 0;
+release:
+        release_role(q);
         return r == -EIDRM || r == -ESTALE ? -ENOENT : r;
 }
 
@@ -216,198 +256,174 @@ static uint64_t own_state(const struct sluice_priv_queue *q)
                (q->locked ? 0 : SLUICE_LAYOUT_UNLOCKED);
 }
 
-/* Lets the handle sleep and wake. */
-static void give_sleep_to_producer(struct sluice_producer *p, struct sluice_priv_queue *q)
+/* Lets an attached handle sleep and wake. */
+static void connect_queue(struct sluice_priv_queue *q)
 {
-        q->own_doorbell = &p->own->doorbell;
-        q->peer_doorbell = &p->peer->doorbell;
-        q->counters = &p->own->counters;
-        q->polls = &p->base.polls;
-        p->base.queue = q;
-        p->base.sleep = &sluice_priv_producer_sleep;
-        p->base.doorbell.fence = !q->membarrier;
-        p->base.doorbell.open = 1;
+        struct sluice_priv_endpoint *e = q->endpoint;
+
+        if (q->role == SLUICE_PRIV_ROLE_PRODUCER) {
+                const struct sluice_producer *p = sluice_priv_producer_of(q);
+
+                q->own_doorbell = &p->own->doorbell;
+                q->peer_doorbell = &p->peer->doorbell;
+                q->counters = &p->own->counters;
+        } else {
+                const struct sluice_consumer *c = sluice_priv_consumer_of(q);
+
+                q->own_doorbell = &c->own->doorbell;
+                q->peer_doorbell = &c->peer->doorbell;
+                q->counters = &c->own->counters;
+        }
+        e->queue = q;
+        e->sleep = &sluice_priv_queue_sleep;
+        e->doorbell.fence = !q->membarrier;
+        e->doorbell.open = 1;
 }
 
-static void give_sleep_to_consumer(struct sluice_consumer *c, struct sluice_priv_queue *q)
+/* A consumer to whom an earlier producer has left messages gets that one's
+ * end reported after them. A producer gets no earlier end reported. */
+static bool is_earlier_end_reported(const struct sluice_priv_queue *q)
 {
-        q->own_doorbell = &c->own->doorbell;
-        q->peer_doorbell = &c->peer->doorbell;
-        q->counters = &c->own->counters;
-        q->polls = &c->base.polls;
-        c->base.queue = q;
-        c->base.sleep = &sluice_priv_consumer_sleep;
-        c->base.doorbell.fence = !q->membarrier;
-        c->base.doorbell.open = 1;
+        uint64_t word;
+
+        if (q->role == SLUICE_PRIV_ROLE_PRODUCER)
+                return false;
+        /* PUBLISH is the next look. UNTRUSTED. */
+        word = sluice_priv_load_relaxed(sluice_priv_next_word(sluice_priv_consumer_of(q)));
+        return word != 0 && word != SLUICE_LAYOUT_END;
 }
 
 static int join(struct sluice_priv_queue *q)
 {
         const struct sluice_priv_segment *s = &q->segment;
         const size_t bytes = (size_t)s->shape.total_bytes;
-        uint64_t parked;
         int r;
 
-        if (q->role == SLUICE_PRIV_ROLE_PRODUCER) {
-                struct sluice_producer *p = q->handle;
-
-                r = sluice_priv_producer_join(p, s->mem, bytes, own_state(q));
-                if (r)
-                        return r;
-                give_sleep_to_producer(p, q);
-                sluice_priv_met_peer(q, false);
-        } else {
-                struct sluice_consumer *c = q->handle;
-                uint64_t word;
-
-                r = sluice_priv_consumer_join(c, s->mem, bytes, own_state(q));
-                if (r)
-                        return r;
-                give_sleep_to_consumer(c, q);
-                /* PUBLISH is the next look. UNTRUSTED. */
-                word = sluice_priv_load_relaxed(sluice_priv_next_word(c));
-                sluice_priv_met_peer(q, word != 0 && word != SLUICE_LAYOUT_END);
-        }
+        if (q->role == SLUICE_PRIV_ROLE_PRODUCER)
+                r = sluice_priv_producer_join(sluice_priv_producer_of(q), s->mem, bytes,
+                                              own_state(q));
+        else
+                r = sluice_priv_consumer_join(sluice_priv_consumer_of(q), s->mem, bytes,
+                                              own_state(q));
+        if (r)
+                return r;
+        connect_queue(q);
+        if (!is_earlier_end_reported(q))
+                sluice_priv_skip_earlier_end(q);
         q->peer_epoch = sluice_priv_load_relaxed(&q->peer_doorbell->state) / SLUICE_LAYOUT_EPOCH;
         sluice_priv_store_relaxed(&q->counters->pid, (uint64_t)getpid());
-        sluice_priv_futex_wake(&q->own_doorbell->state); /* await_peer */
-        /* The predecessor may have died between showing something and waking
-         * the one who waits for it; and a peer that sleeps on its pipe holds
-         * that open by itself while it is alone, and has to let go. */
-        sluice_priv_fence_full(); /* DOORBELL, waker */
-        parked = sluice_priv_load_relaxed(&q->peer_doorbell->parked);
-        q->byte_may_be_there = true; /* by a predecessor, perhaps */
-        if (parked & SLUICE_LAYOUT_PARKED)
-                sluice_priv_wake_peer(q, parked);
-        q->byte_may_be_there = true;
+        sluice_priv_wake_on_join(q);
         return 0;
 }
 
-static int open_endpoint(void *handle, int role, const char *name,
-                         const struct sluice_options *options)
-{
-        struct sluice_priv_queue *q = NULL;
-        struct sluice_priv_place place;
-        struct sluice_priv_name n;
-        struct sluice_options o;
-        int r = sluice_priv_options_read(&o, options);
+/* ---- Opening and closing a named queue ---------------------------- */
 
-        sluice_priv_limit_forget();
-        if (r == 0)
-                r = sluice_priv_name_parse(&n, name);
-        if (r == 0 && n.is_key && o.wake == SLUICE_WAKE_FIFO)
-                r = -EOPNOTSUPP; /* before anything is made for it */
-        if (r == 0 && (o.flags & SLUICE_CREATE)) {
-                r = sluice_create(name, options);
-                r = r == -EEXIST ? 0 : r;
-        }
+static int read_arguments(struct sluice_priv_name *n, struct sluice_options *o, const char *name,
+                          const struct sluice_options *options)
+{
+        int r = sluice_priv_options_read(o, options);
+
         if (r)
                 return r;
-        r = sluice_priv_place_open(&place, &n);
-        place.any_owner = (o.flags & SLUICE_ANY_OWNER) != 0;
-        if (r == 0) {
-                q = queue_new(handle, role, &o);
-                r = q ? sluice_priv_queue_list(q) : -ENOMEM;
-        }
-        if (r == 0)
-                r = open_role(q, &place, o.flags);
-        if (r == 0) {
-                r = join(q);
-                if (r)
-                        give_role(q);
-        }
-        sluice_priv_place_close(&place);
+        r = sluice_priv_name_parse(n, name);
         if (r)
-                queue_free(q);
+                return r;
+        return n->is_key && o->wake == SLUICE_WAKE_FIFO ? -EOPNOTSUPP : 0;
+}
+
+static int open_at(struct sluice_priv_endpoint *e, int role, const struct sluice_priv_name *n,
+                   const struct sluice_options *o)
+{
+        struct sluice_priv_place place;
+        struct sluice_priv_queue *q;
+        int r = sluice_priv_place_open(&place, n);
+
+        if (r)
+                return r;
+        place.any_owner = (o->flags & SLUICE_ANY_OWNER) != 0;
+        q = queue_new(e, role, o);
+        if (!q) {
+                r = -ENOMEM;
+                goto close_place;
+        }
+        r = sluice_priv_queue_list(q);
+        if (r)
+                goto free_queue;
+        r = open_role(q, &place, o->flags);
+        if (r)
+                goto free_queue;
+        r = join(q);
+        if (r)
+                goto release_role;
+        sluice_priv_place_close(&place);
+        return 0;
+release_role:
+        release_role(q);
+free_queue:
+        queue_free(q);
+close_place:
+        sluice_priv_place_close(&place);
+        return r;
+}
+
+static int open_endpoint(struct sluice_priv_endpoint *e, int role, const char *name,
+                         const struct sluice_options *options)
+{
+        struct sluice_priv_name n;
+        struct sluice_options o;
+        int r = read_arguments(&n, &o, name, options);
+
+        sluice_priv_limit_forget();
+        if (r)
+                return r;
+        if (o.flags & SLUICE_CREATE) {
+                r = sluice_create(name, options);
+                if (r && r != -EEXIST)
+                        return r;
+        }
+        r = open_at(e, role, &n, &o);
         if (r == -EMFILE || r == -ENFILE || r == -ENOSPC) /* of a poll descriptor */
                 sluice_priv_limit_note(SLUICE_PRIV_FD, -r, 0);
         return r;
 }
 
-int sluice_producer_open(struct sluice_producer *p, const char *name,
+static int endpoint_open(struct sluice_priv_endpoint *e, int role, const char *name,
                          const struct sluice_options *options)
 {
         const struct sluice_priv_entry entry = sluice_priv_enter();
-        const int r = open_endpoint(p, SLUICE_PRIV_ROLE_PRODUCER, name, options);
+        const int r = open_endpoint(e, role, name, options);
 
         if (r) {
-                memset(p, 0, sizeof *p);
-                sluice_priv_producer_poison(p, -EINVAL);
+                memset((void *)e, 0, sluice_priv_handle_bytes(role));
+                sluice_priv_handle_disable(e, role, -EINVAL);
         }
         sluice_priv_leave(&entry);
         return r;
 }
 
-int sluice_consumer_open(struct sluice_consumer *c, const char *name,
-                         const struct sluice_options *options)
+static int endpoint_close(struct sluice_priv_endpoint *e)
 {
-        const struct sluice_priv_entry entry = sluice_priv_enter();
-        const int r = open_endpoint(c, SLUICE_PRIV_ROLE_CONSUMER, name, options);
+        struct sluice_priv_queue *q = e->queue;
+        struct sluice_priv_entry entry;
 
-        if (r) {
-                memset(c, 0, sizeof *c);
-                sluice_priv_consumer_poison(c, -EINVAL);
-        }
-        sluice_priv_leave(&entry);
-        return r;
-}
-
-/* After detach: tell a peer that waits for our state, give the role back. */
-static void leave(struct sluice_priv_queue *q)
-{
-        sluice_priv_futex_wake(&q->own_doorbell->state);
+        if (!q)
+                return e->err ? e->err : -EINVAL;
+        entry = sluice_priv_enter();
+        if (q->role == SLUICE_PRIV_ROLE_PRODUCER)
+                sluice_producer_detach(sluice_priv_producer_of(q));
+        else
+                sluice_consumer_detach(sluice_priv_consumer_of(q));
+        e->queue = NULL;
+        e->sleep = NULL;
+        sluice_priv_wake_awaiting(q);
         if (q->named)
-                give_role(q);
+                release_role(q);
         queue_free(q);
-}
-
-int sluice_producer_close(struct sluice_producer *p)
-{
-        struct sluice_priv_queue *q = p->base.queue;
-        struct sluice_priv_entry entry;
-
-        if (!q)
-                return p->base.err ? p->base.err : -EINVAL;
-        entry = sluice_priv_enter();
-        sluice_producer_detach(p);
-        p->base.queue = NULL;
-        p->base.sleep = NULL;
-        leave(q);
         sluice_priv_leave(&entry);
         return 0;
 }
 
-int sluice_consumer_close(struct sluice_consumer *c)
-{
-        struct sluice_priv_queue *q = c->base.queue;
-        struct sluice_priv_entry entry;
-
-        if (!q)
-                return c->base.err ? c->base.err : -EINVAL;
-        entry = sluice_priv_enter();
-        sluice_consumer_detach(c);
-        c->base.queue = NULL;
-        c->base.sleep = NULL;
-        leave(q);
-        sluice_priv_leave(&entry);
-        return 0;
-}
-
-/* ---- Memory of the caller's own ----------------------------------- */
-
-static int enable(void *handle, int role, const struct sluice_options *options,
-                  struct sluice_priv_queue **q)
-{
-        struct sluice_options o;
-        const int r = sluice_priv_options_read(&o, options);
-
-        if (r)
-                return r;
-        if (o.wake != SLUICE_WAKE_FUTEX)
-                return -EOPNOTSUPP;
-        *q = queue_new(handle, role, &o);
-        return *q ? 0 : -ENOMEM;
-}
+/* ---- A handle over the caller's own memory ------------------------ */
 
 /* The state says how this endpoint wakes, from now on. */
 static void announce(struct sluice_priv_queue *q)
@@ -418,38 +434,71 @@ static void announce(struct sluice_priv_queue *q)
                                   (state & ~SLUICE_LAYOUT_MUTE) | own_state(q));
 }
 
-int sluice_producer_enable_sleep(struct sluice_producer *p, const struct sluice_options *options)
+static int enable_sleep(struct sluice_priv_endpoint *e, int role,
+                        const struct sluice_options *options)
 {
-        const struct sluice_priv_entry entry = sluice_priv_enter();
         struct sluice_priv_queue *q;
-        int r = p->base.err;
+        struct sluice_options o;
+        const int r = sluice_priv_options_read(&o, options);
 
-        if (r == 0 && (p->base.queue || !p->own))
-                r = -EINVAL;
-        if (r == 0)
-                r = enable(p, SLUICE_PRIV_ROLE_PRODUCER, options, &q);
-        if (r == 0) {
-                give_sleep_to_producer(p, q);
-                announce(q);
-        }
+        if (r)
+                return r;
+        if (o.wake != SLUICE_WAKE_FUTEX)
+                return -EOPNOTSUPP;
+        q = queue_new(e, role, &o);
+        if (!q)
+                return -ENOMEM;
+        connect_queue(q);
+        announce(q);
+        return 0;
+}
+
+static int endpoint_enable_sleep(struct sluice_priv_endpoint *e, int role, bool attached,
+                                 const struct sluice_options *options)
+{
+        struct sluice_priv_entry entry;
+        int r;
+
+        if (e->err)
+                return e->err;
+        if (e->queue || !attached)
+                return -EINVAL;
+        entry = sluice_priv_enter();
+        r = enable_sleep(e, role, options);
         sluice_priv_leave(&entry);
         return r;
 }
 
+/* ---- The public calls --------------------------------------------- */
+
+int sluice_producer_open(struct sluice_producer *p, const char *name,
+                         const struct sluice_options *options)
+{
+        return endpoint_open(&p->base, SLUICE_PRIV_ROLE_PRODUCER, name, options);
+}
+
+int sluice_consumer_open(struct sluice_consumer *c, const char *name,
+                         const struct sluice_options *options)
+{
+        return endpoint_open(&c->base, SLUICE_PRIV_ROLE_CONSUMER, name, options);
+}
+
+int sluice_producer_close(struct sluice_producer *p)
+{
+        return endpoint_close(&p->base);
+}
+
+int sluice_consumer_close(struct sluice_consumer *c)
+{
+        return endpoint_close(&c->base);
+}
+
+int sluice_producer_enable_sleep(struct sluice_producer *p, const struct sluice_options *options)
+{
+        return endpoint_enable_sleep(&p->base, SLUICE_PRIV_ROLE_PRODUCER, p->own != NULL, options);
+}
+
 int sluice_consumer_enable_sleep(struct sluice_consumer *c, const struct sluice_options *options)
 {
-        const struct sluice_priv_entry entry = sluice_priv_enter();
-        struct sluice_priv_queue *q;
-        int r = c->base.err;
-
-        if (r == 0 && (c->base.queue || !c->own))
-                r = -EINVAL;
-        if (r == 0)
-                r = enable(c, SLUICE_PRIV_ROLE_CONSUMER, options, &q);
-        if (r == 0) {
-                give_sleep_to_consumer(c, q);
-                announce(q);
-        }
-        sluice_priv_leave(&entry);
-        return r;
+        return endpoint_enable_sleep(&c->base, SLUICE_PRIV_ROLE_CONSUMER, c->own != NULL, options);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sleeping and waking. A waiting call spins for a while, then parks: it
- * stores its parked word, executes the DOORBELL barrier (atomic.h), looks a
- * last time, and sleeps in slices until the deadline. At each slice it
- * asks the kernel whether the peer still holds its role and whether the
- * queue is still there, so that nothing that the peer does or leaves
- * undone can hold a call for longer.
+ * Sleeping until there is a message, or room. A waiting call spins for a
+ * while (spin.c), then parks: it stores its parked word, executes the
+ * DOORBELL barrier (atomic.h), looks a last time, and sleeps in slices until
+ * the deadline. After each slice it asks the kernel whether the peer still
+ * holds its role and whether the queue still exists, so nothing that the
+ * peer does or fails to do can delay a call for longer.
  *
  * Futex: the sleeper sleeps on the very word it waits for, which its
  * peer writes. The kernel compares the word once more under its own
@@ -32,10 +32,10 @@
 #define SYS_futex_waitv 449
 #endif
 
-/* The peer is not sure to wake us: so long is a sleep then. */
+/* The longest sleep when the peer cannot be relied upon to wake us. */
 #define SHORT_SLICE_NS INT64_C(1000000)
 
-/* So late, at most, is an interrupt on a kernel without futex_waitv(2). */
+/* The longest delay of an interrupt on a kernel without futex_waitv(2). */
 #define INTERRUPT_SLICE_NS INT64_C(10000000)
 
 /* As linux/futex.h has it since 5.16. */
@@ -77,22 +77,27 @@ static void sleeper_barrier(struct sluice_priv_queue *q)
                 q->membarrier = false;
 }
 
-/* Nobody will wake us in time: the peer was attached without the
- * library, or relies on a membarrier that we cannot call; or our own pipe is
- * hung up. One that has ended will do nothing, and its successor wakes us
- * when it joins. (One that has closed its pipes is found within a slice.) */
-int64_t sluice_priv_longest_ns(const struct sluice_priv_queue *q)
+/* A peer that makes no system calls, because it was attached through ring.h
+ * alone, or that leaves the barrier to a membarrier that we cannot call. Once
+ * it has ended that does not matter: its successor wakes us when it joins.
+ * (A peer that has closed its pipes is found within a slice.) */
+static bool peer_may_not_wake(const struct sluice_priv_queue *q)
 {
         const uint64_t state = sluice_priv_load_relaxed(&q->peer_doorbell->state); /* UNTRUSTED */
-        const bool ended =
-                (state & SLUICE_LAYOUT_CLOSED) || state / SLUICE_LAYOUT_EPOCH == q->reported_epoch;
-        const bool mute = (state & SLUICE_LAYOUT_MUTE) ||
-                          (!q->membarrier && (state & SLUICE_LAYOUT_FENCELESS));
 
-        const bool deaf = q->by_fifo && q->hung_up;
+        if ((state & SLUICE_LAYOUT_CLOSED) || state / SLUICE_LAYOUT_EPOCH == q->reported_epoch)
+                return false;
+        return (state & SLUICE_LAYOUT_MUTE) ||
+               (!q->membarrier && (state & SLUICE_LAYOUT_FENCELESS));
+}
 
-        return ((mute && !ended) || deaf) && q->slice_ns > SHORT_SLICE_NS ? SHORT_SLICE_NS
-                                                                          : q->slice_ns;
+int64_t sluice_priv_longest_ns(const struct sluice_priv_queue *q)
+{
+        const bool pipe_is_unusable = q->by_fifo && q->hung_up;
+
+        if (q->slice_ns <= SHORT_SLICE_NS)
+                return q->slice_ns;
+        return pipe_is_unusable || peer_may_not_wake(q) ? SHORT_SLICE_NS : q->slice_ns;
 }
 
 /* ---- What is waited for ------------------------------------------- */
@@ -105,16 +110,16 @@ void sluice_priv_await_message(struct sluice_priv_await *a, const struct sluice_
         a->position = c->next + SLUICE_LAYOUT_HEADER_BYTES; /* published beyond next */
 }
 
-/* Room for need bytes, and, so that a full queue that drains slowly does
- * not cost a wake-up per message, at least a quarter of the ring: but
- * never more than what is published, which the consumer can release. */
+/* Room for need bytes, but at least for a quarter of the ring, so that a full
+ * queue that drains slowly does not cost a wake-up per message; and never for
+ * more than is published, because the consumer cannot release more. */
 void sluice_priv_await_room(struct sluice_priv_await *a, const struct sluice_producer *p,
                             uint64_t need)
 {
         const uint64_t missing = need - (p->limit - p->tail);
-        const uint64_t fair = (p->mask + 1) / 4 & ~p->unit_mask;
+        const uint64_t quarter = (p->mask + 1) / 4 & ~p->unit_mask;
         const uint64_t used = p->position - p->seen;
-        uint64_t until = missing > fair ? missing : fair;
+        uint64_t until = missing > quarter ? missing : quarter;
 
         if (until > used)
                 until = missing > used ? missing : used;
@@ -124,8 +129,8 @@ void sluice_priv_await_room(struct sluice_priv_await *a, const struct sluice_pro
         a->enough = p->seen + missing;
 }
 
-/* A consumer that sleeps while it keeps messages will release no more:
- * then the producer is content with what it needs. */
+/* A consumer that sleeps while it keeps messages will release no more: then
+ * the producer accepts as much as it needs. */
 bool sluice_priv_is_ready(const struct sluice_priv_queue *q, const struct sluice_priv_await *a,
                           uint64_t *value)
 {
@@ -134,9 +139,9 @@ bool sluice_priv_is_ready(const struct sluice_priv_queue *q, const struct sluice
         /* RELEASE or PUBLISH is the caller's next look. UNTRUSTED. */
         *value = sluice_priv_load_relaxed(a->word);
         if (!a->producer)
-                return *value == SLUICE_LAYOUT_END ? sluice_priv_end_is_news(q) : *value != 0;
+                return *value == SLUICE_LAYOUT_END ? sluice_priv_end_is_unreported(q) : *value != 0;
         position = *value & ~SLUICE_LAYOUT_FLAGS;
-        if (((*value & SLUICE_LAYOUT_POSITION_CLOSED) && sluice_priv_end_is_news(q)) ||
+        if (((*value & SLUICE_LAYOUT_POSITION_CLOSED) && sluice_priv_end_is_unreported(q)) ||
             (int64_t)(position - a->position) >= 0)
                 return true;
         return (int64_t)(position - a->enough) >= 0 &&
@@ -161,7 +166,8 @@ bool sluice_priv_park(struct sluice_priv_queue *q, const struct sluice_priv_awai
 
 void sluice_priv_unpark(struct sluice_priv_queue *q)
 {
-        sluice_priv_store_relaxed(&q->own_doorbell->parked, 0); /* late is only a wasted wake-up */
+        /* Relaxed: a peer that sees it late makes one wake-up in vain. */
+        sluice_priv_store_relaxed(&q->own_doorbell->parked, 0);
 }
 
 static void interrupt_drain(struct sluice_priv_queue *q)
@@ -182,14 +188,14 @@ bool sluice_priv_take_interrupt(struct sluice_priv_queue *q)
         return true;
 }
 
-/* The call is not there, or a filter that is older than it says so. */
+/* The kernel does not have the call, or a seccomp filter does not know it. */
 static bool is_unknown_call(void)
 {
         return errno == ENOSYS || errno == EPERM;
 }
 
-/* On one word, until a time that is near. A kernel before 5.1 has no
- * other call on 32 bit than the one with times of 32 bits. */
+/* On one word, until a time that is near: on 32 bit a kernel before 5.1 has
+ * only the call with times of 32 bits. */
 static void futex_wait(const sluice_word *word, uint32_t value, int64_t until)
 {
         const struct kernel_time t = kernel_time_of(until);
@@ -228,18 +234,18 @@ void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_pr
         futex_wait(word->word, word->value, until);
 }
 
-/* A pipe that is hung up, and that we could not keep open, would not let us
- * sleep: then without it, shortly. */
+/* A pipe that is hung up, because we could not hold it open ourselves, is
+ * always ready: then the sleep is short and does not use it. */
 static void pipe_sleep(struct sluice_priv_queue *q, int64_t now, int64_t until)
 {
-        const bool deaf = q->hung_up;
+        const bool without_pipe = q->hung_up;
         struct pollfd fds[2] = {
-                {deaf ? -1 : q->own_fd, POLLIN, 0},
+                {without_pipe ? -1 : q->own_fd, POLLIN, 0},
                 {q->interrupt_fd, POLLIN, 0},
         };
         const int64_t ns = until > now ? until - now : 0;
         const struct kernel_time rest =
-                kernel_time_of(deaf && ns > SHORT_SLICE_NS ? SHORT_SLICE_NS : ns);
+                kernel_time_of(without_pipe && ns > SHORT_SLICE_NS ? SHORT_SLICE_NS : ns);
         const struct timespec t = {.tv_sec = rest.s, .tv_nsec = (long)rest.ns};
 
         q->hung_up = false;
@@ -247,15 +253,16 @@ static void pipe_sleep(struct sluice_priv_queue *q, int64_t now, int64_t until)
                 return;
         if (fds[0].revents & POLLIN)
                 sluice_priv_fifo_drain(q->own_fd);
-        /* Its word was there before it: a count that comes after the word
-         * was taken is stale, and must not keep us awake. */
+        /* The interrupt word is stored before the eventfd is written: a count
+         * that arrives after the word was cleared is stale, and must not keep
+         * us awake. */
         if (fds[1].revents & POLLIN)
                 interrupt_drain(q);
         if (fds[0].revents & POLLHUP)
                 q->check_due = q->hung_up = true;
 }
 
-/* Under the fork lock. -1 when the right to open it is gone, say. */
+/* Under the fork lock. -1: the pipe cannot be opened (any more). */
 static int open_keeper(const struct sluice_priv_queue *q)
 {
         const struct sluice_priv_name nowhere = {0};
@@ -271,24 +278,33 @@ static int open_keeper(const struct sluice_priv_queue *q)
         return fd < 0 ? -1 : fd;
 }
 
-/* The next holder of the role has come, and has its pipes. */
-static bool is_relieved(const struct sluice_priv_queue *q, bool peer_present)
+/* With no peer nobody holds the writing end, and the pipe would report a
+ * hang-up all the time. A peer that is present may have closed its pipes. */
+static bool needs_keeper(const struct sluice_priv_queue *q, bool peer_present)
 {
-        return peer_present && !q->peer_apart && q->checked_epoch != q->keeper_epoch;
+        return !peer_present || q->peer_without_pipe || q->hung_up;
 }
 
-/* With no peer there is no writer, and the pipe would report a hang-up
- * without end: while there is none we hold the writing end ourselves, until
- * the next holder of the role has come. (One may be present and have closed
- * its descriptors.) If the right to open it is gone, say, the pipe is done
- * without, in short slices. */
+/* A later peer than the one that we opened the keeper for has its pipes open. */
+static bool keeper_is_replaced(const struct sluice_priv_queue *q, bool peer_present)
+{
+        return peer_present && !q->peer_without_pipe && q->checked_epoch != q->keeper_epoch;
+}
+
+/* While there is no peer we hold the writing end of our own pipe ourselves,
+ * until the next peer has opened it. If it cannot be opened, the pipe is not
+ * used: hung_up makes sleeps short. */
 void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present)
 {
-        if (!q->by_fifo || (q->keeper_fd >= 0 && !is_relieved(q, peer_present)) ||
-            (q->keeper_fd < 0 && peer_present && !q->peer_apart && !q->hung_up) ||
-            sluice_priv_fork_lock() != 0)
+        const bool has_keeper = q->keeper_fd >= 0;
+
+        if (!q->by_fifo)
                 return;
-        if (q->keeper_fd >= 0) {
+        if (has_keeper ? !keeper_is_replaced(q, peer_present) : !needs_keeper(q, peer_present))
+                return;
+        if (sluice_priv_fork_lock() != 0)
+                return;
+        if (has_keeper) {
                 close(q->keeper_fd);
                 q->keeper_fd = -1;
                 q->hung_up = false;
@@ -302,158 +318,186 @@ void sluice_priv_keep_pipe(struct sluice_priv_queue *q, bool peer_present)
 
 /* ---- Waiting ------------------------------------------------------ */
 
+/* What a round of sleeping returns beside 0, the wait has ended, and a
+ * negative errno. */
+enum { SLEEP_ON = 1 };
+
+static bool is_check_due(const struct sluice_priv_queue *q, int64_t now)
+{
+        return q->check_due || now - q->checked_ns >= q->slice_ns;
+}
+
+/* An error that ends the wait, or 0. */
+static int check_peer(struct sluice_priv_queue *q, int64_t now, bool *present)
+{
+        q->checked_ns = now;
+        return sluice_priv_if_unreported(q, sluice_priv_peer_check(q, present));
+}
+
+/* SLEEP_ON while nothing speaks against a sleep. value: of the awaited word. */
+static int last_look(struct sluice_priv_queue *q, const struct sluice_priv_await *a, int64_t now,
+                     sluice_deadline until, uint64_t *value)
+{
+        if (sluice_priv_is_ready(q, a, value))
+                return 0;
+        if (sluice_priv_take_interrupt(q))
+                return -ECANCELED;
+        if (now >= until) {
+                const int end = sluice_priv_reported_end(q);
+
+                return end ? end : -ETIMEDOUT;
+        }
+        /* Without sleeping: this was only the check of the peer. */
+        return q->spin_ns == SLUICE_SPIN_FOREVER ? 0 : SLEEP_ON;
+}
+
+static void sleep_slice(struct sluice_priv_queue *q, const struct sluice_priv_await *a,
+                        const struct sluice_priv_unchanged *word,
+                        const struct sluice_priv_unchanged *parked, int64_t now, int64_t until)
+{
+        sluice_priv_count(&q->counters->parks);
+        if (q->by_fifo)
+                pipe_sleep(q, now, until);
+        else
+                sluice_priv_futex_sleep(q, word, a->producer ? parked : NULL, now, until);
+}
+
+/* Checks the peer if that is due, looks, and sleeps for a slice; keeps *now. */
+static int sleep_round(struct sluice_priv_queue *q, const struct sluice_priv_await *a, int64_t *now,
+                       sluice_deadline until)
+{
+        const int64_t longest = sluice_priv_longest_ns(q);
+        const int64_t slice_end = until - *now > longest ? *now + longest : until;
+        struct sluice_priv_unchanged word = {a->word, 0};
+        struct sluice_priv_unchanged parked = {&q->peer_doorbell->parked, 0};
+        uint64_t value;
+        int r;
+
+        if (q->by_fifo || is_check_due(q, *now)) {
+                bool present;
+
+                r = check_peer(q, *now, &present);
+                if (r)
+                        return r;
+                sluice_priv_keep_pipe(q, present);
+        }
+        /* A consumer that parks after this load nudges us before we are
+         * asleep. So the kernel compares this word as well; the look below
+         * sees at least what belongs to its value. */
+        parked.value = (uint32_t)sluice_priv_load_acquire(parked.word);
+        r = last_look(q, a, *now, until, &value);
+        if (r != SLEEP_ON)
+                return r;
+        word.value = (uint32_t)value;
+        sleep_slice(q, a, &word, &parked, *now, slice_end);
+        if (sluice_priv_is_ready(q, a, &value))
+                return 0;
+        /* Woken up for nothing: the queue may have been removed. */
+        q->check_due = true;
+        *now = sluice_now_ns();
+        /* A producer may not need as much room as it parked for. */
+        return a->producer && *now >= slice_end ? 0 : SLEEP_ON;
+}
+
 /* Parks, and sleeps until it is ready or there is a reason to give up. */
 static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_await *a, int64_t now,
                        sluice_deadline until)
 {
-        bool present;
-        int r = 0;
+        int r;
 
         if (q->by_fifo) {
                 sluice_priv_fd_check(q, SLUICE_PRIV_OWN);
                 q->hung_up = sluice_priv_fifo_drain(q->own_fd);
         }
-        if (!sluice_priv_park(q, a)) {
-                sluice_priv_unpark(q);
-                return 0;
-        }
-        for (;;) {
-                const int64_t longest = sluice_priv_longest_ns(q);
-                const int64_t slice = until - now > longest ? now + longest : until;
-                struct sluice_priv_unchanged word = {a->word, 0}, parked = {0};
-                uint64_t value;
-
-                if (q->check_due || now - q->checked_ns >= q->slice_ns || q->by_fifo) {
-                        q->checked_ns = now;
-                        r = sluice_priv_news(q, sluice_priv_peer_check(q, &present));
-                        if (r)
-                                break;
-                        sluice_priv_keep_pipe(q, present);
-                }
-                /* A consumer that parks after this look nudges us while we are not
-                 * yet asleep: the kernel compares this word as well, and what the
-                 * look below makes of it is not older. */
-                parked.word = &q->peer_doorbell->parked;
-                parked.value = (uint32_t)sluice_priv_load_acquire(parked.word);
-                if (sluice_priv_is_ready(q, a, &value) ||
-                    (r = sluice_priv_take_interrupt(q) ? -ECANCELED : 0))
-                        break;
-                word.value = (uint32_t)value;
-                if (now >= until) {
-                        r = sluice_priv_reported_end(q) ? sluice_priv_reported_end(q) : -ETIMEDOUT;
-                        break;
-                }
-                if (q->spin_ns == SLUICE_SPIN_FOREVER)
-                        break; /* this was only the look at the peer */
-                sluice_priv_count(&q->counters->parks);
-                if (q->by_fifo)
-                        pipe_sleep(q, now, slice);
-                else
-                        sluice_priv_futex_sleep(q, &word, a->producer ? &parked : NULL, now, slice);
-                if (sluice_priv_is_ready(q, a, &value))
-                        break; /* the peer is looked for before the next sleep */
-                /* Woken, and nothing is there: the queue may be gone. */
-                q->check_due = true;
-                now = sluice_now_ns();
-                /* Whoever is content with any room need not wait for more. */
-                if (a->producer && now >= slice)
-                        break;
-        }
+        r = sluice_priv_park(q, a) ? SLEEP_ON : 0;
+        while (r == SLEEP_ON)
+                r = sleep_round(q, a, &now, until);
         sluice_priv_unpark(q);
         return r;
 }
 
-static int wait_for(struct sluice_priv_queue *q, const struct sluice_priv_await *a,
-                    sluice_deadline until)
+static int spin_then_sleep(struct sluice_priv_queue *q, const struct sluice_priv_await *a,
+                           int64_t *now, sluice_deadline until)
 {
+        int r;
+
+        if (sluice_priv_take_interrupt(q))
+                return -ECANCELED;
+        if (sluice_priv_spin_until(q, a, now, until))
+                return 0;
+        /* The first check of the peer comes before the first sleep. */
+        q->check_due = is_check_due(q, *now);
+        r = sleep_until(q, a, *now, until);
+        *now = sluice_now_ns();
+        return r;
+}
+
+static int wait_until(void *handle, uint64_t need, sluice_deadline until)
+{
+        struct sluice_priv_endpoint *e = handle;
+        struct sluice_priv_queue *q = e->queue;
         const struct sluice_priv_entry entry = sluice_priv_enter();
         const int64_t begin = sluice_now_ns();
         int64_t now = begin;
-        int r = 0;
+        struct sluice_priv_await a;
+        int r;
 
-        if (sluice_priv_take_interrupt(q)) {
-                r = -ECANCELED;
-        } else if (!sluice_priv_spin_until(q, a, &now, until)) {
-                /* The first look at the peer comes before the first sleep. */
-                q->check_due |= now - q->checked_ns >= q->slice_ns;
-                r = sleep_until(q, a, now, until);
-                now = sluice_now_ns();
-        }
+        if (q->role == SLUICE_PRIV_ROLE_PRODUCER)
+                sluice_priv_await_room(&a, sluice_priv_producer_of(q), need);
+        else
+                sluice_priv_await_message(&a, sluice_priv_consumer_of(q));
+        r = spin_then_sleep(q, &a, &now, until);
         if (r == 0)
                 sluice_priv_spin_adapt(q, now - begin);
         sluice_priv_leave(&entry);
         return r;
 }
 
-static int producer_wait(void *handle, uint64_t need, sluice_deadline until)
+/* ---- Polling ------------------------------------------------------ */
+
+/* Close enough for slices, and cheaper than sluice_now_ns. */
+static int64_t coarse_now_ns(void)
 {
-        struct sluice_producer *p = handle;
-        struct sluice_priv_await a;
-
-        sluice_priv_await_room(&a, p, need);
-        return wait_for(p->base.queue, &a, until);
-}
-
-static int consumer_wait(void *handle, uint64_t need, sluice_deadline until)
-{
-        struct sluice_consumer *c = handle;
-        struct sluice_priv_await a;
-
-        (void)need;
-        sluice_priv_await_message(&a, c);
-        return wait_for(c->base.queue, &a, until);
-}
-
-/* For one who polls: asks no more often than once in a slice. */
-static int check(struct sluice_priv_queue *q, bool keeps_messages)
-{
-        const struct sluice_priv_entry entry = sluice_priv_enter();
         struct timespec t;
-        int64_t now;
-        bool present;
-        int r = 0;
 
         clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-        now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-        if (sluice_priv_take_interrupt(q)) {
-                r = -ECANCELED;
-        } else if (q->check_due || now - q->checked_ns >= q->slice_ns) {
-                q->checked_ns = now;
-                r = sluice_priv_news(q, sluice_priv_peer_check(q, &present));
-                if (keeps_messages)
-                        sluice_priv_nudge_producer(q); /* as if it had parked */
+        return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static bool keeps_messages(const struct sluice_priv_queue *q)
+{
+        return q->role == SLUICE_PRIV_ROLE_CONSUMER && sluice_priv_consumer_of(q)->held != 0;
+}
+
+static int poll_peer(struct sluice_priv_queue *q)
+{
+        const int64_t now = coarse_now_ns();
+        bool present;
+        int r;
+
+        if (sluice_priv_take_interrupt(q))
+                return -ECANCELED;
+        if (is_check_due(q, now)) {
+                r = check_peer(q, now, &present);
+                if (keeps_messages(q))
+                        sluice_priv_nudge_producer(q); /* as if we had parked */
+                if (r)
+                        return r;
         }
-        if (r == 0)
-                r = sluice_priv_reported_end(q);
+        return sluice_priv_reported_end(q);
+}
+
+/* For a caller that polls: asks the kernel once per slice at most. */
+static int check(void *handle)
+{
+        struct sluice_priv_endpoint *e = handle;
+        const struct sluice_priv_entry entry = sluice_priv_enter();
+        const int r = poll_peer(e->queue);
+
         sluice_priv_leave(&entry);
         return r;
 }
 
-static int producer_check(void *handle)
-{
-        struct sluice_producer *p = handle;
-
-        return check(p->base.queue, false);
-}
-
-static int consumer_check(void *handle)
-{
-        struct sluice_consumer *c = handle;
-
-        return check(c->base.queue, c->held != 0);
-}
-
-const struct sluice_priv_sleep sluice_priv_producer_sleep = {
-        producer_wait,
-        producer_check,
-        sluice_priv_producer_wake,
-        sluice_priv_producer_end,
-        sluice_priv_producer_tell,
-};
-const struct sluice_priv_sleep sluice_priv_consumer_sleep = {
-        consumer_wait,
-        consumer_check,
-        sluice_priv_consumer_wake,
-        sluice_priv_consumer_end,
-        sluice_priv_consumer_tell,
+const struct sluice_priv_sleep sluice_priv_queue_sleep = {
+        wait_until, check, sluice_priv_wake, sluice_priv_end, sluice_priv_report,
 };

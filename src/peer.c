@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The other endpoint: whether it is there, how it has ended, what of that was
- * told, and waiting for it. The kernel is asked, never a process id.
+ * The peer of an endpoint: whether it is there, how it ended, which end was
+ * reported already, and waiting for a peer. The kernel is asked, never a
+ * process id.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -9,19 +10,20 @@
 #include "internal.h"
 
 /*
- * Does anybody hold the peer's role? (fifo.c) A locked pipe says yes, a
- * free role without one says no. A role that is held without a lock: by a
- * process that has become another program, and maps nothing any more, or
- * by one that has closed its pipes, and still maps the queue beside us.
- * When we may not ask for the role any more, the lock alone says it; on
- * a bare key nothing does. state: the peer's. 1, 0, or an error.
+ * Does a process hold the peer's role (fifo.c)? A locked pipe says yes; a
+ * free role with an unlocked pipe says no. A role that is held while the
+ * pipe is not locked belongs to a process that has called exec, and no
+ * longer maps the segment, or to one that has closed its pipes, and still
+ * maps it beside us. When we may no longer ask for the role, the lock alone
+ * decides; a bare key has no lock either. state: the peer's. 1, 0, or an
+ * error.
  */
 static int peer_held(struct sluice_priv_queue *q, int role, uint64_t state)
 {
         const int held = sluice_priv_role_held(q->segment.semid, role);
         const int locked = q->own_fd >= 0 ? sluice_priv_fifo_locked(q->own_fd) : -EBADF;
 
-        q->peer_apart = false;
+        q->peer_without_pipe = false;
         if (held < 0 && held != -EACCES)
                 return held;
         if (locked < 0)
@@ -31,20 +33,17 @@ static int peer_held(struct sluice_priv_queue *q, int role, uint64_t state)
         if (held > 0 && !(state & SLUICE_LAYOUT_UNLOCKED) &&
             sluice_priv_segment_attached(&q->segment) == 1)
                 return 0;
-        q->peer_apart = held > 0;
-        return q->peer_apart;
+        q->peer_without_pipe = held > 0;
+        return q->peer_without_pipe;
 }
 
 /*
- * Death is: nobody holds the role, and its last holder has not closed.
- * The state word changes with every holder and every close, so when it is
- * the same before and after the role was seen deserted, it was that
- * holder that is gone.
+ * A peer is dead when its role is free and it has not closed. The state word
+ * changes with every attach and every close: when it is the same before and
+ * after the role was found free, it is that holder that is gone.
  */
 int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
 {
-        const int role = q->role == SLUICE_PRIV_ROLE_PRODUCER ? SLUICE_PRIV_ROLE_CONSUMER
-                                                              : SLUICE_PRIV_ROLE_PRODUCER;
         uint64_t before, after;
         int held;
 
@@ -53,101 +52,93 @@ int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
                 return 0;
         sluice_priv_fd_check(q, SLUICE_PRIV_OWN);
         before = sluice_priv_load_acquire(&q->peer_doorbell->state); /* UNTRUSTED */
-        held = peer_held(q, role, before);
+        held = peer_held(q, sluice_priv_peer_role(q), before);
         after = sluice_priv_load_acquire(&q->peer_doorbell->state);
         q->checked_epoch = before / SLUICE_LAYOUT_EPOCH;
-        q->check_due = held < 0; /* removed is for ever: say so at once next time */
+        q->check_due = held < 0; /* removal is final: the next call says so at once */
         *present = held > 0;
         if (held < 0)
                 return held == -EIDRM ? -ESTALE : held;
         if (q->own_fd >= 0 && sluice_priv_fifo_gone(q->own_fd))
                 return -ESTALE;
-        if (held == 0 && before == after && (after & SLUICE_LAYOUT_ATTACHED)) {
-                q->ended_epoch = after / SLUICE_LAYOUT_EPOCH;
-                return after & SLUICE_LAYOUT_CLOSED ? -EPIPE : -EOWNERDEAD;
-        }
-        return 0;
+        if (held > 0 || before != after || !(after & SLUICE_LAYOUT_ATTACHED))
+                return 0;
+        q->ended_epoch = after / SLUICE_LAYOUT_EPOCH;
+        return after & SLUICE_LAYOUT_CLOSED ? -EPIPE : -EOWNERDEAD;
 }
 
-/* ---- An end is told once ------------------------------------------ */
+/* ---- Each end is reported once ------------------------------------ */
 
-bool sluice_priv_end_is_news(const struct sluice_priv_queue *q)
+static bool is_end(int error)
+{
+        return error == -EPIPE || error == -EOWNERDEAD;
+}
+
+bool sluice_priv_end_is_unreported(const struct sluice_priv_queue *q)
 {
         const uint64_t state = sluice_priv_load_relaxed(&q->peer_doorbell->state); /* UNTRUSTED */
 
         return state / SLUICE_LAYOUT_EPOCH != q->reported_epoch;
 }
 
-int sluice_priv_news(const struct sluice_priv_queue *q, int error)
+int sluice_priv_if_unreported(const struct sluice_priv_queue *q, int error)
 {
-        return (error == -EPIPE || error == -EOWNERDEAD) && q->ended_epoch == q->reported_epoch
-                       ? 0
-                       : error;
+        return is_end(error) && q->ended_epoch == q->reported_epoch ? 0 : error;
 }
 
 int sluice_priv_reported_end(struct sluice_priv_queue *q)
 {
-        if (q->reported_end && sluice_priv_end_is_news(q))
+        if (q->reported_end && sluice_priv_end_is_unreported(q))
                 q->reported_end = 0;
         if (q->reported_end)
-                sluice_priv_check_next(q->polls);
+                sluice_priv_check_next(&q->endpoint->polls);
         return q->reported_end;
 }
 
-static int tell(struct sluice_priv_queue *q, int error)
+int sluice_priv_report(void *handle, int error)
 {
+        struct sluice_priv_endpoint *e = handle;
+        struct sluice_priv_queue *q = e->queue;
+
         if (error == 0) {
-                q->reported_epoch = 0; /* nobody's: epochs begin at 1 */
+                q->reported_epoch = 0; /* no peer's: epochs begin at 1 */
                 q->reported_end = 0;
-        } else if (error == -EPIPE || error == -EOWNERDEAD) {
+        } else if (is_end(error)) {
                 q->reported_epoch = q->peer_epoch = q->ended_epoch;
                 q->reported_end = error;
-                sluice_priv_check_next(q->polls);
+                sluice_priv_check_next(&e->polls);
         }
         return error;
 }
 
-int sluice_priv_producer_tell(void *handle, int error)
+/* What the peer stored when it closed: the flag of the consumer's position,
+ * or the producer's end record. */
+static bool has_closed(const struct sluice_priv_queue *q)
 {
-        struct sluice_producer *p = handle;
+        const struct sluice_producer *p;
 
-        return tell(p->base.queue, error);
+        if (q->role == SLUICE_PRIV_ROLE_CONSUMER)
+                return sluice_priv_load_acquire(sluice_priv_next_word(
+                               sluice_priv_consumer_of(q))) == SLUICE_LAYOUT_END;
+        p = sluice_priv_producer_of(q);
+        return sluice_priv_load_acquire(&p->peer->position) & SLUICE_LAYOUT_POSITION_CLOSED;
 }
 
-int sluice_priv_consumer_tell(void *handle, int error)
+/* ENDING: the state first, then a second look at what was found. */
+int sluice_priv_end(void *handle)
 {
-        struct sluice_consumer *c = handle;
-
-        return tell(c->base.queue, error);
-}
-
-/* ENDING: the state first, then once more what was found. */
-int sluice_priv_producer_end(void *handle)
-{
-        struct sluice_producer *p = handle;
-        struct sluice_priv_queue *q = p->base.queue;
+        const struct sluice_priv_endpoint *e = handle;
+        struct sluice_priv_queue *q = e->queue;
         const uint64_t state = sluice_priv_load_acquire(&q->peer_doorbell->state); /* UNTRUSTED */
 
-        if (!(sluice_priv_load_acquire(&p->peer->position) & SLUICE_LAYOUT_POSITION_CLOSED))
+        if (!has_closed(q))
                 return 0;
         q->ended_epoch = state / SLUICE_LAYOUT_EPOCH;
-        return sluice_priv_news(q, -EPIPE);
+        return sluice_priv_if_unreported(q, -EPIPE);
 }
 
-int sluice_priv_consumer_end(void *handle)
-{
-        struct sluice_consumer *c = handle;
-        struct sluice_priv_queue *q = c->base.queue;
-        const uint64_t state = sluice_priv_load_acquire(&q->peer_doorbell->state); /* UNTRUSTED */
-
-        if (sluice_priv_load_acquire(sluice_priv_next_word(c)) != SLUICE_LAYOUT_END)
-                return 0;
-        q->ended_epoch = state / SLUICE_LAYOUT_EPOCH;
-        return sluice_priv_news(q, -EPIPE);
-}
-
-/* A role that is still held beside the closed flag is on its way out. */
-int sluice_priv_meet_peer(struct sluice_priv_queue *q)
+/* A peer that has closed and still holds its role is about to release it. */
+int sluice_priv_find_earlier_end(struct sluice_priv_queue *q)
 {
         const uint64_t state = sluice_priv_load_acquire(&q->peer_doorbell->state); /* UNTRUSTED */
         bool present;
@@ -155,20 +146,19 @@ int sluice_priv_meet_peer(struct sluice_priv_queue *q)
 
         if (r == 0 && (state & SLUICE_LAYOUT_CLOSED))
                 q->ended_epoch = state / SLUICE_LAYOUT_EPOCH;
-        return r == -EPIPE || r == -EOWNERDEAD ? 0 : r;
+        return is_end(r) ? 0 : r;
 }
 
-void sluice_priv_met_peer(struct sluice_priv_queue *q, bool left)
+void sluice_priv_skip_earlier_end(struct sluice_priv_queue *q)
 {
-        if (!left)
-                q->reported_epoch = q->ended_epoch;
+        q->reported_epoch = q->ended_epoch;
 }
 
-/* ---- Waiting for it ----------------------------------------------- */
+/* ---- Waiting for a peer ------------------------------------------- */
 
-/* Is there, by this state, somebody of whom we have not heard, or who is
- * there still? Whoever has closed and not yet given the role back is not,
- * nor one whose end was told. */
+/* Does this state belong to a peer that is new to this handle, or that is
+ * still there? A peer that has closed and not yet released its role is
+ * neither, nor is one whose end was reported. */
 static bool has_come(struct sluice_priv_queue *q, uint64_t state, bool present)
 {
         const uint64_t epoch = state / SLUICE_LAYOUT_EPOCH;
@@ -183,18 +173,19 @@ static bool has_come(struct sluice_priv_queue *q, uint64_t state, bool present)
         return true;
 }
 
-/* The peer's state word changes at every attach: one that came and went
- * while nobody looked is noticed, too. */
+/* The peer's state word changes at every attach: a peer that attached and
+ * closed between two looks is noticed, too. */
 static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
 {
         for (;;) {
                 const uint64_t state = sluice_priv_load_acquire(&q->peer_doorbell->state);
-                struct sluice_priv_unchanged word = {&q->peer_doorbell->state, 0};
+                const struct sluice_priv_unchanged word = {&q->peer_doorbell->state,
+                                                           (uint32_t)state};
                 int64_t now, slice;
                 bool present;
                 const int r = sluice_priv_peer_check(q, &present);
 
-                if (r && r != -EOWNERDEAD && r != -EPIPE)
+                if (r && !is_end(r))
                         return r;
                 if (has_come(q, state, present))
                         return 0;
@@ -206,29 +197,31 @@ static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
                 if (now >= until)
                         return -ETIMEDOUT;
                 slice = sluice_priv_later(now, q->slice_ns);
-                word.value = (uint32_t)state;
                 sluice_priv_futex_sleep(q, &word, NULL, now, slice < until ? slice : until);
         }
 }
 
-int sluice_producer_await_peer(struct sluice_producer *p, sluice_deadline until)
+static int endpoint_await_peer(struct sluice_priv_endpoint *e, sluice_deadline until)
 {
-        const struct sluice_priv_entry entry = sluice_priv_enter();
-        const int r = p->base.err      ? p->base.err
-                      : !p->base.queue ? -EINVAL
-                                       : await_peer(p->base.queue, until);
+        struct sluice_priv_entry entry;
+        int r;
 
+        if (e->err)
+                return e->err;
+        if (!e->queue)
+                return -EINVAL;
+        entry = sluice_priv_enter();
+        r = await_peer(e->queue, until);
         sluice_priv_leave(&entry);
         return r;
 }
 
+int sluice_producer_await_peer(struct sluice_producer *p, sluice_deadline until)
+{
+        return endpoint_await_peer(&p->base, until);
+}
+
 int sluice_consumer_await_peer(struct sluice_consumer *c, sluice_deadline until)
 {
-        const struct sluice_priv_entry entry = sluice_priv_enter();
-        const int r = c->base.err      ? c->base.err
-                      : !c->base.queue ? -EINVAL
-                                       : await_peer(c->base.queue, until);
-
-        sluice_priv_leave(&entry);
-        return r;
+        return endpoint_await_peer(&c->base, until);
 }

@@ -138,7 +138,7 @@ static int take_roles(struct reap *reap)
                 return r;
         r = sluice_priv_role_take(semid, SLUICE_PRIV_ROLE_CONSUMER, false);
         if (r)
-                sluice_priv_role_give(semid, SLUICE_PRIV_ROLE_PRODUCER, false);
+                sluice_priv_role_release(semid, SLUICE_PRIV_ROLE_PRODUCER, false);
         return r;
 }
 
@@ -149,11 +149,11 @@ static void give_roles(const struct reap *reap)
         if (semid < 0)
                 return;
         if (reap->set.making) {
-                sluice_priv_role_give(semid, SLUICE_PRIV_ROLE_CREATOR, true);
+                sluice_priv_role_release(semid, SLUICE_PRIV_ROLE_CREATOR, true);
                 return;
         }
-        sluice_priv_role_give(semid, SLUICE_PRIV_ROLE_PRODUCER, false);
-        sluice_priv_role_give(semid, SLUICE_PRIV_ROLE_CONSUMER, false);
+        sluice_priv_role_release(semid, SLUICE_PRIV_ROLE_PRODUCER, false);
+        sluice_priv_role_release(semid, SLUICE_PRIV_ROLE_CONSUMER, false);
 }
 
 /* With both roles ours nothing moves. What cannot be told may be messages. */

@@ -86,7 +86,7 @@ int sluice_priv_role_take_over(int semid, int role)
         return sluice_priv_role_change(semid, undo, 2);
 }
 
-void sluice_priv_role_give(int semid, int role, bool locked)
+void sluice_priv_role_release(int semid, int role, bool locked)
 {
         struct sembuf op = {(unsigned short)role, (short)-weight(locked), IPC_NOWAIT | SEM_UNDO};
 

@@ -158,7 +158,7 @@ static int claim_signed(int semid)
         if (r == 0 && !now.making)
                 r = -EAGAIN;
         if (r)
-                sluice_priv_role_give(semid, SLUICE_PRIV_ROLE_CREATOR, true);
+                sluice_priv_role_release(semid, SLUICE_PRIV_ROLE_CREATOR, true);
         return r;
 }
 

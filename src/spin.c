@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spinning before a sleep: for how long, which each wait adapts, and giving
- * the only CPU to others in between.
+ * Spinning before a sleep: how long, which adapts after each wait, and
+ * yielding when both endpoints may have to share one CPU.
  */
 #define _GNU_SOURCE
 #include <sched.h>
 
 #include "internal.h"
 
-/* Who gives way, and gets the CPU back later than that, was in the way of
- * somebody with much to do: then it is better to sleep, for the scheduler
- * prefers who was asleep to who only waits for his turn. So many waits do,
- * and twice as many each time, up to the most. */
+/* A yield that takes longer than this shows that a busy thread needs the CPU.
+ * Then it is better to sleep, because the scheduler prefers a thread that has
+ * slept to one that yields: a number of waits do not spin, and twice as many
+ * each time that it happens again. */
 #define TURN_NS INT64_C(500000)
 enum { SPIN_SKIPS_MOST = 65536 };
 
-/* Between looks; for one who may share the only CPU that it has. */
 static void yield_cpu(struct sluice_priv_queue *q)
 {
         const int64_t before = sluice_now_ns();
@@ -28,7 +27,6 @@ static void yield_cpu(struct sluice_priv_queue *q)
                 q->spin_skips_next *= 2;
 }
 
-/* true: ready. Spins no longer than has lately been of use. */
 bool sluice_priv_spin_until(struct sluice_priv_queue *q, const struct sluice_priv_await *a,
                             int64_t *now, int64_t until)
 {
@@ -63,9 +61,8 @@ bool sluice_priv_spin_until(struct sluice_priv_queue *q, const struct sluice_pri
         return false;
 }
 
-/* A wait that spinning would have covered makes the next one spin
- * longer, up to spin_ns; one that it would not, half as long, down to a
- * sixteenth. */
+/* After a wait no longer than spin_ns the next one spins twice as long, up to
+ * spin_ns; after a longer one half as long, down to a sixteenth. */
 void sluice_priv_spin_adapt(struct sluice_priv_queue *q, int64_t waited_ns)
 {
         if (q->spin_ns == SLUICE_SPIN_FOREVER)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waking: whoever sleeps on a word or on a pipe of a queue is woken from
- * here, and from nowhere else.
+ * Waking: the only file that wakes a thread that sleeps on a queue, by futex,
+ * by a byte in a named pipe or by an eventfd.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,84 +11,112 @@
 
 #include "internal.h"
 
-void sluice_priv_futex_wake(const sluice_word *word)
+/* All threads that sleep on this word. */
+static void futex_wake(const sluice_word *word)
 {
         syscall(SYS_futex, word, FUTEX_WAKE, 1 << 30, NULL, NULL, 0);
 }
 
-/* The consumer sleeps on the header word that it waits for, which its
- * parked word names; the producer on the consumer's position. UNTRUSTED,
- * hence masked: a wrong one wakes nobody. */
+/* ---- The peer of an endpoint -------------------------------------- */
+
+/* The consumer sleeps on the header word that it waits for, at the position
+ * in its parked word; the producer sleeps on the consumer's position.
+ * UNTRUSTED, hence masked: a wrong position wakes nobody. */
 static const sluice_word *awaited_word(const struct sluice_priv_queue *q, uint64_t parked)
 {
-        if (q->role == SLUICE_PRIV_ROLE_CONSUMER) {
-                const struct sluice_consumer *c = q->handle;
+        const struct sluice_producer *p;
+        uint64_t at;
 
-                return &c->own->position;
-        } else {
-                const struct sluice_producer *p = q->handle;
-                const uint64_t at = (parked & ~SLUICE_LAYOUT_FLAGS) - SLUICE_LAYOUT_HEADER_BYTES;
+        if (q->role == SLUICE_PRIV_ROLE_CONSUMER)
+                return &sluice_priv_consumer_of(q)->own->position;
+        p = sluice_priv_producer_of(q);
+        at = (parked & ~SLUICE_LAYOUT_FLAGS) - SLUICE_LAYOUT_HEADER_BYTES;
+        return sluice_priv_peer_word(p->ring, at & p->mask);
+}
 
-                return sluice_priv_peer_word(p->ring, at & p->mask);
+/* The peer that has parked with this word. */
+static void wake_peer(struct sluice_priv_queue *q, uint64_t parked)
+{
+        if (!(parked & SLUICE_LAYOUT_BY_FIFO)) {
+                futex_wake(awaited_word(q, parked));
+                return;
         }
-}
-
-void sluice_priv_wake_peer(struct sluice_priv_queue *q, uint64_t parked)
-{
-        if (parked & SLUICE_LAYOUT_BY_FIFO)
-                sluice_priv_fd_check(q, SLUICE_PRIV_PEER);
-        if (!(parked & SLUICE_LAYOUT_BY_FIFO))
-                sluice_priv_futex_wake(awaited_word(q, parked));
-        else if (q->peer_fd >= 0 && q->byte_may_be_there)
+        sluice_priv_fd_check(q, SLUICE_PRIV_PEER);
+        if (q->peer_fd < 0)
+                return;
+        if (q->byte_may_be_there)
                 sluice_priv_fifo_ring_once(q->peer_fd);
-        else if (q->peer_fd >= 0)
+        else
                 sluice_priv_fifo_ring(q->peer_fd);
-        q->byte_may_be_there = false;
 }
 
-/* DOORBELL: this parked word is answered, and never again. */
-static void answer(struct sluice_priv_queue *q, struct sluice_priv_doorbell *doorbell,
-                   uint64_t parked)
+/* DOORBELL: each parked word is answered once. */
+void sluice_priv_wake(void *handle, uint64_t parked)
 {
+        struct sluice_priv_endpoint *e = handle;
+        struct sluice_priv_queue *q = e->queue;
         const struct sluice_priv_entry entry = sluice_priv_enter();
 
-        doorbell->answered = parked;
+        e->doorbell.answered = parked;
         sluice_priv_count(&q->counters->wakes);
-        sluice_priv_wake_peer(q, parked);
+        wake_peer(q, parked);
+        q->byte_may_be_there = false;
         sluice_priv_leave(&entry);
 }
 
-void sluice_priv_producer_wake(void *handle, uint64_t parked)
-{
-        struct sluice_producer *p = handle;
-
-        answer(p->base.queue, &p->base.doorbell, parked);
-}
-
-void sluice_priv_consumer_wake(void *handle, uint64_t parked)
-{
-        struct sluice_consumer *c = handle;
-
-        answer(c->base.queue, &c->base.doorbell, parked);
-}
-
-/* DOORBELL once more, between two sleepers: each stores its parked word and
- * then looks at the other's, so that a producer that waits for a fair
- * part of the ring and a consumer that keeps messages cannot both sleep.
- * It is not an answer: the producer may need more, and sleep on. */
+/* DOORBELL between two sleepers: each stores its parked word and then looks
+ * at the other's, so that a producer that waits for a quarter of the ring
+ * and a consumer that keeps messages cannot both sleep. The parked word is
+ * not marked as answered: the producer may need more, and sleep on. */
 void sluice_priv_nudge_producer(struct sluice_priv_queue *q)
 {
-        const struct sluice_consumer *c = q->handle;
+        const struct sluice_priv_doorbell *bell = &q->endpoint->doorbell;
         const uint64_t parked = sluice_priv_load_relaxed(&q->peer_doorbell->parked); /* UNTRUSTED */
 
-        if (!c->base.doorbell.open || !(parked & SLUICE_LAYOUT_PARKED) ||
-            parked == c->base.doorbell.answered)
+        if (!bell->open || !(parked & SLUICE_LAYOUT_PARKED) || parked == bell->answered)
                 return;
         sluice_priv_count(&q->counters->wakes);
-        sluice_priv_wake_peer(q, parked);
+        wake_peer(q, parked);
+        q->byte_may_be_there = false;
 }
 
-/* By the size that the kernel keeps, not by the header. */
+/* The predecessor may have died after it published or released and before
+ * it woke the peer. And a peer that has held its own pipe open while it was
+ * alone must wake up to close it. */
+void sluice_priv_wake_on_join(struct sluice_priv_queue *q)
+{
+        uint64_t parked;
+
+        sluice_priv_wake_awaiting(q);
+        sluice_priv_fence_full(); /* DOORBELL, waker */
+        parked = sluice_priv_load_relaxed(&q->peer_doorbell->parked);
+        q->byte_may_be_there = true; /* written by a predecessor */
+        if (parked & SLUICE_LAYOUT_PARKED)
+                wake_peer(q, parked);
+}
+
+void sluice_priv_wake_awaiting(struct sluice_priv_queue *q)
+{
+        futex_wake(&q->own_doorbell->state);
+}
+
+/* ---- This endpoint ------------------------------------------------ */
+
+void sluice_priv_wake_interrupted(struct sluice_priv_queue *q)
+{
+        const uint64_t one = 1;
+
+        futex_wake(&q->interrupt);
+        if (!sluice_priv_fd_is_ours(q, SLUICE_PRIV_INTERRUPT))
+                return;
+        /* EAGAIN: the counter is at its maximum, so the descriptor is readable. */
+        while (write(q->interrupt_fd, &one, sizeof one) < 0 && errno == EINTR)
+                continue;
+}
+
+/* ---- Both endpoints of a queue that was removed ------------------- */
+
+/* The capacity is taken from the kernel's size, not from the header. */
 void sluice_priv_wake_all(const struct sluice_priv_segment *s,
                           const struct sluice_priv_place *place)
 {
@@ -100,10 +128,10 @@ void sluice_priv_wake_all(const struct sluice_priv_segment *s,
                 sluice_priv_load_acquire(&c->position) & (capacity - 1) & ~SLUICE_LAYOUT_FLAGS;
         const char *pipes[] = {SLUICE_PRIV_READABLE, SLUICE_PRIV_WRITABLE};
 
-        sluice_priv_futex_wake(sluice_priv_peer_word(base + SLUICE_LAYOUT_RING, at));
-        sluice_priv_futex_wake(&c->position);
-        sluice_priv_futex_wake(&c->doorbell.state);
-        sluice_priv_futex_wake(&p->doorbell.state);
+        futex_wake(sluice_priv_peer_word(base + SLUICE_LAYOUT_RING, at));
+        futex_wake(&c->position);
+        futex_wake(&c->doorbell.state);
+        futex_wake(&p->doorbell.state);
         for (int i = 0; i < 2 && place->dirfd >= 0; i++)
                 sluice_priv_fifo_ring_at(place, pipes[i], s->ds.shm_perm.mode);
 }
