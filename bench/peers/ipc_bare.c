@@ -23,7 +23,7 @@ struct bare {
         MEASURE_APART _Atomic uint32_t count[2][32]; /* [which][0], 128 bytes each */
         MEASURE_APART uint64_t sent[2][16];
         MEASURE_APART uint64_t taken[2][16];
-        MEASURE_APART uint64_t told[2][16]; /* eventfd: counted, not yet taken */
+        MEASURE_APART uint64_t received[2][16]; /* eventfd: counted, not yet used */
         MEASURE_APART int fd[2][2];
         MEASURE_APART unsigned char slots[2][BENCH_BARE_MESSAGES + 64][LEN];
 };
@@ -105,10 +105,9 @@ static void event_recv(void *ctx, int which, void *msg, size_t len)
 {
         struct bare *b = ctx;
 
-        if (b->reported_epoch[which][0] == 0 &&
-            read(b->fd[which][0], &b->reported_epoch[which][0], 8) != 8)
+        if (b->received[which][0] == 0 && read(b->fd[which][0], &b->received[which][0], 8) != 8)
                 bench_die("eventfd: %s", strerror(errno));
-        b->reported_epoch[which][0]--;
+        b->received[which][0]--;
         fetch(b, which, msg, len);
 }
 
