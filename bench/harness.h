@@ -204,7 +204,7 @@ struct bench_case {
         const char *metric;
         const char *label; /* of the point: "56", "mix", "64 KiB" */
         double x;
-        double bytes; /* payload of one operation; 0: not told */
+        double bytes; /* payload of one operation; 0: not given */
         enum bench_kind kind;
         bool base;   /* of its metric and point */
         bool across; /* one base, and one group, for all points of the metric */
@@ -254,7 +254,7 @@ struct bench_row {
 
 struct bench_spread bench_spread_of(double *values, size_t n); /* sorts */
 /* Two placements in these yardsticks? Returns ns above which processors are
- * separate cores. *measured: told by a gap in the data, not by default. */
+ * separate cores. *measured: found by a gap in the data, not by default. */
 double bench_placement_threshold(double *yards, size_t n, bool *measured); /* sorts */
 double bench_threshold(void); /* from all yardsticks of this run */
 void bench_note_yard(double ns);

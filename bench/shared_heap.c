@@ -2,7 +2,7 @@
 /*
  * The heap of the programs whose contenders allocate by themselves: while
  * bench_trial_memory is on, malloc and its kin, and operator new, which calls
- * them, take from the arena that the partner sees. They cannot be told to use
+ * them, take from the arena that the partner sees. They cannot be made to use
  * another allocator without changing what is compared.
  */
 #define _GNU_SOURCE

@@ -39,7 +39,7 @@ static void quiet()
 }
 
 /* Until the benchmark ends, however it does. */
-static void daemon_serve(int told, const sigset_t &stop)
+static void daemon_serve(int ready_fd, const sigset_t &stop)
 {
         iox::roudi::IceOryxRouDiComponents parts{iox::RouDiConfig_t().setDefaults()};
         iox::roudi::RouDi roudi{
@@ -47,11 +47,11 @@ static void daemon_serve(int told, const sigset_t &stop)
                 iox::roudi::RouDi::RoudiStartupParameters{iox::roudi::MonitoringMode::OFF, false}};
         int sig;
 
-        if (write(told, "", 1) == 1)
+        if (write(ready_fd, "", 1) == 1)
                 sigwait(&stop, &sig);
 }
 
-static void daemon_main(int told)
+static void daemon_main(int ready_fd)
 {
         sigset_t stop;
 
@@ -63,7 +63,7 @@ static void daemon_main(int told)
             !freopen("/dev/null", "w", stderr)) /* it greets */
                 _exit(1);
         quiet();
-        daemon_serve(told, stop);
+        daemon_serve(ready_fd, stop);
         for (const char *left : {"/tmp/bench-side-0", "/tmp/bench-side-0.lock", "/tmp/bench-side-1",
                                  "/tmp/bench-side-1.lock"})
                 unlink(left);

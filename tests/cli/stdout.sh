@@ -20,7 +20,7 @@ waits_for_reader() {
 unwritten() {
         expect 1 "'$*' to a full disk" sh -c 'timeout 20 "$@" >/dev/full' - "$SLUICE" "$@"
         says "'$*' to a full disk" "^sluice: .*cannot write to stdout: No space left on device"
-        same "'$*' to a full disk: told once" 1 "$(grep -c '' err)"
+        same "'$*' to a full disk: reported once" 1 "$(grep -c '' err)"
         expect 1 "'$*' to a closed stdout" sh -c 'timeout 20 "$@" >&-' - "$SLUICE" "$@"
         says "'$*' to a closed stdout" "^sluice: .*cannot write to stdout: Bad file descriptor"
         expect 141 "'$*' to nobody" sh -c 'exec 4<>pipe 5>pipe 4>&-; timeout 20 "$@" >&5' - \

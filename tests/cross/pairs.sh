@@ -65,7 +65,7 @@ gone() {
         ! "$native" stat "$1"
 }
 
-# death SENDER RECEIVER: told, and after all that was sent.
+# death SENDER RECEIVER: reported, after all that was sent.
 death() {
         rm -f pipe
         mkfifo pipe

@@ -42,7 +42,7 @@ enum { PROCESSES = 64, ROUNDS = 1000, KILLS = 600, PROJECTS = 16, ERRORS = 200 }
 struct arena {
         pthread_barrier_t barrier;
         atomic_ulong created, removed, sent, opened, failed;
-        atomic_ulong errors[4][ERRORS]; /* by call: how often each was told */
+        atomic_ulong errors[4][ERRORS]; /* by call: how often each was returned */
 };
 
 enum { CREATE, OPEN, SEND, REMOVE };
@@ -83,7 +83,7 @@ static int left(void)
         return n + now.segments + now.sets;
 }
 
-static bool told(int call, int r, const short *documented)
+static bool count_error(int call, int r, const short *documented)
 {
         atomic_fetch_add(&arena->errors[call][-r % ERRORS], 1);
         while (*documented && -*documented != r)
@@ -185,16 +185,16 @@ static int free_for_all(uint32_t number, uint64_t n, uint64_t random)
                 r = sluice_create(name, &o);
                 if (r == 0)
                         atomic_fetch_add(&arena->created, 1);
-                else if (!told(CREATE, r, create_may))
+                else if (!count_error(CREATE, r, create_may))
                         fail("create", r);
                 r = sluice_producer_open(&p, name, NULL);
                 if (r == 0) {
                         atomic_fetch_add(&arena->opened, 1);
                         r = sluice_send(&p, "message", 7, SLUICE_NOW);
-                        if (r && !told(SEND, r, send_may))
+                        if (r && !count_error(SEND, r, send_may))
                                 fail("send", r);
                         sluice_producer_close(&p);
-                } else if (!told(OPEN, r, open_may)) {
+                } else if (!count_error(OPEN, r, open_may)) {
                         fail("open", r);
                 }
                 if (traffic_random(&random) % 4 == 0)
@@ -202,15 +202,16 @@ static int free_for_all(uint32_t number, uint64_t n, uint64_t random)
                 r = sluice_remove(name);
                 if (r == 0)
                         atomic_fetch_add(&arena->removed, 1);
-                else if (!told(REMOVE, r, remove_may))
+                else if (!count_error(REMOVE, r, remove_may))
                         fail("remove", r);
         }
         return 0;
 }
 
-typedef int crowd_body(uint32_t number, uint64_t n, uint64_t random);
+typedef int process_body(uint32_t number, uint64_t n, uint64_t random);
 
-static int crowd(const char *what, crowd_body *body, const char *queue, uint64_t n, uint64_t seed)
+static int run_processes(const char *what, process_body *body, const char *queue, uint64_t n,
+                         uint64_t seed)
 {
         pthread_barrierattr_t shared;
         int status, failed = 0;
@@ -414,7 +415,7 @@ static int take_away(int way)
         return 0;
 }
 
-/* A sleeper that is told within its slice; 0 is right. */
+/* A sleeper that finds its queue gone within a slice; exit code 0 is right. */
 static pid_t sleeper(int wake)
 {
         struct sluice_options o = SLUICE_OPTIONS_INIT;
@@ -451,11 +452,11 @@ static int stale_once(int way, int wake)
         if (take_away(way) != 0 || (r = sluice_create(name, &o)) != 0)
                 failed |= fail("cannot be made again", way);
         if (waitpid(pid, &status, 0) != pid || status != 0)
-                failed |= fail("the sleeper is not told", status);
+                failed |= fail("the sleeper has not got -ESTALE", status);
         while ((r = sluice_send(&p, "message", 7, sluice_after(5000000000))) == 0)
                 continue;
         if (r != -ESTALE)
-                failed |= fail("the producer is not told", r);
+                failed |= fail("the producer has not got -ESTALE", r);
         sluice_producer_close(&p);
         failed |= works(); /* both roles are free */
         if (sluice_remove(name) != 0 || left() != 0)
@@ -488,10 +489,10 @@ int main(int argc, char **argv)
                      0);
         snprintf(runtime, sizeof runtime, "%s", getenv("SLUICE_DIR"));
         snprintf(path, sizeof path, "%s/q", runtime);
-        failed += crowd("rounds", rounds, path, 2 * share, traffic_random(&seed));
-        failed += crowd("rounds", rounds, key, share, traffic_random(&seed));
-        failed += crowd("free", free_for_all, path, share, traffic_random(&seed));
-        failed += crowd("free", free_for_all, key, share, traffic_random(&seed));
+        failed += run_processes("rounds", rounds, path, 2 * share, traffic_random(&seed));
+        failed += run_processes("rounds", rounds, key, share, traffic_random(&seed));
+        failed += run_processes("free", free_for_all, path, share, traffic_random(&seed));
+        failed += run_processes("free", free_for_all, key, share, traffic_random(&seed));
         failed += killed(path, traffic_random(&seed));
         failed += killed(key, traffic_random(&seed));
         failed += collisions();
@@ -500,8 +501,8 @@ int main(int argc, char **argv)
         /* The user's directory comes and goes, too. */
         setenv("XDG_RUNTIME_DIR", runtime, 1);
         unsetenv("SLUICE_DIR");
-        failed += crowd("rounds", rounds, "word", share, traffic_random(&seed));
-        failed += crowd("free", free_for_all, "word", share, traffic_random(&seed));
+        failed += run_processes("rounds", rounds, "word", share, traffic_random(&seed));
+        failed += run_processes("free", free_for_all, "word", share, traffic_random(&seed));
         failed += killed("word", traffic_random(&seed));
         printf("%d passed, %d failed\n", 12 - failed, failed);
         return failed != 0;

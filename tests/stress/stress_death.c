@@ -129,8 +129,8 @@ static void *do_kill(void *arg)
 
 /* ---- The one that survives ---------------------------------------- */
 
-/* What the survivor is told in the end: blocked, or polling. */
-static int told(const struct mode *m, struct survivor *s)
+/* What the survivor gets in the end: blocked, or polling. */
+static int final_result(const struct mode *m, struct survivor *s)
 {
         const sluice_deadline end = sluice_after(INT64_C(5000000000));
         struct sluice_message message;
@@ -197,7 +197,7 @@ static int deaths(const struct mode *m, size_t n)
                         return 1;
                 killer.pid = v.pid;
                 pthread_create(&thread, NULL, do_kill, &killer);
-                r = told(m, &s);
+                r = final_result(m, &s);
                 ns[i] = sluice_now_ns();
                 pthread_join(thread, NULL);
                 ns[i] -= killer.killed_ns;
@@ -209,9 +209,9 @@ static int deaths(const struct mode *m, size_t n)
                 bury(&v);
         }
         middle = failed ? 0 : median(ns, n);
-        printf("%-42s %4llu deaths, told after %8.1f us (median), %8.1f us (most)  %s\n", m->name,
-               (unsigned long long)n, (double)middle / 1e3, failed ? 0.0 : (double)ns[n - 1] / 1e3,
-               failed ? "FAILED" : "ok");
+        printf("%-42s %4llu deaths, reported after %8.1f us (median), %8.1f us (most)  %s\n",
+               m->name, (unsigned long long)n, (double)middle / 1e3,
+               failed ? 0.0 : (double)ns[n - 1] / 1e3, failed ? "FAILED" : "ok");
         fflush(stdout);
         survivor_close(m, &s);
         free(ns);
@@ -284,7 +284,7 @@ static int reused(const struct mode *m)
         if (stranger == 0)
                 for (;;)
                         pause();
-        r = stranger == v.pid ? told(m, &s) : 0;
+        r = stranger == v.pid ? final_result(m, &s) : 0;
         kill(stranger, SIGKILL);
         waitpid(stranger, NULL, 0);
         survivor_close(m, &s);
@@ -324,8 +324,8 @@ static void pidfd_beside(size_t n)
                 waitpid(pid, NULL, 0);
         }
         if (ns)
-                printf("%-42s %4llu deaths, told after %8.1f us (median)\n", "a bare pidfd, beside",
-                       (unsigned long long)n, (double)median(ns, n) / 1e3);
+                printf("%-42s %4llu deaths, reported after %8.1f us (median)\n",
+                       "a bare pidfd, beside", (unsigned long long)n, (double)median(ns, n) / 1e3);
         free(ns);
         munmap(killed, sizeof *killed);
 }

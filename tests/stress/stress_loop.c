@@ -113,7 +113,7 @@ static void visit(uint64_t index, bool dies)
         _exit(sluice_producer_close(&p) != 0);
 }
 
-/* A consumer that has seen the end of one visit is told of it until the
+/* A consumer that has seen the end of one visit gets that error until the
  * next visitor comes: only ends that follow a new message count. */
 static int visits(uint32_t events, const char *name, uint64_t n)
 {
@@ -158,7 +158,7 @@ static void keep_busy(void)
         _exit(1);
 }
 
-/* A message at leisure, its number in it; the next when it was taken. */
+/* One numbered message after another, each once the last was received. */
 static void be_calm(uint64_t n)
 {
         struct sluice_producer p;

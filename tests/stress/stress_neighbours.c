@@ -158,7 +158,7 @@ static bool is_in(int r, const short *documented)
 }
 
 /* r, counted; an error that is in neither list is a failure. */
-static int told(const char *call, int r, const short *documented, const short *more)
+static int count_result(const char *call, int r, const short *documented, const short *more)
 {
         if (r >= 0)
                 return r;
@@ -370,7 +370,7 @@ static int opened(const struct look *l, int r, int creates)
 {
         if (r == -ENOENT && !creates)
                 seen_none(l);
-        return told("open", r, open_may, creates ? create_may : NULL);
+        return count_result("open", r, open_may, creates ? create_may : NULL);
 }
 
 static int open_producer(struct sluice_producer *p, int slot, struct entry **e)
@@ -408,7 +408,7 @@ static void send_some(struct sluice_producer *p, struct entry *e)
                 atomic_store(&e->sending, text.number + 1);
                 r = sluice_send(p, &text, sizeof text, some_time());
                 atomic_store(r ? &e->sending : &e->sent, text.number + (r == 0));
-                if (told("send", r, send_may, NULL))
+                if (count_result("send", r, send_may, NULL))
                         return;
                 atomic_fetch_add(&a->sent, 1);
         }
@@ -477,7 +477,7 @@ static int receive_one(struct sluice_consumer *c, struct entry *e, bool keep)
                 fail("%llx: %llu of %llu messages received, then %s",
                      (unsigned long long)header_of_consumer(c)->generation,
                      (unsigned long long)number, (unsigned long long)sent, strerrorname_np(-r));
-        if (told("peek", r, send_may, NULL))
+        if (count_result("peek", r, send_may, NULL))
                 return r;
         if (!is_next(c, e, &m) || keep)
                 return 1;
@@ -511,13 +511,13 @@ static void create(int slot)
 {
         const struct sluice_options o = options();
 
-        told("create", sluice_create(name_of(at(slot)), &o), create_may, NULL);
+        count_result("create", sluice_create(name_of(at(slot)), &o), create_may, NULL);
 }
 
 static void remove_queue(int slot)
 {
         begin_removal(bit(at(slot)));
-        told("remove", sluice_remove(name_of(slot)), remove_may, NULL);
+        count_result("remove", sluice_remove(name_of(slot)), remove_may, NULL);
         end_removal();
 }
 
@@ -597,7 +597,7 @@ static int reap_one(void *ctx, const struct sluice_queue_stat *st)
                 return 0;
         begin_removal(st->uid == geteuid() ? slots_of(st) : 0);
         r = sluice_reap(st, flags);
-        told("reap", r, reap_may, NULL);
+        count_result("reap", r, reap_may, NULL);
         check_reaped(st, flags, r);
         end_removal();
         return 0;
@@ -621,7 +621,7 @@ static void stat_queue(int slot)
 
         if (r == -ENOENT)
                 seen_none(&l);
-        if (told("stat", r, stat_may, NULL) == 0)
+        if (count_result("stat", r, stat_may, NULL) == 0)
                 seen(&l, st.generation);
 }
 
@@ -636,7 +636,7 @@ static void meddle(int slot)
         if (!is_root || s->user == me)
                 return;
         r = sluice_remove(s->path);
-        if (told("remove", r, remove_may, NULL) == 0)
+        if (count_result("remove", r, remove_may, NULL) == 0)
                 fail("another user's queue was removed");
         if (s->is_key)
                 return;
@@ -665,10 +665,10 @@ static void use_foreign_key(int slot)
 
         at(slot);
         name_foreign_key(name, sizeof name, (int)below(FOREIGN_KEYS));
-        told("remove", sluice_remove(name), other_is, NULL);
-        if (told("create", sluice_create(name, &o), create_is, NULL) == 0 ||
-            told("open", sluice_producer_open(&p, name, NULL), other_is, NULL) == 0 ||
-            told("stat", sluice_stat(name, &st), other_is, NULL) == 0)
+        count_result("remove", sluice_remove(name), other_is, NULL);
+        if (count_result("create", sluice_create(name, &o), create_is, NULL) == 0 ||
+            count_result("open", sluice_producer_open(&p, name, NULL), other_is, NULL) == 0 ||
+            count_result("stat", sluice_stat(name, &st), other_is, NULL) == 0)
                 fail("%s is another program's", name);
 }
 
@@ -731,7 +731,7 @@ static void must_become_free(int slot, const char *after)
         else if (r == -EBUSY)
                 fail("the role is held after %s", after);
         else
-                told("open", r, open_may, NULL);
+                count_result("open", r, open_may, NULL);
 }
 
 /* A holder that becomes another program. */
@@ -1164,7 +1164,7 @@ static bool make_area(char *area, const char *where)
         return true;
 }
 
-/* What is left in there is told, and removed all the same. */
+/* What is left in there is printed, and removed all the same. */
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at_level)
 {
         (void)st;

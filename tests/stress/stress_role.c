@@ -140,7 +140,7 @@ static void leave_child(struct endpoint *e)
                 atomic_fetch_add(&arena->forks, 1);
 }
 
-static int work(int role, unsigned number, unsigned crowd, uint64_t random)
+static int work(int role, unsigned number, unsigned workers, uint64_t random)
 {
         struct endpoint e = {.role = role};
 
@@ -151,7 +151,7 @@ static int work(int role, unsigned number, unsigned crowd, uint64_t random)
                 o.wake = (int)(traffic_random(&random) & 1);
                 r = take(&e, &o);
                 if (r == -EBUSY) {
-                        pause_ns((long)(traffic_random(&random) % (crowd * 20000)));
+                        pause_ns((long)(traffic_random(&random) % (workers * 20000)));
                         continue;
                 }
                 if (r) {
@@ -175,7 +175,7 @@ static int work(int role, unsigned number, unsigned crowd, uint64_t random)
 
 struct race {
         int role;
-        unsigned crowd, next; /* number of the next worker */
+        unsigned workers, next; /* number of the next worker */
         uint64_t random;
         unsigned long kills, in_role;
         pid_t pids[WORKERS];
@@ -192,7 +192,7 @@ static void start(struct race *race, unsigned slot)
         pid = fork();
         if (pid == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
-                _exit(work(race->role, number, race->crowd, random));
+                _exit(work(race->role, number, race->workers, random));
         }
         race->pids[slot] = pid;
         race->numbers[slot] = number;
@@ -204,10 +204,10 @@ static unsigned victim(struct race *race)
         const unsigned holder = atomic_load(&arena->holder);
 
         if (traffic_random(&race->random) & 1)
-                for (unsigned i = 0; i < race->crowd; i++)
+                for (unsigned i = 0; i < race->workers; i++)
                         if (race->numbers[i] == holder)
                                 return i;
-        return (unsigned)(traffic_random(&race->random) % race->crowd);
+        return (unsigned)(traffic_random(&race->random) % race->workers);
 }
 
 static void kill_one(struct race *race)
@@ -228,16 +228,16 @@ static void reap(struct race *race)
         pid_t pid;
 
         while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-                for (unsigned i = 0; i < race->crowd; i++)
+                for (unsigned i = 0; i < race->workers; i++)
                         if (race->pids[i] == pid)
                                 start(race, i);
 }
 
-static int run(int role, unsigned crowd, uint64_t seed)
+static int run(int role, unsigned workers, uint64_t seed)
 {
         static const char *const names[] = {"producer", "consumer"};
         struct sluice_options o = SLUICE_OPTIONS_INIT;
-        struct race race = {.role = role, .crowd = crowd, .random = seed};
+        struct race race = {.role = role, .workers = workers, .random = seed};
         const unsigned long runs = 2 * sizeof sizes / sizeof *sizes;
         const unsigned long target = ((unsigned long)traffic_scale(ACQUISITIONS) + runs - 1) / runs;
         const int64_t end = sluice_now_ns() + INT64_C(60000000000);
@@ -248,18 +248,18 @@ static int run(int role, unsigned crowd, uint64_t seed)
         o.capacity = 4096;
         if (sluice_create(NAME, &o) != 0)
                 return 1;
-        for (unsigned i = 0; i < crowd; i++)
+        for (unsigned i = 0; i < workers; i++)
                 start(&race, i);
         while (atomic_load(&arena->acquired) < target && sluice_now_ns() < end) {
                 pause_ns((long)(traffic_random(&race.random) % 500000));
                 kill_one(&race);
                 reap(&race);
         }
-        for (unsigned i = 0; i < crowd; i++)
+        for (unsigned i = 0; i < workers; i++)
                 atomic_store(&arena->doomed[race.numbers[i]], 1);
-        for (unsigned i = 0; i < crowd; i++)
+        for (unsigned i = 0; i < workers; i++)
                 kill(race.pids[i], SIGKILL);
-        for (unsigned i = 0; i < crowd; i++)
+        for (unsigned i = 0; i < workers; i++)
                 waitpid(race.pids[i], NULL, 0);
         failed |= sluice_stat(NAME, &st) != 0 || st.producer.held || st.consumer.held;
         failed |= sluice_remove(NAME) != 0;
@@ -267,7 +267,7 @@ static int run(int role, unsigned crowd, uint64_t seed)
                   atomic_load(&arena->broken) != 0;
         printf("%s, %2u processes: %5lu acquisitions, %4lu kills (%4lu in the role), %3lu execs, "
                "%3lu children (%3lu refused), %lu overlaps  %s\n",
-               names[role], crowd, atomic_load(&arena->acquired), race.kills, race.in_role,
+               names[role], workers, atomic_load(&arena->acquired), race.kills, race.in_role,
                atomic_load(&arena->execs), atomic_load(&arena->forks), atomic_load(&arena->refused),
                atomic_load(&arena->overlaps), failed ? "FAILED" : "ok");
         fflush(stdout);

@@ -117,7 +117,7 @@ static int recv_some(uint64_t *random, sluice_deadline until)
         for (uint64_t i = 0; i < n && (end = sluice_peek(&q.c, &m, SLUICE_NOW)) == 0; i++)
                 sluice_advance(&q.c);
         r = sluice_release(&q.c);
-        return r == 0 && end == -EPIPE ? end : r; /* it is told once */
+        return r == 0 && end == -EPIPE ? end : r; /* it is reported once */
 }
 
 static void *sends(void *seed)

@@ -371,7 +371,7 @@ static int check_moved(const struct step_death *d)
         return 0;
 }
 
-/* The survivor uses up what there is, and is told. */
+/* The survivor receives what there is, and then gets the death reported. */
 static int check_notice(void)
 {
         int r = 0;

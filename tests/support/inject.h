@@ -9,7 +9,7 @@
  * lists for that way.
  *
  * An error that says that a System V object is gone is made true: the
- * object is removed before the error is told. So is "gone" for the
+ * object is removed before the error is returned. So is "gone" for the
  * removal of a file, and for the record of a queue.
  */
 #include <stdbool.h>

@@ -47,7 +47,7 @@ semctl_fn __real___semctl64, __wrap___semctl64;
 static _Atomic uint64_t *words;
 static size_t count; /* of all words; 0: no record */
 
-/* 0: cannot be told. */
+/* 0: not known. */
 static uint64_t namespace(void)
 {
         const int saved = errno;

@@ -109,7 +109,7 @@ static int send_batch(struct traffic *t, struct sluice_producer *p, uint64_t end
         if (sluice_publish(p) != 0)
                 return -EINVAL;
         t->index += n;
-        /* No room beside what was staged: next time. But an end is told once. */
+        /* No room beside what was staged: next time. But an end is reported once. */
         return r == -EAGAIN || r == -EMSGSIZE ? 0 : r;
 }
 
@@ -164,7 +164,7 @@ static int recv_several(struct traffic *t, struct sluice_consumer *c, sluice_dea
         }
         if (n != 0 && sluice_release(c) != 0)
                 return 1;
-        /* An end is told once, so it must not get lost behind messages. */
+        /* An end is reported once, so it must not get lost behind messages. */
         return n != 0 && r == -EAGAIN ? 0 : r;
 }
 

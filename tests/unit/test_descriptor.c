@@ -358,7 +358,7 @@ QTest(consumer_arm, hears_of_close)
         readable(fd);
         call(sluice_consumer_disarm(&c), 0);
         call(recv_number(&c, SLUICE_NOW), -EPIPE);
-        call(sluice_consumer_arm(&c), 0); /* told: it is waited for a successor */
+        call(sluice_consumer_arm(&c), 0); /* reported: waits for a successor */
         quiet(fd);
         call(sluice_consumer_disarm(&c), 0);
         call(recv_number(&c, SLUICE_NOW), -EPIPE); /* still so */
@@ -568,7 +568,7 @@ QTest(producer_arm, hears_of_close_removal_and_interrupt)
         readable(fd);
         call(sluice_producer_disarm(&p), 0);
         call(send_number(&p, 9, SLUICE_NOW), -EPIPE);
-        call(sluice_producer_arm(&p, 8), 0); /* told */
+        call(sluice_producer_arm(&p, 8), 0); /* reported */
         quiet(fd);
         open_consumer();
         readable(fd);
@@ -671,8 +671,8 @@ QTest(waking, never_raises_sigpipe)
 
 /* ---- A pipe that is not ours any more ----------------------------- */
 
-/* Nobody could ring there: it is told like a removed queue, after what is
- * there has been drained. */
+/* No peer can write to that pipe: the call returns -ESTALE, as for a removed
+ * queue, once the messages in the queue have been drained. */
 static void pipe_is_taken_away(bool replaced)
 {
         open_both(4096);

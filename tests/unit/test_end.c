@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The peer's end, by close or by death, is told once: to whoever was there,
- * or to whoever drains what it has left. From then on it is waited for a
- * successor, without turning round. */
+/* The peer's end, by close or by death, is reported once: to the endpoint that
+ * was open then, or to the one that drains the messages it has left. From then
+ * on calls wait for a successor, and sleep while they do. */
 #define _GNU_SOURCE
 #include "queue_util.h"
 

@@ -72,7 +72,7 @@ QTest(interrupt, ends_await_peer)
         call(sluice_remove("q"), 0);
 }
 
-/* One who only polls is told, too, soon. */
+/* A caller that only polls soon gets -ECANCELED, too. */
 QTest(interrupt, reaches_a_poller)
 {
         int64_t r;
@@ -247,8 +247,8 @@ QTest(interrupt, late_count_does_not_keep_awake)
         close_both();
 }
 
-/* A wait that is interrupted while a message, or room, comes: both are
- * told, one after the other. */
+/* A wait that is interrupted while a message, or room, arrives: both are
+ * reported, one after the other. */
 static int interrupted_consumer(void *handle, uint64_t need, sluice_deadline until)
 {
         (void)handle, (void)need, (void)until;

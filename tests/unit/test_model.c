@@ -135,7 +135,7 @@ static int enter(unsigned left)
                 if (t.seen[at].state == h)
                         return 0;
                 if (i - h > 64)
-                        return 1; /* crowded: entering twice does no harm */
+                        return 1; /* long run of used entries: a duplicate does no harm */
         }
 }
 

@@ -411,7 +411,7 @@ QTest(removed_directory, is_no_hindrance_to_the_next)
         removed_by_rm_r("other");
 }
 
-/* Whoever has it open learns of it as of any removal. */
+/* Endpoints that have it open get the error of any removal. */
 QTest(removed_directory, tells_who_had_it_open)
 {
         struct sluice_options o = SLUICE_OPTIONS_INIT;
@@ -708,7 +708,7 @@ QTest(reap, removes_only_what_nobody_needs)
         }
 }
 
-/* Its set of roles is gone: who uses it is told by who maps it. */
+/* Its set of roles is gone: it is in use while a process maps it. */
 QTest(reap, leaves_a_queue_without_roles_to_who_maps_it)
 {
         struct sluice_queue_stat st;

@@ -395,7 +395,7 @@ static int observe_rig(struct sluice_priv_moment *m)
         return observe_rig_with(m, count_load);
 }
 
-/* A header in each unit of the ring, published, and not told. */
+/* A header in each unit of the ring, published, but not in the progress slots. */
 static void fill_with(uint64_t word)
 {
         test_open(&s.rig, 1024, 64, 0);
@@ -438,7 +438,7 @@ Test(observe, gives_up_a_hostile_ring_that_never_keeps_still)
         }
 }
 
-/* Its position is always the other one of two that are both told. */
+/* Its position alternates between two that are both in the progress slots. */
 static uint64_t waver(const sluice_word *word, uint64_t value)
 {
         h.loads++;
@@ -603,7 +603,8 @@ Test(dump, refuses_contents_that_contradict_themselves)
                 test_eq(dump_rig(taken), -EBADMSG);
                 test_rig_close(&s.rig);
         }
-        test_open(&s.rig, 8, 64, 0); /* too long, and told: it fits between the two */
+        test_open(&s.rig, 8, 64,
+                  0); /* too long, and in the progress slots: it fits between the two */
         for (uint64_t k = 0; k < 7; k++)
                 test_eq(test_send(&s.rig, k, 8), 0);
         test_poke(test_word(&s.rig, 0), sluice_priv_header_word(SLUICE_LAYOUT_DATA, 6 * 64 - 8, 0));

@@ -36,7 +36,7 @@ static void burst(struct test_rig *r, uint64_t *number, unsigned n)
         test_eq(sluice_peek(&r->c, &m, 1), -ETIMEDOUT);
 }
 
-/* Until the producer has been told. */
+/* Until the consumer has set the SPARSE flag for the producer. */
 static void become_sparse(struct test_rig *r, uint64_t *number)
 {
         for (unsigned i = 0; i < 2 * PERIOD; i++) {
@@ -62,7 +62,7 @@ TEST_EACH(pace, is_leisure_when_messages_come_alone_and_late, 64)
         test_check(without < 5 * PERIOD);
 }
 
-/* One who polls judges only now and then, but judges. */
+/* A polling consumer classifies the traffic only now and then, but does. */
 TEST_EACH(pace, is_leisure_for_one_who_polls, 64)
 {
         uint64_t number = 0;

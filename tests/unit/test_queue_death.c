@@ -121,7 +121,7 @@ static void producer_dies(int own_wake, int peer_wake)
         eq(look("q").producer.closed, 0);
         call(recv_number(&c, sluice_after(LATE)), -EOWNERDEAD); /* still */
         /* A successor sends all and dies before anything is read: first
-         * drained, then told. */
+         * drained, then the death is reported. */
         v.first = 3;
         child = spawn(producing_victim, &v);
         await_event(&v.ready);

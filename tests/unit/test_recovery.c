@@ -54,7 +54,7 @@ static struct sluice_producer surviving_producer(void)
         return p;
 }
 
-/* Its ring is told from where the handle is. */
+/* Its ring is an offset from the address of the handle. */
 static void surviving_consumer(struct sluice_consumer *c)
 {
         *c = s.consumer_before;

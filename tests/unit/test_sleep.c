@@ -341,8 +341,8 @@ QTest(parks, ping_pong_of_two_processes)
         }
 }
 
-/* They give way to each other, and nobody has to sleep. Anybody else's work
- * there may make them, so this is tried again. */
+/* They yield to each other, and neither has to sleep. Other work on that
+ * processor may make them sleep, so this is tried again. */
 QTest(spin, gives_way_on_a_processor_that_is_shared)
 {
         uint64_t parks = UINT64_MAX;

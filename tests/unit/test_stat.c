@@ -385,8 +385,8 @@ static int is_number(void *ctx, const struct sluice_message *m)
         return d->n == d->stop_at ? -1234 : 0;
 }
 
-/* Contents that contradict themselves are told, and not as a queue that
- * moves. */
+/* Contents that contradict themselves are -EBADMSG, not -EAGAIN, which is for
+ * a queue that is in motion. */
 QTest(dump, of_contradicting_contents_is_refused_as_stat_is)
 {
         const uint64_t wrong_position = 65, wrong_count = 9, wrong_header = 3 + 4;

@@ -204,8 +204,8 @@ QTest(holder, that_leaves_its_undo_list_is_not_reaped)
         is_not_reaped(receives_on);
 }
 
-/* Its end of the wake-up is closed as well: it is looked at every
- * millisecond instead, and the loop is told so. */
+/* It has closed its end of the pipe as well: the queue is checked every
+ * millisecond instead, and arm sets the loop's timer to that. */
 QTest(holder, that_closes_its_descriptors_does_not_make_a_loop_spin)
 {
         struct shared *s = shared_new(close_descriptors, SLUICE_WAKE_FIFO);
@@ -824,7 +824,7 @@ static int polls_without_privileges(void *ctx)
         }
         signal_event(&d->ready);
         until(recv_number(&c, SLUICE_NOW) == -EOWNERDEAD);
-        call(sluice_consumer_arm(&c), 0); /* told: for a successor */
+        call(sluice_consumer_arm(&c), 0); /* reported: waits for a successor */
         call(sluice_consumer_disarm(&c), 0);
         for (end = sluice_now_ns() + MS(100); sluice_now_ns() < end; turns++) {
                 if (sluice_consumer_arm(&c) == 0)
