@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making queues. Creators of one directory take turns by its lock. Under
- * one key a set of semaphores is made first, and whoever signs it (set.c)
- * is the creator: both the lock and the creator's semaphore are given back
- * by the kernel, so whoever gets them and finds something half made knows
- * that its maker is dead.
+ * Creating queues. Creators in one directory take turns by its lock. Under
+ * a key the set of semaphores is made first, and the process that signs it
+ * (set.c) is the creator. The kernel releases both the lock and the creator's
+ * semaphore when their holder dies, so a process that gets them and finds an
+ * incomplete queue knows that its creator is dead.
  *
  * The magic is the last word of the memory to be stored, the record the
- * last entry of the directory to be made. Until the set is finished all is
- * for the owner alone.
+ * last entry of the directory to be made. Only the owner has access until
+ * the set is finished.
  *
- * What stands under a key is removed by its identifier, and only after it
- * has proved to be ours: a half-made queue under its creator's semaphore;
- * a complete one, if it is no longer any directory's.
+ * An object under a key is removed by its identifier, and only after it has
+ * proved to be a queue's: an incomplete one, with its creator's semaphore
+ * held; a complete one, if it no longer belongs to a directory.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -40,7 +40,7 @@ static int bind_node(const struct sluice_priv_segment *s, int node)
         return 0;
 }
 
-/* The path as others can use it; a key as it was given. */
+/* The absolute path, which other processes can use; a key as it was given. */
 static int write_name(struct sluice_layout_header *h, const struct sluice_priv_place *place)
 {
         char *full = place->dirfd >= 0 ? realpath(place->name->path, NULL) : NULL;
@@ -61,26 +61,28 @@ static int fill(const struct sluice_priv_segment *s, const struct sluice_priv_pl
         struct sluice_layout_header *h = s->mem;
         int r = o->numa_node ? bind_node(s, o->numa_node - 1) : 0;
 
-        if (r == 0)
-                r = sluice_priv_format(s->mem, s->ds.shm_segsz, g);
+        if (r)
+                return r;
+        r = sluice_priv_format(s->mem, s->ds.shm_segsz, g);
         if (r)
                 return r;
         h->generation = generation;
         h->device = (uint64_t)place->st.st_dev; /* 0 for a bare key */
         h->inode = (uint64_t)place->st.st_ino;
         r = write_name(h, place);
-        return r ? r
-                 : sluice_priv_prepare_pages(s->mem, s->ds.shm_segsz, o->flags & SLUICE_PREFAULT);
+        if (r)
+                return r;
+        return sluice_priv_prepare_pages(s->mem, s->ds.shm_segsz, o->flags & SLUICE_PREFAULT);
 }
 
-/* A segment that is gone was removed by another: not by us, for its set is
- * claimed. */
+/* A segment that has disappeared was removed by another program: we hold its
+ * set, so not by sluice. */
 static int segment_error(int error)
 {
         return error == EINVAL || error == EIDRM || error == ENOENT ? -EIDRM : -error;
 }
 
-/* For the owner alone, until it is complete. */
+/* Only the owner has access, until it is complete. */
 static int segment_get(struct sluice_priv_segment *s, const struct sluice_options *o,
                        const struct sluice_geometry *g)
 {
@@ -92,7 +94,7 @@ static int segment_get(struct sluice_priv_segment *s, const struct sluice_option
                 const int error = errno;
 
                 if (error == EEXIST)
-                        return -EADDRINUSE; /* another program's, just now */
+                        return -EADDRINUSE; /* another program has just made one */
                 sluice_priv_limit_note(huge ? SLUICE_PRIV_SHMGET_HUGE : SLUICE_PRIV_SHMGET, error,
                                        bytes);
                 return error == EINVAL ? -EFBIG : -error; /* kernel.shmmax */
@@ -108,7 +110,7 @@ static int segment_open_to_all(struct sluice_priv_segment *s, mode_t mode)
 
 /* ---- One key ------------------------------------------------------ */
 
-/* A set under the key that nobody else makes a queue with. */
+/* A set under the key, with which no other process makes a queue. */
 static int claim_key(const struct sluice_priv_place *place, key_t key, uint64_t generation,
                      int *semid)
 {
@@ -143,19 +145,22 @@ static int make_rest(struct sluice_priv_segment *s, const struct sluice_priv_pla
         struct sluice_layout_header *h = s->mem;
         int r = fill(s, place, o, g, generation);
 
-        if (r == 0 && place->dirfd >= 0)
+        if (r)
+                return r;
+        if (place->dirfd >= 0) {
                 r = sluice_priv_fifos_make(place, o->mode);
-        if (r == 0)
-                r = segment_open_to_all(s, o->mode);
+                if (r)
+                        return r;
+        }
+        r = segment_open_to_all(s, o->mode);
         if (r)
                 return r;
         sluice_priv_store_release(&h->magic, SLUICE_LAYOUT_MAGIC); /* READY */
         r = sluice_priv_set_finish(s->semid, o->mode);
-        if (r == 0 && place->dirfd >= 0)
-                r = sluice_priv_place_finish(place, o->mode);
-        if (r == 0 && place->dirfd >= 0)
-                r = sluice_priv_record_write(&record, place->dirfd);
-        return r;
+        if (r || place->dirfd < 0)
+                return r;
+        r = sluice_priv_place_finish(place, o->mode);
+        return r ? r : sluice_priv_record_write(&record, place->dirfd);
 }
 
 /* -EADDRINUSE: another program's key, try the next one. */
@@ -169,27 +174,33 @@ static int create_key(const struct sluice_priv_place *place, key_t key,
         if (r)
                 return r;
         r = sluice_priv_key_clear_segment(place, key, true);
-        if (r == 0)
-                r = segment_get(&s, o, g);
-        if (r == 0) {
-                r = sluice_priv_segment_attach(&s, false);
-                r = r ? segment_error(-r) : 0;
-        }
-        if (r == 0)
-                r = make_rest(&s, place, o, g, generation);
-        sluice_priv_segment_unmap(&s);
-        if (r && s.shmid >= 0)
-                shmctl(s.shmid, IPC_RMID, NULL);
         if (r)
-                sluice_priv_set_remove(s.semid); /* gives the role back, too */
-        else
-                sluice_priv_role_release(s.semid, SLUICE_PRIV_ROLE_CREATOR, true);
+                goto remove_set;
+        r = segment_get(&s, o, g);
+        if (r)
+                goto remove_segment;
+        r = sluice_priv_segment_attach(&s, false);
+        if (r) {
+                r = segment_error(-r);
+                goto remove_segment;
+        }
+        r = make_rest(&s, place, o, g, generation);
+        sluice_priv_segment_unmap(&s);
+        if (r)
+                goto remove_segment;
+        sluice_priv_role_release(s.semid, SLUICE_PRIV_ROLE_CREATOR, true);
+        return 0;
+remove_segment:
+        if (s.shmid >= 0) /* segment_get may fail after shmget */
+                shmctl(s.shmid, IPC_RMID, NULL);
+remove_set:
+        sluice_priv_set_remove(s.semid); /* releases the role, too */
         return r;
 }
 
 /* ---- A queue ------------------------------------------------------ */
 
-/* What the directory says that it has. 0: nothing any longer. */
+/* Removes what the record of the directory names. 0: nothing is left. */
 static int clear_recorded(const struct sluice_priv_place *place)
 {
         struct sluice_priv_segment s;
@@ -200,13 +211,29 @@ static int clear_recorded(const struct sluice_priv_place *place)
                 return -EEXIST;
         }
         if (r == -EBADMSG || r == -EPROTO)
-                return -EEXIST; /* spoiled: to open it tells how, to remove it mends */
+                return -EEXIST; /* damaged: opening it says how; remove it first */
         if (r != -ENOENT && r != -EINPROGRESS)
                 return r;
         r = sluice_priv_remove_recorded(place);
         return r < 0 ? r : 0;
 }
 
+/* Under the first key of the directory that can be had. */
+static int create_any_key(const struct sluice_priv_place *place, const struct sluice_options *o,
+                          const struct sluice_geometry *g)
+{
+        for (int project = 1; project <= SLUICE_PRIV_PROJECTS; project++) {
+                const int r = create_key(place, sluice_priv_place_key(place, project), o, g);
+
+                /* We have the lock of our directory: a process that is busy under
+                 * this key makes another directory's queue. */
+                if (r != -EADDRINUSE && r != -EBUSY)
+                        return r;
+        }
+        return -EADDRINUSE;
+}
+
+/* A directory that is locked. */
 static int create_in_dir(const struct sluice_priv_place *place, const struct sluice_options *o,
                          const struct sluice_geometry *g)
 {
@@ -218,20 +245,18 @@ static int create_in_dir(const struct sluice_priv_place *place, const struct slu
                 return r;
         }
         r = sluice_priv_record_remove(place->dirfd);
-        if (r == 0)
-                r = sluice_priv_fifos_remove(place->dirfd); /* a dead creator's */
-        for (int project = 1; r == 0 && project <= SLUICE_PRIV_PROJECTS; project++) {
-                r = create_key(place, sluice_priv_place_key(place, project), o, g);
-                /* We have the lock: who is at work there makes another
-                 * directory's queue. */
-                if (r != -EADDRINUSE && r != -EBUSY)
-                        break;
-                r = project < SLUICE_PRIV_PROJECTS ? 0 : -EADDRINUSE;
-        }
-        if (r) { /* as it was */
-                sluice_priv_place_empty(place);
-                fchmod(place->dirfd, place->st.st_mode & 07777);
-        }
+        if (r)
+                goto restore;
+        r = sluice_priv_fifos_remove(place->dirfd); /* of a creator that died */
+        if (r)
+                goto restore;
+        r = create_any_key(place, o, g);
+        if (r)
+                goto restore;
+        return 0;
+restore:
+        sluice_priv_place_empty(place);
+        fchmod(place->dirfd, place->st.st_mode & 07777);
         return r;
 }
 
@@ -251,34 +276,51 @@ static int create_once(struct sluice_priv_place *place, const struct sluice_opti
         return r ? r : create_in_dir(place, o, g);
 }
 
+/* Checks everything that needs no system call. */
+static int read_arguments(struct sluice_priv_name *n, struct sluice_options *o,
+                          struct sluice_geometry *g, const char *name,
+                          const struct sluice_options *options)
+{
+        struct sluice_priv_shape shape;
+        int r = sluice_priv_options_read(o, options);
+
+        if (r)
+                return r;
+        g->capacity = o->capacity;
+        g->record_align = o->record_align;
+        g->first_position = o->first_position;
+        r = sluice_priv_shape_of(&shape, g);
+        return r ? r : sluice_priv_name_parse(n, name);
+}
+
+/* -ESTALE: the directory was removed meanwhile. */
+static int create_at(const struct sluice_priv_name *n, const struct sluice_options *o,
+                     const struct sluice_geometry *g)
+{
+        struct sluice_priv_place place;
+        int r = sluice_priv_place_make(&place, n);
+
+        if (r == 0)
+                r = create_once(&place, o, g);
+        if (r && r != -EEXIST && r != -ESTALE && place.made && place.dirfd >= 0)
+                sluice_priv_place_rmdir(&place);
+        sluice_priv_place_close(&place);
+        return r;
+}
+
 static int create(const char *name, const struct sluice_options *options)
 {
         struct sluice_geometry g;
         struct sluice_priv_name n;
-        struct sluice_priv_shape shape;
         struct sluice_options o;
-        int r = sluice_priv_options_read(&o, options);
+        int r = read_arguments(&n, &o, &g, name, options);
 
-        g.capacity = o.capacity;
-        g.record_align = o.record_align;
-        g.first_position = o.first_position;
-        if (r == 0)
-                r = sluice_priv_shape_of(&shape, &g);
-        if (r == 0)
-                r = sluice_priv_name_parse(&n, name);
         if (r)
                 return r;
         for (int tries = 0; tries < 1000; tries++) {
-                struct sluice_priv_place place;
-
-                r = sluice_priv_place_make(&place, &n);
-                if (r == 0)
-                        r = create_once(&place, &o, &g);
-                if (r && r != -EEXIST && r != -ESTALE && place.made && place.dirfd >= 0)
-                        sluice_priv_place_rmdir(&place);
-                sluice_priv_place_close(&place);
+                r = create_at(&n, &o, &g);
                 if (r != -ESTALE && !(r == -ENOENT && n.in_user_dir))
-                        break; /* else removed under our hands: once more */
+                        break; /* else the directory was removed meanwhile */
         }
         if (r && n.in_user_dir)
                 sluice_priv_user_dir_unmake();

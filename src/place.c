@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The directory of a queue. It is opened once, without following a link,
- * and everything else goes through that descriptor, so that nobody can
- * put another directory in its place in between.
+ * The directory of a queue. It is opened once, without following a link, and
+ * used through that descriptor only, so that another process cannot replace
+ * it in between.
  *
  *   readable, writable   the two named pipes (fifo.c)
  *   memory               a link that names the memory (record.c)
- *   lock                 creators and removers take turns; nobody but
- *                        the owner can open it, so nobody else can hold
- *                        them up
+ *   lock                 creators and removers take turns; only the owner
+ *                        can open it, so no other user can delay them
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -24,24 +23,31 @@
 
 #define LOCK "lock"
 
-static int open_dir(struct sluice_priv_place *place, const struct sluice_priv_name *n)
+static int open_dirfd(struct sluice_priv_place *place, const char *path)
 {
-        struct stat st;
         int r = sluice_priv_fork_lock();
 
         if (r)
                 return r;
-        place->dirfd = open(n->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        r = place->dirfd < 0 ? -errno : 0;
-        if (r == 0)
+        place->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (place->dirfd < 0)
+                r = -errno;
+        else
                 sluice_priv_kept_add(&place->kept[0], place->dirfd);
         sluice_priv_fork_unlock();
-        if (r) {
-                /* With O_DIRECTORY a link is ENOTDIR on some kernels. */
-                if (r == -ENOTDIR && lstat(n->path, &st) == 0 && S_ISLNK(st.st_mode))
-                        return -ELOOP;
+        return r;
+}
+
+static int open_dir(struct sluice_priv_place *place, const struct sluice_priv_name *n)
+{
+        struct stat st;
+        int r = open_dirfd(place, n->path);
+
+        /* With O_DIRECTORY a link is ENOTDIR on some kernels. */
+        if (r == -ENOTDIR && lstat(n->path, &st) == 0 && S_ISLNK(st.st_mode))
+                return -ELOOP;
+        if (r)
                 return r;
-        }
         if (fstat(place->dirfd, &place->st) != 0) {
                 r = -errno;
                 sluice_priv_place_close(place);
@@ -71,21 +77,23 @@ int sluice_priv_place_open(struct sluice_priv_place *place, const struct sluice_
 
 int sluice_priv_place_make(struct sluice_priv_place *place, const struct sluice_priv_name *n)
 {
-        int r = 0;
+        int r;
 
         place_init(place, n);
         if (n->is_key)
                 return 0;
-        if (n->in_user_dir)
+        if (n->in_user_dir) {
                 r = sluice_priv_user_dir_make(n);
-        if (r == 0)
-                r = sluice_priv_dir_make(n->path);
+                if (r)
+                        return r;
+        }
+        r = sluice_priv_dir_make(n->path);
         if (r < 0)
                 return r;
         place->made = r > 0;
         r = open_dir(place, n);
         if (r == -ENOENT)
-                return -ESTALE; /* it was there */
+                return -ESTALE; /* removed meanwhile */
         if (r && place->made)
                 rmdir(n->path);
         return r;
@@ -108,8 +116,8 @@ int sluice_priv_place_projects(const struct sluice_priv_place *place)
         return place->name->is_key ? 1 : SLUICE_PRIV_PROJECTS;
 }
 
-/* The key that ftok(3) gives, from the directory that we hold instead of
- * whatever bears its name by now. */
+/* The key that ftok(3) gives, of the directory that we have opened, not of
+ * one that may have the same path by now. */
 key_t sluice_priv_place_key(const struct sluice_priv_place *place, int project)
 {
         if (place->name->is_key)
@@ -119,7 +127,7 @@ key_t sluice_priv_place_key(const struct sluice_priv_place *place, int project)
                        ((unsigned)place->st.st_ino & 0xffff));
 }
 
-/* ---- What it holds ------------------------------------------------ */
+/* ---- What it contains --------------------------------------------- */
 
 /* The kind of file that belongs under this name in a queue's directory, or
  * 0: none. */
@@ -147,30 +155,44 @@ static int look_at(int dirfd, const char *name)
         return (st.st_mode & S_IFMT) == kind ? 1 : -ENOTEMPTY;
 }
 
+/* 0 no part of a queue, 1 some, or the first error. */
+static int look_at_entries(int dirfd, DIR *dir)
+{
+        int found = 0;
+
+        for (;;) {
+                const struct dirent *entry;
+                int r;
+
+                errno = 0;
+                entry = readdir(dir);
+                if (!entry)
+                        return errno ? -errno : found;
+                r = look_at(dirfd, entry->d_name);
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        found = 1;
+        }
+}
+
 static int look_at_all(const struct sluice_priv_place *place)
 {
         const int fd = openat(place->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-        struct dirent *entry = NULL;
-        int found = 0;
+        DIR *dir;
+        int r;
 
+        if (fd < 0)
+                return -errno;
+        dir = fdopendir(fd);
         if (!dir) {
-                const int r = -errno;
-
-                if (fd >= 0)
-                        close(fd);
+                r = -errno;
+                close(fd);
                 return r;
         }
-        while (found >= 0 && (errno = 0, entry = readdir(dir)) != NULL) {
-                const int r = look_at(place->dirfd, entry->d_name);
-
-                if (r)
-                        found = r;
-        }
-        if (found >= 0 && errno)
-                found = -errno;
+        r = look_at_entries(place->dirfd, dir);
         closedir(dir);
-        return found;
+        return r;
 }
 
 /* Stops at the first entry that is no part of a queue, so that fork() does not
@@ -179,10 +201,10 @@ int sluice_priv_place_look(const struct sluice_priv_place *place)
 {
         int r = sluice_priv_fork_lock();
 
-        if (r == 0) {
-                r = look_at_all(place);
-                sluice_priv_fork_unlock();
-        }
+        if (r)
+                return r;
+        r = look_at_all(place);
+        sluice_priv_fork_unlock();
         return r;
 }
 
@@ -210,28 +232,30 @@ static void pause_ms(void)
         nanosleep(&ms, NULL);
 }
 
-/* Under any umask, and root's lock is the owner's, too. */
+/* Mode 0600 under any umask; if root makes it, it belongs to the owner. */
 static int lock_make(struct sluice_priv_place *place)
 {
         const int fd = openat(place->dirfd, LOCK,
                               O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        int r;
 
         if (fd < 0)
                 return errno == EEXIST ? -EAGAIN : -errno;
-        if (fchmod(fd, 0600) != 0 || (place->st.st_uid != geteuid() &&
-                                      fchown(fd, place->st.st_uid, place->st.st_gid) != 0)) {
-                const int r = -errno;
-
-                unlinkat(place->dirfd, LOCK, 0);
-                close(fd);
-                return r;
-        }
+        if (fchmod(fd, 0600) != 0)
+                goto remove;
+        if (place->st.st_uid != geteuid() && fchown(fd, place->st.st_uid, place->st.st_gid) != 0)
+                goto remove;
         place->lock_made = true;
         return fd;
+remove:
+        r = -errno;
+        unlinkat(place->dirfd, LOCK, 0);
+        close(fd);
+        return r;
 }
 
-/* A lock that the owner cannot open was left by one who died while making
- * it. -EAGAIN: it came or went meanwhile. */
+/* A lock that the owner cannot open was left by a process that died while
+ * making it. -EAGAIN: it was made or removed meanwhile. */
 static int lock_open_once(struct sluice_priv_place *place)
 {
         const int fd = openat(place->dirfd, LOCK, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
@@ -259,7 +283,7 @@ static int lock_open(struct sluice_priv_place *place)
         return fd >= 0 ? 0 : fd == -ENOENT ? -ESTALE : fd == -EAGAIN ? -EBUSY : fd;
 }
 
-/* The directory that we have locked is still the one of that name? */
+/* Is the directory that we have locked still the one of that path? */
 static int still_there(const struct sluice_priv_place *place)
 {
         struct stat now;
@@ -273,30 +297,39 @@ static int still_there(const struct sluice_priv_place *place)
         return now.st_dev != place->st.st_dev || now.st_ino != place->st.st_ino ? -ESTALE : 0;
 }
 
-/* Creators and removers of one directory take turns. -ESTALE: the directory
+static int wait_for_lock(int fd)
+{
+        for (int tries = 1; flock(fd, LOCK_EX | LOCK_NB) != 0; tries++) {
+                if (errno != EWOULDBLOCK && errno != EINTR)
+                        return -errno;
+                if (tries == 5000)
+                        return -EBUSY;
+                pause_ms();
+        }
+        return 0;
+}
+
+/* Creators and removers in one directory take turns. -ESTALE: the directory
  * was removed meanwhile, open it again. */
 int sluice_priv_place_lock(struct sluice_priv_place *place)
 {
-        int tries = 5000, r;
+        int r;
 
         if (place->dirfd < 0)
                 return 0;
         r = lock_open(place);
         if (r)
                 return r;
-        while (flock(place->lockfd, LOCK_EX | LOCK_NB) != 0) {
-                r = errno != EWOULDBLOCK && errno != EINTR ? -errno : --tries <= 0 ? -EBUSY : 0;
-                if (r) {
-                        sluice_priv_kept_close(&place->kept[1]);
-                        place->lockfd = -1;
-                        return r;
-                }
-                pause_ms();
+        r = wait_for_lock(place->lockfd);
+        if (r) {
+                sluice_priv_kept_close(&place->kept[1]);
+                place->lockfd = -1;
+                return r;
         }
         return still_there(place);
 }
 
-/* Whoever may use or see the queue may look into its directory. */
+/* Users who may use or inspect the queue may read its directory. */
 int sluice_priv_place_finish(const struct sluice_priv_place *place, mode_t mode)
 {
         const mode_t dir_mode = 0700 | (mode & 060 ? 050u : 0u) | (mode & 06 ? 05u : 0u);
@@ -315,7 +348,8 @@ int sluice_priv_place_empty(const struct sluice_priv_place *place)
         return r ? r : sluice_priv_place_unlock(place);
 }
 
-/* Seen from the directory that we hold, whatever bears its path by now. */
+/* Relative to the directory that we have opened, because another one may have
+ * its path by now. */
 int sluice_priv_place_rmdir(const struct sluice_priv_place *place)
 {
         const char *slash = strrchr(place->name->path, '/');
@@ -323,18 +357,18 @@ int sluice_priv_place_rmdir(const struct sluice_priv_place *place)
         char self[SLUICE_NAME_MAX + 4];
 
         snprintf(self, sizeof self, "../%s", slash ? slash + 1 : place->name->path);
-        /* Whoever waited for our lock makes a new one in here, finds nothing,
-         * and takes it away. */
+        /* A process that waited for our lock makes a new lock in here, finds no
+         * queue, and removes the lock. */
         for (int tries = 0; unlinkat(place->dirfd, self, AT_REMOVEDIR) != 0; tries++) {
                 int r;
 
                 if (errno == ENOENT)
-                        return 0; /* another has seen to it, or has moved it */
+                        return 0; /* another process has removed or moved it */
                 if ((errno != ENOTEMPTY && errno != EEXIST) || tries == most)
                         return -errno;
                 r = sluice_priv_place_has_queue(place);
                 if (r)
-                        return r < 0 ? r : 0; /* a creator's by now */
+                        return r < 0 ? r : 0; /* a new queue is in it by now */
                 pause_ms();
         }
         return 0;

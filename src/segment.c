@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finding and mapping the segment of a queue. Owner and size are asked for
- * with IPC_STAT, and a segment that does not prove to be a queue's by them
- * is not attached; what it holds is checked after, and counts as hostile.
+ * Finding and mapping the segment of a queue. A segment is attached only if
+ * owner and size, by IPC_STAT, are those of a queue; its contents are checked
+ * afterwards, and nothing in them is trusted.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,7 +16,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* A power of two, between the control words and an odd rest. */
+/* The control words, a power of two, and the tail. */
 static bool is_size_of_ours(size_t bytes)
 {
         const uint64_t capacity = (uint64_t)bytes - SLUICE_LAYOUT_RING - SLUICE_PRIV_SEGMENT_TAIL;
@@ -48,15 +48,13 @@ int sluice_priv_segment_stat(struct sluice_priv_segment *s, int shmid)
  * segment says: by up to one page of an unknown size. */
 static int advise(struct sluice_priv_segment *s, int advice)
 {
-        size_t bytes = s->ds.shm_segsz;
-        int r;
-
-        for (size_t page = 1; (r = madvise(s->mem, bytes, advice)) != 0 && errno == EINVAL &&
-                              page <= (size_t)1 << 30;
-             page *= 2)
-                bytes = (s->ds.shm_segsz + page - 1) & ~(page - 1);
-        s->mapped = bytes;
-        return r;
+        s->mapped = s->ds.shm_segsz;
+        for (size_t page = 1; madvise(s->mem, s->mapped, advice) != 0; page *= 2) {
+                if (errno != EINVAL || page > (size_t)1 << 30)
+                        return -errno;
+                s->mapped = (s->ds.shm_segsz + page - 1) & ~(page - 1);
+        }
+        return 0;
 }
 
 static int attach(struct sluice_priv_segment *s, bool read_only)
@@ -73,8 +71,8 @@ static int attach(struct sluice_priv_segment *s, bool read_only)
         return 0;
 }
 
-/* A child of fork() gets no mapping, whenever it begins: no use of a
- * handle by accident, and nobody counted as attached who is not. */
+/* A child of fork() gets no mapping, whenever it is made: it cannot use a
+ * handle by accident, and is not counted as attached. */
 int sluice_priv_segment_attach(struct sluice_priv_segment *s, bool read_only)
 {
         int r = sluice_priv_fork_lock();
@@ -106,8 +104,8 @@ void sluice_priv_segment_unmap(struct sluice_priv_segment *s)
         s->mem = NULL;
 }
 
-/* The set of a queue of this generation: 0, -EINPROGRESS: not complete, or
- * somebody has removed it; -EBADMSG: it does not belong to this segment. */
+/* The set of a queue of this generation: 0. -EINPROGRESS: not complete, or
+ * removed by another program. -EBADMSG: it belongs to another queue. */
 static int check_set(const struct sluice_priv_segment *s, uint64_t generation)
 {
         struct sluice_priv_set set;
@@ -131,12 +129,14 @@ static int find_recorded(struct sluice_priv_segment *s, const struct sluice_priv
         const struct sluice_layout_header *h;
         int r = sluice_priv_record_read(&record, place->dirfd);
 
-        if (r == 0)
-                r = sluice_priv_fifos_find(place->dirfd);
-        if (r == 0)
-                r = sluice_priv_segment_stat(s, record.shmid);
+        if (r)
+                return r;
+        r = sluice_priv_fifos_find(place->dirfd);
+        if (r)
+                return r;
+        r = sluice_priv_segment_stat(s, record.shmid);
         if (r == -EPROTO || (r == 0 && s->key != record.key))
-                return -ENOENT; /* the identifier was given out again */
+                return -ENOENT; /* the identifier was reused */
         if (r)
                 return r;
         if (s->ds.shm_perm.uid != place->st.st_uid)
@@ -169,10 +169,12 @@ static int find_key(struct sluice_priv_segment *s, const struct sluice_priv_plac
         const struct sluice_layout_header *h;
         int r = shmid < 0 ? -errno : sluice_priv_segment_stat(s, shmid);
 
-        if (r == 0)
-                r = check_owner(s, place);
-        if (r == 0)
-                r = sluice_priv_segment_map(s, read_only);
+        if (r)
+                return r;
+        r = check_owner(s, place);
+        if (r)
+                return r;
+        r = sluice_priv_segment_map(s, read_only);
         if (r)
                 return r;
         h = s->mem;
@@ -181,7 +183,7 @@ static int find_key(struct sluice_priv_segment *s, const struct sluice_priv_plac
                 r = errno == ENOENT ? -EINPROGRESS : -errno;
         else
                 r = check_set(s, h->generation);
-        /* Made anew in between: the set is another queue's. */
+        /* The queue was made again in between: the set is the new one's. */
         if (r == -EBADMSG && shmget(key, 0, 0) != shmid)
                 r = -ENOENT;
         if (r)
@@ -202,7 +204,7 @@ int sluice_priv_prepare_pages(void *mem, size_t bytes, unsigned flags)
         if ((flags & SLUICE_PREFAULT) && madvise(mem, bytes, MADV_POPULATE_WRITE) != 0) {
                 volatile const unsigned char *byte = mem;
 
-                if (errno != EINVAL) /* EAGAIN, EFAULT: no page to be had */
+                if (errno != EINVAL) /* EAGAIN, EFAULT: no page is free */
                         return errno == EHWPOISON ? -EIO : -ENOMEM;
                 for (size_t i = 0; i < bytes; i += SLUICE_LAYOUT_PAGE)
                         (void)byte[i]; /* a kernel before 5.14 */
