@@ -155,7 +155,7 @@ static int make_rest(struct sluice_priv_segment *s, const struct sluice_priv_pla
         r = segment_open_to_all(s, o->mode);
         if (r)
                 return r;
-        sluice_priv_store_release(&h->magic, SLUICE_LAYOUT_MAGIC); /* READY */
+        sluice_priv_store_release(&h->magic, SLUICE_LAYOUT_MAGIC); /* READY:store */
         r = sluice_priv_set_finish(s->semid, o->mode);
         if (r || place->dirfd < 0)
                 return r;

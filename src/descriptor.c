@@ -133,6 +133,7 @@ static int arm(struct sluice_priv_queue *q, const struct sluice_priv_await *a)
         if (sluice_priv_if_unreported(q, sluice_priv_peer_check(q, &present)) != 0)
                 wait = false;
         sluice_priv_keep_pipe(q, present);
+        /* Relaxed: only whether to sleep; INTERRUPT:load is in the next call. */
         if (sluice_priv_load_relaxed(&q->interrupt) != 0)
                 wait = false;
         r = wait ? watch_until_slice(q) : 1;
@@ -183,7 +184,7 @@ static int endpoint_interrupt(struct sluice_priv_endpoint *e)
         if (!q)
                 return e->err ? e->err : -EINVAL;
         entry = sluice_priv_enter();
-        sluice_priv_store_release(&q->interrupt, 1);
+        sluice_priv_store_release(&q->interrupt, 1); /* INTERRUPT:store */
         sluice_priv_wake_interrupted(q);
         sluice_priv_leave(&entry);
         return 0;

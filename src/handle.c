@@ -164,13 +164,14 @@ static bool peer_maps(const struct sluice_priv_queue *q)
  * and after the mappings are counted. */
 static bool is_deserted(const struct sluice_priv_queue *q)
 {
-        const uint64_t before = sluice_priv_load_acquire(&q->peer_doorbell->state); /* UNTRUSTED */
+        /* STATE:load, before and after the kernel's answers. UNTRUSTED. */
+        const uint64_t before = sluice_priv_load_acquire(&q->peer_doorbell->state);
         const bool mapped = peer_maps(q);
         const int n = sluice_priv_segment_attached(&q->segment);
 
         if (n != 2)
                 return n == 1;
-        return mapped && peer_maps(q) &&
+        return mapped && peer_maps(q) && /* STATE:load */
                sluice_priv_load_acquire(&q->peer_doorbell->state) == before;
 }
 
@@ -288,7 +289,7 @@ static bool is_earlier_end_reported(const struct sluice_priv_queue *q)
 
         if (q->role == SLUICE_PRIV_ROLE_PRODUCER)
                 return false;
-        /* PUBLISH is the next look. UNTRUSTED. */
+        /* Relaxed: PUBLISH:load is the next look. UNTRUSTED. */
         word = sluice_priv_load_relaxed(sluice_priv_next_word(sluice_priv_consumer_of(q)));
         return word != 0 && word != SLUICE_LAYOUT_END;
 }
@@ -310,6 +311,7 @@ static int join(struct sluice_priv_queue *q)
         connect_queue(q);
         if (!is_earlier_end_reported(q))
                 sluice_priv_skip_earlier_end(q);
+        /* Relaxed: a number that later ones are compared with; and one for people. */
         q->peer_epoch = sluice_priv_load_relaxed(&q->peer_doorbell->state) / SLUICE_LAYOUT_EPOCH;
         sluice_priv_store_relaxed(&q->counters->pid, (uint64_t)getpid());
         sluice_priv_wake_on_join(q);
@@ -430,6 +432,7 @@ static void announce(struct sluice_priv_queue *q)
 {
         const uint64_t state = sluice_priv_load_relaxed(&q->own_doorbell->state);
 
+        /* STATE:store */
         sluice_priv_store_release(&q->own_doorbell->state,
                                   (state & ~SLUICE_LAYOUT_MUTE) | own_state(q));
 }

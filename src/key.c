@@ -43,7 +43,7 @@ static int is_left(struct sluice_priv_segment *s, const struct sluice_priv_place
         if (r)
                 return r;
         h = s->mem;
-        unfinished = sluice_priv_load_acquire(&h->magic) == 0; /* UNTRUSTED, as all of it */
+        unfinished = sluice_priv_load_acquire(&h->magic) == 0; /* READY:load. UNTRUSTED */
         if (place->dirfd >= 0)
                 left = is_of_inode(h, place) || (unfinished && !complete);
         else

@@ -69,7 +69,7 @@ bool sluice_priv_membarrier_register(void)
         return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0) == 0;
 }
 
-/* DOORBELL, sleeper: between the parked word and the last look. */
+/* DOORBELL:fence, sleeper: between the parked word and the last look. */
 static void sleeper_barrier(struct sluice_priv_queue *q)
 {
         sluice_priv_fence_full();
@@ -83,7 +83,8 @@ static void sleeper_barrier(struct sluice_priv_queue *q)
  * (A peer that has closed its pipes is found within a slice.) */
 static bool peer_may_not_wake(const struct sluice_priv_queue *q)
 {
-        const uint64_t state = sluice_priv_load_relaxed(&q->peer_doorbell->state); /* UNTRUSTED */
+        /* Relaxed: it decides only how long a sleep is. UNTRUSTED. */
+        const uint64_t state = sluice_priv_load_relaxed(&q->peer_doorbell->state);
 
         if ((state & SLUICE_LAYOUT_CLOSED) || state / SLUICE_LAYOUT_EPOCH == q->reported_epoch)
                 return false;
@@ -136,7 +137,8 @@ bool sluice_priv_is_ready(const struct sluice_priv_queue *q, const struct sluice
 {
         uint64_t position;
 
-        /* RELEASE or PUBLISH is the caller's next look. UNTRUSTED. */
+        /* Relaxed: RELEASE:load or PUBLISH:load is the caller's next look.
+         * UNTRUSTED. */
         *value = sluice_priv_load_relaxed(a->word);
         if (!a->producer)
                 return *value == SLUICE_LAYOUT_END ? sluice_priv_end_is_unreported(q) : *value != 0;
@@ -154,7 +156,7 @@ bool sluice_priv_park(struct sluice_priv_queue *q, const struct sluice_priv_awai
 {
         uint64_t value;
 
-        /* DOORBELL, sleeper. Relaxed: the barrier orders it. */
+        /* DOORBELL:store. Relaxed: the barrier orders it. */
         sluice_priv_store_relaxed(&q->own_doorbell->parked,
                                   (a->position & ~SLUICE_LAYOUT_FLAGS) | SLUICE_LAYOUT_PARKED |
                                           (q->by_fifo ? SLUICE_LAYOUT_BY_FIFO : 0));
@@ -180,8 +182,11 @@ static void interrupt_drain(struct sluice_priv_queue *q)
 
 bool sluice_priv_take_interrupt(struct sluice_priv_queue *q)
 {
+        /* Relaxed: nearly always it is 0, which orders nothing. */
         if (sluice_priv_likely(sluice_priv_load_relaxed(&q->interrupt) == 0))
                 return false;
+        /* INTERRUPT:load. Relaxed store: the next interrupt stores 1 again. */
+        (void)sluice_priv_load_acquire(&q->interrupt);
         sluice_priv_store_relaxed(&q->interrupt, 0);
         if (sluice_priv_fd_is_ours(q, SLUICE_PRIV_INTERRUPT))
                 interrupt_drain(q);
@@ -381,7 +386,7 @@ static int sleep_round(struct sluice_priv_queue *q, const struct sluice_priv_awa
                         return r;
                 sluice_priv_keep_pipe(q, present);
         }
-        /* A consumer that parks after this load nudges us before we are
+        /* DOORBELL:load. A consumer that parks after this load nudges us before we are
          * asleep. So the kernel compares this word as well; the look below
          * sees at least what belongs to its value. */
         parked.value = (uint32_t)sluice_priv_load_acquire(parked.word);

@@ -51,9 +51,9 @@ int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
         if (!q->named)
                 return 0;
         sluice_priv_fd_check(q, SLUICE_PRIV_OWN);
-        before = sluice_priv_load_acquire(&q->peer_doorbell->state); /* UNTRUSTED */
+        before = sluice_priv_load_acquire(&q->peer_doorbell->state); /* STATE:load. UNTRUSTED */
         held = peer_held(q, sluice_priv_peer_role(q), before);
-        after = sluice_priv_load_acquire(&q->peer_doorbell->state);
+        after = sluice_priv_load_acquire(&q->peer_doorbell->state); /* STATE:load */
         q->checked_epoch = before / SLUICE_LAYOUT_EPOCH;
         q->check_due = held < 0; /* removal is final: the next call says so at once */
         *present = held > 0;
@@ -76,7 +76,8 @@ static bool is_end(int error)
 
 bool sluice_priv_end_is_unreported(const struct sluice_priv_queue *q)
 {
-        const uint64_t state = sluice_priv_load_relaxed(&q->peer_doorbell->state); /* UNTRUSTED */
+        /* Relaxed: a number to compare; ENDING:load is in sluice_priv_end. UNTRUSTED. */
+        const uint64_t state = sluice_priv_load_relaxed(&q->peer_doorbell->state);
 
         return state / SLUICE_LAYOUT_EPOCH != q->reported_epoch;
 }
@@ -117,6 +118,8 @@ static bool has_closed(const struct sluice_priv_queue *q)
 {
         const struct sluice_producer *p;
 
+        /* PUBLISH:load, RELEASE:load: behind an end there is nothing to read, but
+         * the caller looks at the state before it, in this order. */
         if (q->role == SLUICE_PRIV_ROLE_CONSUMER)
                 return sluice_priv_load_acquire(sluice_priv_next_word(
                                sluice_priv_consumer_of(q))) == SLUICE_LAYOUT_END;
@@ -124,12 +127,13 @@ static bool has_closed(const struct sluice_priv_queue *q)
         return sluice_priv_load_acquire(&p->peer->position) & SLUICE_LAYOUT_POSITION_CLOSED;
 }
 
-/* ENDING: the state first, then a second look at what was found. */
+/* The state first, then a second look at what was found. */
 int sluice_priv_end(void *handle)
 {
         const struct sluice_priv_endpoint *e = handle;
         struct sluice_priv_queue *q = e->queue;
-        const uint64_t state = sluice_priv_load_acquire(&q->peer_doorbell->state); /* UNTRUSTED */
+        /* ENDING:load. UNTRUSTED. */
+        const uint64_t state = sluice_priv_load_acquire(&q->peer_doorbell->state);
 
         if (!has_closed(q))
                 return 0;
@@ -140,7 +144,8 @@ int sluice_priv_end(void *handle)
 /* A peer that has closed and still holds its role is about to release it. */
 int sluice_priv_find_earlier_end(struct sluice_priv_queue *q)
 {
-        const uint64_t state = sluice_priv_load_acquire(&q->peer_doorbell->state); /* UNTRUSTED */
+        /* ENDING:load. UNTRUSTED. */
+        const uint64_t state = sluice_priv_load_acquire(&q->peer_doorbell->state);
         bool present;
         const int r = sluice_priv_peer_check(q, &present);
 
@@ -178,6 +183,7 @@ static bool has_come(struct sluice_priv_queue *q, uint64_t state, bool present)
 static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
 {
         for (;;) {
+                /* STATE:load. UNTRUSTED. */
                 const uint64_t state = sluice_priv_load_acquire(&q->peer_doorbell->state);
                 const struct sluice_priv_unchanged word = {&q->peer_doorbell->state,
                                                            (uint32_t)state};

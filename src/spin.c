@@ -49,6 +49,7 @@ bool sluice_priv_spin_until(struct sluice_priv_queue *q, const struct sluice_pri
                         }
                         sluice_priv_pause();
                 }
+                /* Relaxed: the caller takes it, INTERRUPT:load. */
                 if (sluice_priv_load_relaxed(&q->interrupt) != 0)
                         return true;
                 if (q->shares_cpu && (turn & (turn + 1)) == 0) /* turn 0, 1, 3, 7 ... */

@@ -71,7 +71,9 @@ void sluice_priv_wake(void *handle, uint64_t parked)
 void sluice_priv_nudge_producer(struct sluice_priv_queue *q)
 {
         const struct sluice_priv_doorbell *bell = &q->endpoint->doorbell;
-        const uint64_t parked = sluice_priv_load_relaxed(&q->peer_doorbell->parked); /* UNTRUSTED */
+        /* DOORBELL:load. Relaxed: a sleeper's barrier orders it; a poller looks
+         * again within a slice. UNTRUSTED. */
+        const uint64_t parked = sluice_priv_load_relaxed(&q->peer_doorbell->parked);
 
         if (!bell->open || !(parked & SLUICE_LAYOUT_PARKED) || parked == bell->answered)
                 return;
@@ -88,7 +90,8 @@ void sluice_priv_wake_on_join(struct sluice_priv_queue *q)
         uint64_t parked;
 
         sluice_priv_wake_awaiting(q);
-        sluice_priv_fence_full(); /* DOORBELL, waker */
+        /* DOORBELL:fence, waker, and DOORBELL:load, relaxed behind it. */
+        sluice_priv_fence_full();
         parked = sluice_priv_load_relaxed(&q->peer_doorbell->parked);
         q->byte_may_be_there = true; /* written by a predecessor */
         if (parked & SLUICE_LAYOUT_PARKED)
@@ -124,6 +127,8 @@ void sluice_priv_wake_all(const struct sluice_priv_segment *s,
         const unsigned char *base = s->mem;
         const struct sluice_layout_consumer *c = (const void *)(base + SLUICE_LAYOUT_CONSUMER);
         const struct sluice_layout_producer *p = (const void *)(base + SLUICE_LAYOUT_PRODUCER);
+        /* No edge: a remover reads no message. It wakes whoever sleeps where the
+         * consumer stands; who goes to sleep later finds the queue removed. */
         const uint64_t at =
                 sluice_priv_load_acquire(&c->position) & (capacity - 1) & ~SLUICE_LAYOUT_FLAGS;
         const char *pipes[] = {SLUICE_PRIV_READABLE, SLUICE_PRIV_WRITABLE};

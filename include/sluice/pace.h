@@ -77,6 +77,7 @@ static inline void sluice_priv_classify(struct sluice_consumer *c, uint64_t pass
         pace->from_passed = passed;
         pace->from_position = c->next;
         pace->from_ns = now;
+        /* Relaxed: advice, which protects nothing. */
         if (advised != (pace->sparse != 0))
                 sluice_priv_store_relaxed(&c->own->doorbell.hint,
                                           advised ? 0 : SLUICE_LAYOUT_SPARSE);
@@ -128,7 +129,8 @@ sluice_priv_backoff(struct sluice_consumer *c, uint64_t burst, sluice_deadline u
  * to it once it looks, and then each other line costs it another transfer from
  * this core's caches. So these are fetched for writing all at once before
  * the payload is written, and demoted to the shared cache behind it. In a
- * stream that costs more than it brings. UNTRUSTED: only advice.
+ * stream that costs more than it brings. UNTRUSTED and relaxed: only
+ * advice.
  */
 static inline int sluice_priv_is_sparse(const struct sluice_producer *p, uint64_t bytes)
 {

@@ -79,11 +79,11 @@ static inline uint64_t sluice_priv_doorbell_due(const struct sluice_priv_doorbel
         if (!bell->open)
                 return 0;
         if (bell->fence)
-                sluice_priv_fence_full(); /* DOORBELL, waker */
+                sluice_priv_fence_full(); /* DOORBELL:fence, waker */
         else
-                sluice_priv_fence_compiler(); /* DOORBELL, waker: the sleeper calls membarrier */
-        /* UNTRUSTED: decides only whether a system call is made. Relaxed:
-         * nothing is read on the strength of it. */
+                sluice_priv_fence_compiler(); /* DOORBELL:fence: the sleeper calls membarrier */
+        /* DOORBELL:load. UNTRUSTED: decides only whether a system call is made.
+         * Relaxed: the fence orders it, and nothing is read on the strength of it. */
         parked = sluice_priv_load_relaxed(bell->peer_parked);
         if (sluice_priv_likely(!(parked & SLUICE_LAYOUT_PARKED)))
                 return 0;
