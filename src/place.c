@@ -348,30 +348,41 @@ int sluice_priv_place_empty(const struct sluice_priv_place *place)
         return r ? r : sluice_priv_place_unlock(place);
 }
 
-/* Relative to the directory that we have opened, because another one may have
- * its path by now. */
+/* Does the path relative to it lead to the directory that we have opened? 1, 0
+ * (another process has removed or moved it, and another directory may bear the
+ * name), or -errno. */
+static int is_at(const struct sluice_priv_place *place, const char *self)
+{
+        struct stat now;
+
+        if (fstatat(place->dirfd, self, &now, AT_SYMLINK_NOFOLLOW) != 0)
+                return errno == ENOENT ? 0 : -errno;
+        return now.st_dev == place->st.st_dev && now.st_ino == place->st.st_ino;
+}
+
+/* ".." is found from a directory that was removed, too: so each try looks first
+ * whether the name is still that of ours. */
 int sluice_priv_place_rmdir(const struct sluice_priv_place *place)
 {
         const char *slash = strrchr(place->name->path, '/');
         const int most = place->lockfd < 0 ? 0 : 1000;
         char self[SLUICE_NAME_MAX + 4];
+        int r;
 
         snprintf(self, sizeof self, "../%s", slash ? slash + 1 : place->name->path);
-        /* A process that waited for our lock makes a new lock in here, finds no
-         * queue, and removes the lock. */
-        for (int tries = 0; unlinkat(place->dirfd, self, AT_REMOVEDIR) != 0; tries++) {
-                int r;
-
-                if (errno == ENOENT)
-                        return 0; /* another process has removed or moved it */
+        for (int tries = 0; (r = is_at(place, self)) == 1; tries++) {
+                if (unlinkat(place->dirfd, self, AT_REMOVEDIR) == 0 || errno == ENOENT)
+                        return 0;
                 if ((errno != ENOTEMPTY && errno != EEXIST) || tries == most)
                         return -errno;
+                /* A process that waited for our lock makes a new lock in here, finds
+                 * no queue, and removes the lock; or it makes a new queue. */
                 r = sluice_priv_place_has_queue(place);
                 if (r)
-                        return r < 0 ? r : 0; /* a new queue is in it by now */
+                        return r < 0 ? r : 0;
                 pause_ms();
         }
-        return 0;
+        return r;
 }
 
 int sluice_priv_place_unlock(const struct sluice_priv_place *place)
