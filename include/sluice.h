@@ -2,33 +2,68 @@
 #ifndef SLUICE_H
 #define SLUICE_H
 /*
- * sluice: a queue of messages from one process to one other, in System V
- * shared memory, at the speed of a cache line, that can also sleep, be
- * polled, lose its peer, be attacked by its peer, and be looked at while
- * it runs. This file includes all of it; the parts:
+ * sluice: a lock-free single-producer single-consumer message queue in
+ * shared memory, zero-copy, blocking or polling.
  *
- *      sluice/atomic.h  shared accesses, and the ledger of all orderings
- *      sluice/layout.h  the shared memory, byte by byte
- *      sluice/cpu.h     pause, hints to the caches, inline assembly
- *      sluice/wait.h    deadlines; "does the other side sleep?"
- *      sluice/handle.h  the two handles
- *      sluice/wait_step.h  what is done between two looks in vain
- *      sluice/pace.h    what adapts to how messages come
- *      sluice/producer.h, consumer.h  the calls of either
- *      sluice/attach.h  making, joining and leaving a ring; recovery
- *      sluice/ring.h    the ring over any memory: start reading here
- *      sluice/queue.h   named queues: create, open, sleep, poll, stat
+ *        header        consumer half     producer half     ring
+ *      +-------------+-----------------+-----------------+--------------
+ *      | size, magic | position,       | doorbell,       | records
+ *      |             | doorbell, ...   | ...             |
+ *      +-------------+-----------------+-----------------+--------------
+ *      written once    by the consumer   by the producer   by the producer
  *
- *      struct sluice_consumer c;               struct sluice_producer p;
- *      struct sluice_message m;
+ *      ring:      consumer position                producer position
+ *                     v                                  v
+ *            --------[header|payload..|pad][header|....]0---------------
+ *              free   published, not yet released          free
  *
- *      sluice_consumer_open(&c, "prices", 0);  sluice_producer_open(&p, "prices", 0);
- *      while (sluice_peek(&c, &m,              sluice_send(&p, buf, len,
- *                         SLUICE_FOREVER) == 0) {          SLUICE_FOREVER);
- *              use(m.data, m.len);             sluice_producer_close(&p);
- *              sluice_release(&c);
+ * A producer writes records behind its position, a consumer reads them in
+ * place and releases them. Released messages are never redelivered;
+ * unreleased ones are, at the same position.
+ *
+ *      static int hello(void)
+ *      {
+ *              struct sluice_options o = {.size = sizeof o, .flags = SLUICE_CREATE};
+ *              struct sluice_producer p;
+ *              struct sluice_consumer c;
+ *              char text[64];
+ *              ssize_t n;
+ *              int r;
+ *
+ *              r = sluice_producer_open(&p, "hello", &o);
+ *              if (r)
+ *                      return r;
+ *              r = sluice_consumer_open(&c, "hello", &o);
+ *              if (r)
+ *                      goto close_producer;
+ *              r = sluice_send(&p, "hi", 2, sluice_after(1000000));
+ *              if (r)
+ *                      goto close_both;
+ *              n = sluice_recv(&c, text, sizeof text, SLUICE_FOREVER);
+ *              r = n < 0 ? (int)n : 0;
+ *      close_both:
+ *              sluice_consumer_close(&c);
+ *      close_producer:
+ *              sluice_producer_close(&p);
+ *              return r;
  *      }
- *      sluice_consumer_close(&c);
+ *
+ * Usually the two ends are in two processes. Every call returns 0 or a
+ * count, or a negative errno: sluice_strerror says what to do.
+ *
+ * This file includes all parts:
+ *
+ *      sluice/ring.h       the ring over any memory: start reading here
+ *      sluice/queue.h      named queues: create, open, sleep, poll, stat
+ *      sluice/producer.h, consumer.h  the calls of either side
+ *      sluice/attach.h     initialize, join and leave a ring; recovery
+ *      sluice/handle.h     the two handles
+ *      sluice/wait_step.h  what a call does after each unsuccessful look
+ *      sluice/pace.h       what adapts to the rate of messages
+ *      sluice/wait.h       deadlines; the check whether the peer sleeps
+ *      sluice/layout.h     the shared memory, byte by byte
+ *      sluice/cpu.h        pause, cache hints, inline assembly
+ *      sluice/atomic.h     shared accesses, and the ledger of all orderings
  */
 #include "sluice/queue.h"
 

@@ -317,7 +317,8 @@ enum {
  * by now, if nobody uses it: both roles are taken before, so nobody can
  * begin to. A holder that has left its undo list (unshare(CLONE_SYSVSEM)) is
  * seen by the pipes of the directory. Orphans and what a dead creator has left
- * go, too.
+ * go, too; but the directory of a queue that is half made stays, for the
+ * next creator.
  *
  * -EBUSY: in use, or being created. -ENOTEMPTY: messages wait in it.
  * -EPERM: another user's. -ENOENT: it is no longer there. -ESTALE: its name
