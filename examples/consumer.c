@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * consumer [NAME]: prints messages, each on a line, until the producer
- * closes. A producer that dies is waited for: its successor goes on where
+ * closes. A producer that dies is waited for: its successor continues where
  * it stopped. See producer.c and resume.c.
  */
 #include <errno.h>

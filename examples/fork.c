@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fork [NAME]: a parent and its child. The queue is made before the fork;
+ * fork [NAME]: a parent and its child. The queue is created before the fork;
  * each end is opened in the process that uses it, because a handle does not
- * survive a fork: in the child, the parent's would be answered -EPERM.
+ * survive a fork: in the child, calls on the parent's handle return -EPERM.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>

@@ -34,7 +34,7 @@ int main(int argc, char **argv)
         id = key == -1 ? -1 : shmget(key, sizeof *b, IPC_CREAT | 0600);
         if (id == -1 || shmctl(id, IPC_STAT, &ds) != 0 || ds.shm_segsz != sizeof *b ||
             (b = shmat(id, NULL, 0)) == (void *)-1)
-                errx(1, "no shared memory, or the key is somebody else's");
+                errx(1, "no shared memory, or the key belongs to another program");
         mkfifo("filled", 0600);
         mkfifo("emptied", 0600);
         filled = open("filled", writer ? O_WRONLY : O_RDONLY);

@@ -20,7 +20,7 @@ int main(int argc, char **argv)
         struct sluice_producer p;
         int r;
 
-        options.flags = SLUICE_CREATE; /* whoever comes first makes the queue */
+        options.flags = SLUICE_CREATE; /* the first to open it creates the queue */
         r = sluice_producer_open(&p, name, &options);
         if (r) {
                 fprintf(stderr, "producer: %s: %s\n", name, sluice_strerror(r));

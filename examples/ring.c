@@ -2,7 +2,7 @@
 /*
  * ring: ring.h alone, over a mapping that a parent shares with its child.
  * Nothing to link with; a wait spins. Pieces are gathered by sendv, and a
- * batch of three is shown at once.
+ * batch of three becomes visible at once.
  *
  *      cc -Iinclude examples/ring.c && ./a.out
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * threads: two threads of one process over memory from the heap. There is no
- * name and no segment: ring.h makes the ring, and enable_sleep lets each end
- * sleep instead of spinning.
+ * name and no segment: ring.h initializes the ring, and enable_sleep lets
+ * each end sleep instead of spinning.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>

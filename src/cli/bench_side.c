@@ -350,7 +350,7 @@ static int run_rounds(struct side *s)
                                 atomic_fetch_add(&b->shared->slices, 1);
                 }
         }
-        meet(s); /* nobody leaves before the other has taken all */
+        meet(s); /* neither side leaves before the other has received all */
         close_queues(s);
         return 0;
 }
@@ -366,7 +366,7 @@ int bench_side_run(struct bench *b, int is_reflector)
                 return cli_fail(b->cli, -ENOMEM);
         memset(s, 0, sizeof *s);
         prepare(s, b, is_reflector);
-        code = open_queues(s); /* unpinned: whoever has one processor gives way */
+        code = open_queues(s); /* unpinned: with one processor, a side yields it */
         if (code == 0)
                 code = bench_pin(b, b->cpu[is_reflector]);
         if (code == 0)

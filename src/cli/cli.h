@@ -6,7 +6,7 @@
  * messages, admin.c inspects, rm.c removes, bench*.c measure; explain.c
  * explains errors, common.c and text.c are what all share.
  *
- * Functions that return int return an exit code, 0 to go on, unless
+ * Functions that return int return an exit code, 0 to continue, unless
  * they say otherwise; they have reported the reason. Results go to
  * stdout, messages to stderr.
  */

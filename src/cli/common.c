@@ -14,7 +14,7 @@
 
 /* ---- Messages ----------------------------------------------------- */
 
-/* The progress line that stands on the terminal now. */
+/* The progress line that is on the terminal now. */
 static struct cli_progress *progress_drawn;
 
 static void clear_progress(void)

@@ -420,7 +420,7 @@ static int check_together(const struct cli *c, const struct command *k)
         return 0;
 }
 
-/* -1: go on. */
+/* -1: continue. */
 static int read_options(struct cli *c, const struct command *k, int argc, char **argv)
 {
         struct option longs[OPTION_COUNT + 1];

@@ -98,7 +98,7 @@ static int write_batch(struct receiver *r, size_t *done)
 }
 
 /* Releases the first n messages of the batch only. Messages that were
- * passed can only be released together, so this begins anew. */
+ * passed can only be released together, so this starts again. */
 static void release_part(struct receiver *r, unsigned n)
 {
         struct sluice_message m;
@@ -201,7 +201,7 @@ static int await_sender(struct receiver *r, const char *why)
 }
 
 /* The queue is drained and the sender has closed: the end, unless an
- * earlier receiver has already seen this end. -1: go on. */
+ * earlier receiver has already seen this end. -1: continue. */
 static int at_end(struct receiver *r)
 {
         struct sluice_queue_stat st;
@@ -229,7 +229,7 @@ static int earlier_end(struct receiver *r)
         return r->ended;
 }
 
-/* Handles what peek returned instead of a message. -1: go on. */
+/* Handles what peek returned instead of a message. -1: continue. */
 static int overcome(struct receiver *r, int err)
 {
         if (cli_stopped())
