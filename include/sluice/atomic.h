@@ -165,6 +165,15 @@ SLUICE_PRIV_BEGIN
 #define SLUICE_NODISCARD __attribute__((warn_unused_result))
 #endif
 
+/* Before each public call that is inline. src/ffi.c defines SLUICE_FFI_SOURCE:
+ * there each becomes a function of the library, under the same name, for
+ * other languages and for dlsym(3). */
+#ifdef SLUICE_FFI_SOURCE
+#define SLUICE_INLINE __attribute__((visibility("default")))
+#else
+#define SLUICE_INLINE static inline
+#endif
+
 #define sluice_priv_likely(x)   __builtin_expect(!!(x), 1)
 #define sluice_priv_unlikely(x) __builtin_expect(!!(x), 0)
 

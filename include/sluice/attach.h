@@ -68,7 +68,7 @@ static inline int sluice_priv_shape_of(struct sluice_priv_shape *s, const struct
 
 /* Bytes of memory that a ring of this geometry takes, control words
  * included; 0 when the geometry is not valid. NULL: the defaults. */
-static inline size_t sluice_ring_bytes(const struct sluice_geometry *g)
+SLUICE_INLINE size_t sluice_ring_bytes(const struct sluice_geometry *g)
 {
         struct sluice_priv_shape s;
 
@@ -136,7 +136,7 @@ static inline int sluice_priv_format(void *mem, size_t bytes, const struct sluic
  * -ERANGE: capacity below 4 records. -EFBIG: above 2 GiB. -ENOSPC: mem
  * is too small.
  */
-SLUICE_NODISCARD static inline int sluice_ring_format(void *mem, size_t bytes,
+SLUICE_NODISCARD SLUICE_INLINE int sluice_ring_format(void *mem, size_t bytes,
                                                       const struct sluice_geometry *g)
 {
         const int r = sluice_priv_format(mem, bytes, g);
@@ -368,13 +368,13 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
  * other byte order. -EPROTONOSUPPORT: other version. -EBADMSG: the
  * contents contradict themselves. -EINVAL: mem is not aligned.
  */
-SLUICE_NODISCARD static inline int sluice_producer_attach(struct sluice_producer *p, void *mem,
+SLUICE_NODISCARD SLUICE_INLINE int sluice_producer_attach(struct sluice_producer *p, void *mem,
                                                           size_t bytes)
 {
         return sluice_priv_producer_join(p, mem, bytes, SLUICE_LAYOUT_MUTE);
 }
 
-SLUICE_NODISCARD static inline int sluice_consumer_attach(struct sluice_consumer *c, void *mem,
+SLUICE_NODISCARD SLUICE_INLINE int sluice_consumer_attach(struct sluice_consumer *c, void *mem,
                                                           size_t bytes)
 {
         return sluice_priv_consumer_join(c, mem, bytes, SLUICE_LAYOUT_MUTE);
@@ -385,7 +385,7 @@ SLUICE_NODISCARD static inline int sluice_consumer_attach(struct sluice_consumer
  * -EPIPE; what is staged is forgotten. The handle may be attached again,
  * by anybody. (A named queue is left by sluice_producer_close.)
  */
-static inline void sluice_producer_detach(struct sluice_producer *p)
+SLUICE_INLINE void sluice_producer_detach(struct sluice_producer *p)
 {
         uint64_t parked;
 
@@ -407,7 +407,7 @@ static inline void sluice_producer_detach(struct sluice_producer *p)
 
 /* Leaves in order: the producer sees -EPIPE when it next looks for room.
  * What is not released is found by the next consumer. */
-static inline void sluice_consumer_detach(struct sluice_consumer *c)
+SLUICE_INLINE void sluice_consumer_detach(struct sluice_consumer *c)
 {
         uint64_t parked;
 

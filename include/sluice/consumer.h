@@ -177,7 +177,7 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
  * successor. (A handle of ring.h alone cannot tell one end from another:
  * it answers -EPIPE until a successor has attached.)
  */
-SLUICE_NODISCARD static inline int sluice_peek(struct sluice_consumer *c, struct sluice_message *m,
+SLUICE_NODISCARD SLUICE_INLINE int sluice_peek(struct sluice_consumer *c, struct sluice_message *m,
                                                sluice_deadline until)
 {
         if (c->end == c->next) {
@@ -199,7 +199,7 @@ SLUICE_NODISCARD static inline int sluice_peek(struct sluice_consumer *c, struct
 
 /* Goes on to the message behind the current one, which stays valid and
  * is kept until release. -EINVAL: no message has been peeked. */
-static inline int sluice_advance(struct sluice_consumer *c)
+SLUICE_INLINE int sluice_advance(struct sluice_consumer *c)
 {
         if (sluice_priv_unlikely(c->end == c->next))
                 return c->base.err ? c->base.err : -EINVAL;
@@ -214,7 +214,7 @@ static inline int sluice_advance(struct sluice_consumer *c)
  * producer if it sleeps and has now the room that it asked for.
  * -EINVAL: there is nothing to release.
  */
-static inline int sluice_release(struct sluice_consumer *c)
+SLUICE_INLINE int sluice_release(struct sluice_consumer *c)
 {
         /* In locals: the stores below might change anything, for all that the
          * compiler knows. */
@@ -251,7 +251,7 @@ static inline int sluice_release(struct sluice_consumer *c)
  * -EMSGSIZE: it is longer than cap; it stays, and peek shows it. Others
  * as of sluice_peek.
  */
-SLUICE_NODISCARD static inline ssize_t sluice_recv(struct sluice_consumer *c, void *buf, size_t cap,
+SLUICE_NODISCARD SLUICE_INLINE ssize_t sluice_recv(struct sluice_consumer *c, void *buf, size_t cap,
                                                    sluice_deadline until)
 {
         struct sluice_message m;
@@ -281,7 +281,7 @@ typedef int sluice_handler(void *ctx, const struct sluice_message *m);
  * were released; with none released, the handler's or peek's error
  * instead, but 0 for -EAGAIN.
  */
-SLUICE_NODISCARD static inline ssize_t sluice_drain(struct sluice_consumer *c, sluice_handler *fn,
+SLUICE_NODISCARD SLUICE_INLINE ssize_t sluice_drain(struct sluice_consumer *c, sluice_handler *fn,
                                                     void *ctx, size_t max)
 {
         const uint64_t from = c->next, most = sluice_priv_consumer_limit(c) - from;
@@ -307,19 +307,19 @@ SLUICE_NODISCARD static inline ssize_t sluice_drain(struct sluice_consumer *c, s
 }
 
 /* Bytes of the longest message that can ever come: enough for recv. */
-static inline size_t sluice_consumer_max_len(const struct sluice_consumer *c)
+SLUICE_INLINE size_t sluice_consumer_max_len(const struct sluice_consumer *c)
 {
         return (size_t)c->max_len;
 }
 
 /* Up to where all is released, and how many messages that were, ever,
  * by all consumers. Exact after a take-over. */
-static inline uint64_t sluice_consumer_position(const struct sluice_consumer *c)
+SLUICE_INLINE uint64_t sluice_consumer_position(const struct sluice_consumer *c)
 {
         return c->position;
 }
 
-static inline uint64_t sluice_consumer_messages(const struct sluice_consumer *c)
+SLUICE_INLINE uint64_t sluice_consumer_messages(const struct sluice_consumer *c)
 {
         return c->messages;
 }

@@ -140,7 +140,7 @@ static __attribute__((noinline, unused)) int sluice_priv_reserve_slow(struct slu
  * there has been no successor. (A handle of ring.h alone answers -EPIPE
  * until a successor has attached.)
  */
-SLUICE_NODISCARD static inline int sluice_reserve(struct sluice_producer *p, size_t len,
+SLUICE_NODISCARD SLUICE_INLINE int sluice_reserve(struct sluice_producer *p, size_t len,
                                                   void **payload, sluice_deadline until)
 {
         const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
@@ -157,13 +157,13 @@ SLUICE_NODISCARD static inline int sluice_reserve(struct sluice_producer *p, siz
 
 /* The tag of the message being reserved: 32 bits that travel in the
  * header, 0 by default. Between reserve and commit or stage. */
-static inline void sluice_set_tag(struct sluice_producer *p, uint32_t tag)
+SLUICE_INLINE void sluice_set_tag(struct sluice_producer *p, uint32_t tag)
 {
         p->reserved = (p->reserved & UINT32_MAX) | (uint64_t)tag << 32;
 }
 
 /* Forgets the reserved message; staged ones stay staged. */
-static inline void sluice_abort(struct sluice_producer *p)
+SLUICE_INLINE void sluice_abort(struct sluice_producer *p)
 {
         p->reserved = 0;
 }
@@ -175,7 +175,7 @@ static inline void sluice_abort(struct sluice_producer *p)
  * is. -EINVAL: nothing is reserved, or less than len; the reservation
  * stays.
  */
-static inline int sluice_stage(struct sluice_producer *p, size_t len)
+SLUICE_INLINE int sluice_stage(struct sluice_producer *p, size_t len)
 {
         const uint64_t reserved = p->reserved;
         const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
@@ -239,7 +239,7 @@ static inline void sluice_priv_publish_batch(struct sluice_producer *p, uint64_t
  * (the only system call). Wait-free otherwise. A message that is still
  * reserved is forgotten. Nothing staged: 0, no effect.
  */
-static inline int sluice_publish(struct sluice_producer *p)
+SLUICE_INLINE int sluice_publish(struct sluice_producer *p)
 {
         const uint64_t n = p->staged;
 
@@ -262,7 +262,7 @@ static __attribute__((noinline, unused)) int sluice_priv_commit_slow(struct slui
 }
 
 /* stage, then publish: this message and all staged before it. */
-static inline int sluice_commit(struct sluice_producer *p, size_t len)
+SLUICE_INLINE int sluice_commit(struct sluice_producer *p, size_t len)
 {
         const uint64_t reserved = p->reserved;
         const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
@@ -278,7 +278,7 @@ static inline int sluice_commit(struct sluice_producer *p, size_t len)
 }
 
 /* reserve, copy, commit. Errors as of sluice_reserve. */
-SLUICE_NODISCARD static inline int sluice_send(struct sluice_producer *p, const void *buf,
+SLUICE_NODISCARD SLUICE_INLINE int sluice_send(struct sluice_producer *p, const void *buf,
                                                size_t len, sluice_deadline until)
 {
         void *payload;
@@ -292,7 +292,7 @@ SLUICE_NODISCARD static inline int sluice_send(struct sluice_producer *p, const 
 }
 
 /* One message gathered from n pieces. -EINVAL: n is negative. */
-SLUICE_NODISCARD static inline int sluice_sendv(struct sluice_producer *p, const struct iovec *iov,
+SLUICE_NODISCARD SLUICE_INLINE int sluice_sendv(struct sluice_producer *p, const struct iovec *iov,
                                                 int n, sluice_deadline until)
 {
         unsigned char *to;
@@ -320,19 +320,19 @@ SLUICE_NODISCARD static inline int sluice_sendv(struct sluice_producer *p, const
 }
 
 /* Bytes of the longest message that can ever be sent. */
-static inline size_t sluice_producer_max_len(const struct sluice_producer *p)
+SLUICE_INLINE size_t sluice_producer_max_len(const struct sluice_producer *p)
 {
         return (size_t)p->max_len;
 }
 
 /* Where the next message to be published will begin, and how many have
  * been published, ever, by all producers. Exact after a take-over. */
-static inline uint64_t sluice_producer_position(const struct sluice_producer *p)
+SLUICE_INLINE uint64_t sluice_producer_position(const struct sluice_producer *p)
 {
         return p->position;
 }
 
-static inline uint64_t sluice_producer_messages(const struct sluice_producer *p)
+SLUICE_INLINE uint64_t sluice_producer_messages(const struct sluice_producer *p)
 {
         return p->messages;
 }

@@ -44,7 +44,7 @@ extern int sluice_priv_sched_yield(void) __asm__("sched_yield");
 #endif
 
 /* Nanoseconds on CLOCK_MONOTONIC, the clock of all deadlines. */
-static inline int64_t sluice_now_ns(void)
+SLUICE_INLINE int64_t sluice_now_ns(void)
 {
         struct timespec now;
 
@@ -53,7 +53,7 @@ static inline int64_t sluice_now_ns(void)
 }
 
 /* The deadline ns nanoseconds from now; saturates at SLUICE_FOREVER. */
-static inline sluice_deadline sluice_after(int64_t ns)
+SLUICE_INLINE sluice_deadline sluice_after(int64_t ns)
 {
         const int64_t now = sluice_now_ns();
 
