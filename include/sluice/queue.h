@@ -175,6 +175,17 @@ SLUICE_NODISCARD SLUICE_API int sluice_producer_open(struct sluice_producer *p, 
 SLUICE_NODISCARD SLUICE_API int sluice_consumer_open(struct sluice_consumer *c, const char *name,
                                                      const struct sluice_options *options);
 
+/*
+ * A handle on the heap, all zero and aligned to 128 bytes, for callers who
+ * cannot know its size: other languages, programs that load the library by
+ * dlopen(3). NULL: no memory; errno stays. Free does not close: a handle
+ * that is open or attached is closed or detached before. NULL may be freed.
+ */
+SLUICE_NODISCARD SLUICE_API struct sluice_producer *sluice_producer_new(void);
+SLUICE_NODISCARD SLUICE_API struct sluice_consumer *sluice_consumer_new(void);
+SLUICE_API void sluice_producer_free(struct sluice_producer *p);
+SLUICE_API void sluice_consumer_free(struct sluice_consumer *c);
+
 /* Leaves in order and gives the role back. Staged messages are
  * forgotten, messages not released stay for the next consumer. Always
  * closes; -EINVAL: not open. */

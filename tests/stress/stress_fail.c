@@ -472,7 +472,7 @@ static const char *const wrapped[] = {
         "semop",           "shmat",
         "shmctl",          "shmget",
         "syscall",         "unlinkat",
-        "write",
+        "write",           "aligned_alloc",
 };
 
 static bool is_known(const char *symbol)

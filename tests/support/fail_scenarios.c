@@ -36,6 +36,7 @@ static const short look_errors[] = {PATH_ERRORS,     LIMIT_ERRORS, EPROTO,      
                                     EPROTONOSUPPORT, EBADMSG,      EINPROGRESS, 0};
 static const short wait_errors[] = {ETIMEDOUT, EAGAIN, ESTALE, ECANCELED, EOWNERDEAD, 0};
 static const short no_errors[] = {0};
+static const short new_errors[] = {ENOMEM, 0};
 /* Without its timer, or its own pipe, an armed endpoint might not wake. */
 static const short arm_errors[] = {LIMIT_ERRORS, PATH_ERRORS, EINVAL, EPROTO, ENOSPC, 0};
 
@@ -546,6 +547,17 @@ static int enable(void)
         return r ? r : sluice_consumer_enable_sleep(&c, NULL);
 }
 
+static int allocate(void)
+{
+        struct sluice_producer *producer = sluice_producer_new();
+        struct sluice_consumer *consumer = sluice_consumer_new();
+        const int r = producer && consumer ? 0 : -ENOMEM;
+
+        sluice_producer_free(producer);
+        sluice_consumer_free(consumer);
+        return r;
+}
+
 /* ---- After -------------------------------------------------------- */
 
 static void let_go(void)
@@ -656,6 +668,7 @@ const struct scenario fail_scenarios[] = {
         {"dump", pend, dump, look_errors, 0, FAIL_ATOMIC},
         {"await_peer", open_alone, await, wait_errors, -ETIMEDOUT, FAIL_WAITS},
         {"interrupt", open_both_fifo, interrupt_both, no_errors, 0, 0},
+        {"new and free", at_key, allocate, new_errors, 0, FAIL_ATOMIC},
         {"enable_sleep", at_key, enable, open_errors, 0, FAIL_ATOMIC},
         {NULL, NULL, NULL, NULL, 0, 0},
 };

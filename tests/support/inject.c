@@ -109,6 +109,7 @@ const struct inject_info inject_info[K_KINDS] = {
                         {ENOMEM, EAGAIN, EFAULT, EHWPOISON, EINVAL},
                         0},
         [K_MLOCK] = {"mlock", {ENOMEM, EAGAIN, EPERM}, 0},
+        [K_ALIGNED_ALLOC] = {"aligned_alloc", {ENOMEM}, 0},
         [K_CALLOC] = {"calloc", {ENOMEM}, 0},
         [K_MALLOC] = {"malloc", {ENOMEM}, 0},
         [K_REALPATH] = {"realpath", {ENOMEM, EACCES, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR}, 0},
@@ -597,6 +598,13 @@ REAL(int, mlock, const void *mem, size_t bytes)
 {
         FAIL(K_MLOCK, -1);
         return __real_mlock(mem, bytes);
+}
+
+REAL(void *, aligned_alloc, size_t align, size_t size)
+{
+        FAIL(K_ALIGNED_ALLOC, NULL);
+        inject_blocks++;
+        return __real_aligned_alloc(align, size);
 }
 
 REAL(void *, calloc, size_t n, size_t size)

@@ -70,6 +70,7 @@ enum inject_kind {
         K_DONTFORK,
         K_POPULATE,
         K_MLOCK,
+        K_ALIGNED_ALLOC,
         K_CALLOC,
         K_MALLOC,
         K_REALPATH,
