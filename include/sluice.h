@@ -71,4 +71,11 @@
 #define SLUICE_VERSION_MINOR 2
 #define SLUICE_VERSION_PATCH 0
 
+/* "MAJOR.MINOR.PATCH", of these headers; sluice_version(): of the library. */
+#define SLUICE_VERSION_STRING                  \
+        SLUICE_PRIV_TEXT(SLUICE_VERSION_MAJOR) \
+        "." SLUICE_PRIV_TEXT(SLUICE_VERSION_MINOR) "." SLUICE_PRIV_TEXT(SLUICE_VERSION_PATCH)
+#define SLUICE_PRIV_TEXT(x)    SLUICE_PRIV_TEXT_OF(x)
+#define SLUICE_PRIV_TEXT_OF(x) #x
+
 #endif

@@ -360,6 +360,10 @@ SLUICE_API const char *sluice_strerror(int err);
  * open. */
 SLUICE_API const char *sluice_limit(void);
 
+/* The version of the library in use, as SLUICE_VERSION_STRING of sluice.h is
+ * that of the headers: "0.2.0". Constant. */
+SLUICE_API const char *sluice_version(void);
+
 #ifdef __cplusplus
 }
 #endif

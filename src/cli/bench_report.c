@@ -106,9 +106,8 @@ static void show_all(const struct bench *b)
 {
         int part = -1;
 
-        printf("sluice %d.%d.%d: %.3g s, %u rounds, processor", SLUICE_VERSION_MAJOR,
-               SLUICE_VERSION_MINOR, SLUICE_VERSION_PATCH, (double)b->cli->seconds_ns / 1e9,
-               b->rounds);
+        printf("sluice %s: %.3g s, %u rounds, processor", sluice_version(),
+               (double)b->cli->seconds_ns / 1e9, b->rounds);
         if (b->cpu[0] == b->cpu[1])
                 printf(" %d, %s\n", b->cpu[0], b->placement);
         else
@@ -197,8 +196,7 @@ static void json_part(const struct bench *b, const char *key, enum bench_part pa
 
 static void json_all(const struct bench *b)
 {
-        printf("{\"version\": \"%d.%d.%d\", ", SLUICE_VERSION_MAJOR, SLUICE_VERSION_MINOR,
-               SLUICE_VERSION_PATCH);
+        printf("{\"version\": \"%s\", ", sluice_version());
         json_number("seconds", (double)b->cli->seconds_ns / 1e9);
         printf(", \"rounds\": %u, \"processors\": [%d", b->rounds, b->cpu[0]);
         if (b->cpu[0] != b->cpu[1])

@@ -11,11 +11,6 @@
 
 #include "cli.h"
 
-#define TEXT(x)    TEXT_OF(x)
-#define TEXT_OF(x) #x
-#define VERSION \
-        TEXT(SLUICE_VERSION_MAJOR) "." TEXT(SLUICE_VERSION_MINOR) "." TEXT(SLUICE_VERSION_PATCH)
-
 struct command {
         const char *name;
         int (*run)(struct cli *c);
@@ -505,7 +500,7 @@ static int help(const char *word)
 
 static int version(void)
 {
-        puts("sluice " VERSION);
+        printf("sluice %s\n", sluice_version());
         return finish_stdout();
 }
 

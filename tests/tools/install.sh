@@ -64,12 +64,13 @@ lib
 share" ]
 
 # What is installed is of use, and says its version in each place.
-version=$(awk '/define SLUICE_VERSION_/ { printf "%s%s", dot, $3; dot = "." }' include/sluice.h)
+version=$(awk '/define SLUICE_VERSION_(MAJOR|MINOR|PATCH)/ { printf "%s%s", dot, $3; dot = "." }' include/sluice.h)
 root=$here/stage/opt/sluice
 check 'the command tells the version' [ "$("$root/bin/sluice" --version)" = "sluice $version" ]
 check 'so does pkg-config' grep -qx "Version: $version" "$root/lib/any/pkgconfig/sluice.pc"
 check 'and the manual' grep -q "\"sluice $version\"" "$root/share/man/man1/sluice.1"
-check 'and the change log' grep -q "^## $version\$" "$TOP/CHANGELOG.md"
+check 'and the change log, first' \
+        [ "$(sed -n 's/^## \([0-9.]*\).*/\1/p' "$TOP/CHANGELOG.md" | head -n 1)" = "$version" ]
 case $version in # while it is 0, each minor version is an ABI of its own
 0.*) abi=${version%.*} ;;
 *) abi=${version%%.*} ;;
@@ -88,6 +89,17 @@ int main(void)
 C
 gcc -isystem "$root/include" user.c -o user -L"$root/lib/any" -lsluice
 check 'a program links with it' env LD_LIBRARY_PATH="$root/lib/any" ./user
+cat >versions.c <<'C'
+#include <sluice.h>
+#include <stdio.h>
+int main(void)
+{
+        return printf("%s %s\n", SLUICE_VERSION_STRING, sluice_version()) < 0;
+}
+C
+gcc -isystem "$root/include" versions.c -o versions -L"$root/lib/any" -lsluice
+check 'headers and library tell the version, too' \
+        [ "$(LD_LIBRARY_PATH="$root/lib/any" ./versions)" = "$version $version" ]
 
 # A packager who wants warnings to be errors, as CI does, says so.
 touch src/error.c
