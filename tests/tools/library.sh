@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The library shows every public call of the headers and nothing else, and is
+# of use to a program that knows nothing but these names.
+set -eu
+: "${TOP:?}" "${OUT:?}"
+passed=0 failed=0
+
+# same WHAT FILE1 FILE2
+same() {
+        if diff -u "$2" "$3"; then
+                passed=$((passed + 1))
+        else
+                failed=$((failed + 1))
+                echo "FAILED $1"
+        fi
+}
+
+# What the headers declare: the name before the first parenthesis.
+cat "$TOP"/include/sluice.h "$TOP"/include/sluice/*.h | tr '\n' ' ' |
+        grep -oE 'SLUICE_(INLINE|API) [^;{}()#]*[ *]sluice_[a-z_0-9]+\(' |
+        sed 's/.*[ *]\(sluice_[a-z_0-9]*\)($/\1/' | sort >declared
+[ "$(wc -l <declared)" -gt 50 ]
+[ "$(sort -u declared | wc -l)" -eq "$(wc -l <declared)" ]
+
+# None is inline without the macro, or a name of the parts.
+cat "$TOP"/include/sluice/*.h | tr '\n' ' ' |
+        grep -oE 'static [^;{}()#]*[ *]sluice_[a-z_0-9]+\(' |
+        grep -v '[ *]sluice_priv_[a-z_0-9]*($' >inline || :
+: >nothing
+same 'public calls that are inline bear SLUICE_INLINE' inline nothing
+grep sluice_priv_ declared >private || :
+same 'no part of it is public' private nothing
+
+nm -D --defined-only "$OUT/libsluice.so" |
+        awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort >shown
+same 'the shared library shows what the headers declare' declared shown
+nm -D --defined-only "$OUT/libsluice.so" | awk '$2 != "T" { print $3 }' | sort >others
+soname=$(readlink "$OUT/libsluice.so")
+echo "SLUICE_${soname#libsluice.so.}" >node
+sed 's/@.*//' others | grep -v -e '^_\{0,2\}\(asan\|ubsan\|tsan\|odr\)' >versions || :
+same 'and one version, that of the soname' node versions
+nm --defined-only "$OUT/libsluice.a" 2>nm.log |
+        awk '$2 == "T" && $3 ~ /^sluice_/ && $3 !~ /^sluice_priv_/ { print $3 }' | sort >archived
+same 'so does the archive' declared archived
+
+# The values of the headers, of the library, and of the change log.
+printf '%s\n' '#include <sluice.h>' 'SLUICE_VERSION_STRING' |
+        "${CC:-gcc}" -E -P -I"$TOP/include" - | tail -n 1 | tr -d '" ' >version
+same 'the change log begins with the version of the headers' version - <<EOF
+$(sed -n 's/^## \([0-9.]*\).*/\1/p' "$TOP/CHANGELOG.md" | head -n 1)
+EOF
+"$OUT/tests/dynamic" "$OUT/libsluice.so" q >said || failed=$((failed + 1))
+same 'a program that loads it sends and receives, and is told the version' version said
+sluice --version | sed 's/^sluice //' >said
+same 'the command tells that of the library' version said
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
