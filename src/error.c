@@ -48,7 +48,7 @@ static const struct {
          "directory"},
         {EADDRINUSE, "another program holds every System V key of this name: choose another "
                      "name"},
-        {EFBIG, "the capacity is too large: at most 2 GiB, and what kernel.shmmax allows"},
+        {EFBIG, "the capacity is too large: at most 1 GiB, and what kernel.shmmax allows"},
         {ERANGE, "the capacity is too small: at least 4 times the record alignment"},
         {ENOSPC, "a limit on System V objects is reached (kernel.shmmni, kernel.shmall or "
                  "kernel.sem: sluice_limit tells which), or the file system is full"},

@@ -28,12 +28,9 @@ static uint64_t released(const struct sluice_layout_consumer *c)
 }
 
 /* What it finds, and -EBADMSG, holds if the position is the same after. */
-static int consumer_read(struct sluice_priv_found *f, const struct sluice_layout_consumer *c,
-                         const struct sluice_priv_shape *s)
+static int consumer_read(struct sluice_priv_found *f, const struct sluice_layout_consumer *c)
 {
         f->position = released(c);
-        if ((f->position & (s->unit - 1)) != 0)
-                return -EBADMSG;
         for (int i = 0; i < 2; i++) {
                 if (sluice_priv_load_acquire(&c->progress.slot[i].position) != f->position)
                         continue;
@@ -74,14 +71,16 @@ static int walk(struct sluice_priv_found *f, const struct progress *t, const uns
 {
         for (; *left > 0; --*left) {
                 uint64_t word;
+                int r;
 
-                if ((f->position & (s->unit - 1)) != 0 ||
+                if ((f->position & SLUICE_LAYOUT_FLAGS) != 0 ||
                     f->position - consumer > s->capacity - s->unit)
                         return -EBADMSG;
                 word = sluice_priv_load_acquire(
                         sluice_priv_peer_word(ring, f->position & (s->capacity - 1)));
-                if (word == 0 || word == SLUICE_LAYOUT_END)
-                        return 0;
+                r = sluice_priv_is_open(f->position, word, s);
+                if (r != 0)
+                        return r < 0 ? r : 0;
                 if (has_more_progress(t))
                         return -EAGAIN;
                 if (sluice_priv_step_over(f, word, s) != 0)
@@ -95,7 +94,7 @@ static int look(struct sluice_priv_moment *m, const struct sluice_priv_view *v, 
         struct sluice_priv_found *const c = &m->consumer, *const p = &m->producer;
         struct progress told;
         uint64_t used, pending;
-        int r = consumer_read(c, v->consumer, v->shape);
+        int r = consumer_read(c, v->consumer);
 
         producer_read(p, &told, v->producer);
         /* Released is published, told or not. */
@@ -107,14 +106,15 @@ static int look(struct sluice_priv_moment *m, const struct sluice_priv_view *v, 
                 return -EAGAIN;
         used = p->position - c->position;
         pending = p->messages - c->messages;
-        if (r == 0 && (pending > used / v->shape->unit || (pending == 0) != (used == 0)))
+        if (r == 0 &&
+            (pending > used / SLUICE_LAYOUT_HEADER_BYTES || (pending == 0) != (used == 0)))
                 return -EBADMSG;
         return r;
 }
 
 int sluice_priv_observe(struct sluice_priv_moment *m, const struct sluice_priv_view *v)
 {
-        uint64_t left = v->shape->capacity / v->shape->unit + SLUICE_PRIV_LOOKS;
+        uint64_t left = v->shape->capacity / SLUICE_LAYOUT_HEADER_BYTES + SLUICE_PRIV_LOOKS;
         int r = -EAGAIN;
 
         for (int i = 0; r == -EAGAIN && i < SLUICE_PRIV_LOOKS; i++)

@@ -165,8 +165,8 @@ int sluice_stat(const char *name, struct sluice_queue_stat *st)
 /* Where the oldest message now begins, if that lies beyond position. */
 static uint64_t overtaken(const struct sluice_priv_segment *s, uint64_t position)
 {
-        const uint64_t now = sluice_priv_load_acquire(&consumer_of(s)->position) &
-                             ~SLUICE_LAYOUT_FLAGS & ~(s->shape.unit - 1);
+        const uint64_t now =
+                sluice_priv_load_acquire(&consumer_of(s)->position) & ~SLUICE_LAYOUT_FLAGS;
 
         return (int64_t)(now - position) > 0 ? now : position;
 }
@@ -200,6 +200,7 @@ static int dump_one(const struct sluice_priv_segment *s, uint64_t *position, uin
                 return 0;
         m->data = copy;
         m->tag = (uint32_t)(word >> 32);
+        m->kind = sluice_priv_message_kind(word);
         m->position = from;
         return 1;
 }

@@ -133,7 +133,7 @@ static inline int sluice_priv_format(void *mem, size_t bytes, const struct sluic
  *
  * -EINVAL: capacity no power of two, record_align not 8 to 128 or no
  * power of two, first_position no multiple of it, mem misaligned.
- * -ERANGE: capacity below 4 records. -EFBIG: above 2 GiB. -ENOSPC: mem
+ * -ERANGE: capacity below 4 records. -EFBIG: above 1 GiB. -ENOSPC: mem
  * is too small.
  */
 SLUICE_NODISCARD SLUICE_INLINE int sluice_ring_format(void *mem, size_t bytes,
@@ -196,12 +196,9 @@ struct sluice_priv_found {
 
 /* UNTRUSTED: a predecessor may have been hostile. 0 or -EBADMSG. */
 static inline int sluice_priv_consumer_find(struct sluice_priv_found *f,
-                                            const struct sluice_layout_consumer *c,
-                                            const struct sluice_priv_shape *s)
+                                            const struct sluice_layout_consumer *c)
 {
         f->position = sluice_priv_load_acquire(&c->position) & ~SLUICE_LAYOUT_FLAGS;
-        if ((f->position & (s->unit - 1)) != 0)
-                return -EBADMSG;
         for (uint32_t i = 0; i < 2; i++) {
                 /* PROGRESS, reader's side. */
                 if (sluice_priv_load_acquire(&c->progress.slot[i].position) != f->position)
@@ -213,18 +210,28 @@ static inline int sluice_priv_consumer_find(struct sluice_priv_found *f,
         return -EBADMSG;
 }
 
+/* Is there no record at this position? 1: so a batch ends here, which is a
+ * multiple of the alignment. 0, or -EBADMSG. */
+static inline int sluice_priv_is_open(uint64_t position, uint64_t word,
+                                      const struct sluice_priv_shape *s)
+{
+        if (word != 0 && word != SLUICE_LAYOUT_END)
+                return 0;
+        return (position & (s->unit - 1)) == 0 ? 1 : -EBADMSG;
+}
+
 /* Over the record at f->position, which has this header. 0 or -EBADMSG. */
 static inline int sluice_priv_step_over(struct sluice_priv_found *f, uint64_t word,
                                         const struct sluice_priv_shape *s)
 {
         const uint64_t kind = word & SLUICE_LAYOUT_KIND;
-        const uint64_t bytes = sluice_priv_record_bytes(sluice_priv_header_len(word), s->unit - 1);
+        const uint64_t end = sluice_priv_record_end(f->position, word, s->unit - 1);
 
-        if (bytes > s->capacity - (f->position & (s->capacity - 1)) ||
-            (kind != SLUICE_LAYOUT_DATA && kind != SLUICE_LAYOUT_PADDING))
+        if (end - f->position > sluice_priv_rest(f->position, s->capacity - 1) || kind == 0 ||
+            kind > SLUICE_LAYOUT_PACKED)
                 return -EBADMSG;
-        f->messages += kind == SLUICE_LAYOUT_DATA;
-        f->position += bytes;
+        f->messages += kind != SLUICE_LAYOUT_PADDING;
+        f->position = end;
         return 0;
 }
 
@@ -232,7 +239,7 @@ static inline int sluice_priv_step_over(struct sluice_priv_found *f, uint64_t wo
  * consumer is the released position, read before: it may lie beyond the
  * slot, when the producer was killed between publishing and telling, and
  * is never further behind the end than the ring is long. The walk ends
- * within one lap, whatever the ring holds. */
+ * within one lap, that is, capacity / 8 steps, whatever the ring holds. */
 static inline int sluice_priv_producer_find(struct sluice_priv_found *f,
                                             const struct sluice_layout_producer *p,
                                             const unsigned char *ring, uint64_t consumer,
@@ -248,16 +255,18 @@ static inline int sluice_priv_producer_find(struct sluice_priv_found *f,
         f->messages = sluice_priv_load_relaxed(&p->progress.slot[f->slot ^ 1].messages);
         for (;;) {
                 uint64_t word;
+                int r;
 
-                if ((f->position & (s->unit - 1)) != 0 ||
+                if ((f->position & SLUICE_LAYOUT_FLAGS) != 0 ||
                     f->position - from > s->capacity - s->unit)
                         return -EBADMSG;
                 word = sluice_priv_load_acquire(/* SUCCEED */
                                                 sluice_priv_peer_word(
                                                         ring, f->position & (s->capacity - 1)));
-                if (word == 0 || word == SLUICE_LAYOUT_END)
+                r = sluice_priv_is_open(f->position, word, s);
+                if (r == 1)
                         return f->position - consumer > s->capacity - s->unit ? -EBADMSG : 0;
-                if (sluice_priv_step_over(f, word, s) != 0)
+                if (r != 0 || sluice_priv_step_over(f, word, s) != 0)
                         return -EBADMSG;
         }
 }
@@ -335,7 +344,7 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
                 return sluice_priv_consumer_poison(c, r);
         c->own = (struct sluice_layout_consumer *)(void *)(base + s.consumer);
         c->peer = (const struct sluice_layout_producer *)(const void *)(base + s.producer);
-        r = sluice_priv_consumer_find(&found, c->own, &s);
+        r = sluice_priv_consumer_find(&found, c->own);
         if (r) {
                 c->own = NULL;
                 return sluice_priv_consumer_poison(c, r);

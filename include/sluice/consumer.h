@@ -20,8 +20,9 @@
 /* A message in place. data is valid until the message is released. */
 struct sluice_message {
         const void *data;
-        size_t len;        /* bytes */
-        uint32_t tag;      /* the producer's own, 0 by default */
+        size_t len;   /* bytes */
+        uint32_t tag; /* the producer's own, 0 by default */
+        enum sluice_kind kind;
         uint64_t position; /* identity: the same again for a successor */
 };
 
@@ -64,16 +65,37 @@ static inline uint64_t sluice_priv_consumer_limit(const struct sluice_consumer *
         return c->position + c->mask - c->unit_mask;
 }
 
-/* Checks a record that passes contiguous_end, and moves that. 0 or -EBADMSG. */
+/*
+ * Accepts a record that passes contiguous_end, and moves that; also one that
+ * is packed or stands behind a packed one, where the arithmetic of
+ * sluice_priv_accept is not right: contiguous_end is kept at c->next wherever
+ * that is no multiple of the alignment. 0 or -EBADMSG.
+ */
 static __attribute__((noinline, unused)) int sluice_priv_accept_slow(struct sluice_consumer *c,
-                                                                     uint64_t len, uint64_t bytes)
+                                                                     uint64_t word)
 {
         const uint64_t rest = sluice_priv_rest(c->next, c->mask);
         const uint64_t room = sluice_priv_consumer_limit(c) - c->next;
+        const uint64_t end = sluice_priv_record_end(c->next, word, c->unit_mask);
+        const uint64_t bytes = end - c->next;
 
-        if (len > c->max_len || bytes > rest || bytes > room)
+        if (sluice_priv_header_len(word) > c->max_len || bytes > rest || bytes > room)
                 return sluice_priv_consumer_poison(c, -EBADMSG);
         c->contiguous_end = c->next + (room < rest ? room : rest);
+        if ((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_PACKED) {
+                /* Another of its batch follows. UNTRUSTED. Relaxed would do, as
+                 * behind padding. */
+                const uint64_t behind = sluice_priv_load_acquire(
+                        (const sluice_word *)(const void *)sluice_priv_consumer_ring(
+                                c, end & c->mask));
+
+                if ((behind & SLUICE_LAYOUT_KIND) == 0)
+                        return sluice_priv_consumer_poison(c, -EBADMSG);
+                c->contiguous_end = end;
+                word += SLUICE_LAYOUT_WHOLE - SLUICE_LAYOUT_PACKED;
+        }
+        c->word = word;
+        c->end = end;
         return 0;
 }
 
@@ -87,26 +109,24 @@ static inline int sluice_priv_accept(struct sluice_consumer *c, uint64_t word)
         const uint64_t bytes = sluice_priv_record_bytes(len, c->unit_mask);
         const uint64_t next = c->next;
 
-        if (sluice_priv_unlikely(len > c->max_len || bytes > c->contiguous_end - next)) {
-                const int r = sluice_priv_accept_slow(c, len, bytes);
-
-                if (r)
-                        return r;
-        }
+        if (sluice_priv_unlikely(len > c->max_len || bytes > c->contiguous_end - next))
+                return sluice_priv_accept_slow(c, word);
         c->word = word;
         c->end = next + sluice_priv_pace_record(c, bytes);
         return 0;
 }
 
-/* Anything but a data header at next. */
+/* Anything at next but the header of kinds 1 to 4. */
 static inline int sluice_priv_accept_other(struct sluice_consumer *c, uint64_t word)
 {
         const uint64_t rest = sluice_priv_rest(c->next, c->mask);
 
         if (word == SLUICE_LAYOUT_END)
                 return -EPIPE;
+        if ((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_PACKED)
+                return sluice_priv_accept_slow(c, word);
         /* Padding fills the ring to its end, and is shown together with
-         * the data record behind it. */
+         * the message behind it. */
         if (word != sluice_priv_header_word(SLUICE_LAYOUT_PADDING,
                                             rest - SLUICE_LAYOUT_HEADER_BYTES, 0) ||
             rest > sluice_priv_consumer_limit(c) - c->next)
@@ -116,9 +136,9 @@ static inline int sluice_priv_accept_other(struct sluice_consumer *c, uint64_t w
         /* UNTRUSTED. Relaxed would do, PUBLISH was the padding's header;
          * a successor that begins here needs the acquire. */
         word = sluice_priv_load_acquire(sluice_priv_next_word(c));
-        if ((word & SLUICE_LAYOUT_KIND) != SLUICE_LAYOUT_DATA)
+        if (!sluice_priv_is_data(word) && (word & SLUICE_LAYOUT_KIND) != SLUICE_LAYOUT_PACKED)
                 return sluice_priv_consumer_poison(c, -EBADMSG);
-        return sluice_priv_accept(c, word);
+        return sluice_priv_accept_slow(c, word);
 }
 
 /* At the end of the stream, or of a wait: what to say, or 0, wait on. */
@@ -145,7 +165,7 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
                         return c->base.err ? c->base.err : -EINVAL;
                 /* PUBLISH, consumer's side. UNTRUSTED. */
                 word = sluice_priv_load_acquire(sluice_priv_next_word(c));
-                if ((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_DATA)
+                if (sluice_priv_is_data(word))
                         return sluice_priv_accept(c, word);
                 if (sluice_priv_unlikely((word | (uint64_t)given_up) != 0)) {
                         if (word != 0 && (word != SLUICE_LAYOUT_END || !c->base.sleep))
@@ -183,7 +203,7 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_peek(struct sluice_consumer *c, struct
         if (c->end == c->next) {
                 /* PUBLISH, consumer's side. UNTRUSTED: checked by accept. */
                 const uint64_t word = sluice_priv_load_acquire(sluice_priv_next_word(c));
-                const int r = sluice_priv_likely((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_DATA)
+                const int r = sluice_priv_likely(sluice_priv_is_data(word))
                                       ? sluice_priv_accept(c, word)
                                       : sluice_priv_look(c, until);
 
@@ -193,6 +213,7 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_peek(struct sluice_consumer *c, struct
         m->data = sluice_priv_consumer_ring(c, c->next & c->mask) + SLUICE_LAYOUT_HEADER_BYTES;
         m->len = (size_t)sluice_priv_header_len(c->word);
         m->tag = (uint32_t)(c->word >> 32);
+        m->kind = (enum sluice_kind)((c->word & SLUICE_LAYOUT_KIND) - SLUICE_LAYOUT_WHOLE);
         m->position = c->next;
         return 0;
 }
@@ -249,7 +270,8 @@ SLUICE_INLINE int sluice_release(struct sluice_consumer *c)
 /*
  * Copies the next message to buf and releases it; returns its length.
  * -EMSGSIZE: it is longer than cap; it stays, and peek shows it. Others
- * as of sluice_peek.
+ * as of sluice_peek. A piece of a long message is received as a message of
+ * its own; its kind is told by sluice_peek and sluice_drain alone.
  */
 SLUICE_NODISCARD SLUICE_INLINE ssize_t sluice_recv(struct sluice_consumer *c, void *buf, size_t cap,
                                                    sluice_deadline until)

@@ -9,7 +9,8 @@
  *      0     header          written once, by the creator
  *      4096  consumer half   written by the consumer only
  *      8192  producer half   written by the producer only
- *      12288 ring            written by the producer only
+ *      12288 ring            written by the producer (doc/layout.md tells of a
+ *                            consumer that may store again what is there)
  *
  * The halves are found through the offsets in the header, begin on a
  * page, and never point at each other, so that they may live in
@@ -24,15 +25,19 @@
  * A record is a header word, then the payload, then padding up to the
  * record alignment:
  *
- *      bits 0..1    kind: 0 nothing yet, 1 data, 2 padding, 3 end
- *      bits 2..31   length of the payload in bytes, without the header
+ *      bits 0..2    kind: 0 no record, 1 a whole message, 2 to 4 the first,
+ *                   a middle and the last piece of a long one, 5 padding,
+ *                   6 a whole message, packed
+ *      bits 3..31   length of the payload in bytes, without the header
  *      bits 32..63  tag, the application's own
  *
  * The low half of a published header is never 0: it is the word on
  * which a consumer sleeps. A padding record fills the ring up to its
- * end and is always followed by a data record. The end record is only a
- * header: it stands where the next record would begin, and takes no
- * room.
+ * end and is always followed by a message. A packed record ends at the next
+ * multiple of 8; others of its batch follow it, and the last ends at a
+ * multiple of the alignment, as all others do. Where no record is, the
+ * word is 0, or SLUICE_LAYOUT_END behind the last record of a producer
+ * that has closed.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -83,7 +88,8 @@ struct sluice_layout_doorbell {
         /* How often the role was taken, times 256, plus flags: it changes at
          * every attach and close, so whoever waits for a peer sleeps on it. */
         sluice_word state;
-        /* Advice for the peer, 0 or more flags. It is free to ignore it. */
+        /* Advice for the peer, 0 or more flags. It is free to ignore it, and
+         * ignores flags that it does not know. */
         sluice_word hint;
         unsigned char unused[104];
 };
@@ -126,7 +132,8 @@ struct sluice_layout_counters {
         sluice_word parks;      /* sleeps in the kernel */
         sluice_word wakes;      /* wake-ups sent to the peer */
         sluice_word high_water; /* most bytes seen in use (producer) */
-        unsigned char unused[88];
+        sluice_word torn;       /* long messages that came in part (consumer); 0 for now */
+        unsigned char unused[80];
 };
 
 /* Written by the consumer. */
@@ -145,15 +152,22 @@ struct sluice_layout_producer {
         struct sluice_layout_counters counters;
 };
 
-/* Header words of records. */
-#define SLUICE_LAYOUT_HEADER_BYTES  8u
-#define SLUICE_LAYOUT_DATA          UINT64_C(1)
-#define SLUICE_LAYOUT_PADDING       UINT64_C(2)
-#define SLUICE_LAYOUT_END           UINT64_C(3)
-#define SLUICE_LAYOUT_KIND          UINT64_C(3)
+/* Header words of records, and their kinds. 7 is spare. */
+#define SLUICE_LAYOUT_HEADER_BYTES 8u
+#define SLUICE_LAYOUT_KIND         UINT64_C(7)
+#define SLUICE_LAYOUT_WHOLE        UINT64_C(1)
+#define SLUICE_LAYOUT_FIRST        UINT64_C(2)
+#define SLUICE_LAYOUT_MIDDLE       UINT64_C(3)
+#define SLUICE_LAYOUT_LAST         UINT64_C(4)
+#define SLUICE_LAYOUT_PADDING      UINT64_C(5)
+#define SLUICE_LAYOUT_PACKED       UINT64_C(6)
+#define SLUICE_LAYOUT_END          UINT64_C(8) /* the whole word, of kind 0 */
+
+/* What a message is: whole, or a piece of a long one. */
+enum sluice_kind { SLUICE_WHOLE = 0, SLUICE_FIRST, SLUICE_MIDDLE, SLUICE_LAST };
 
 #define SLUICE_CAPACITY_DEFAULT     (UINT64_C(1) << 18) /* bytes */
-#define SLUICE_CAPACITY_MAX         (UINT64_C(1) << 31) /* bytes */
+#define SLUICE_CAPACITY_MAX         (UINT64_C(1) << 30) /* bytes */
 #define SLUICE_RECORD_ALIGN_DEFAULT 64u                 /* bytes */
 #define SLUICE_RECORD_ALIGN_MIN     8u
 #define SLUICE_RECORD_ALIGN_MAX     128u
@@ -162,18 +176,41 @@ struct sluice_layout_producer {
 
 static inline uint64_t sluice_priv_header_word(uint64_t kind, uint64_t len, uint32_t tag)
 {
-        return (uint64_t)tag << 32 | len << 2 | kind;
+        return (uint64_t)tag << 32 | len << 3 | kind;
 }
 
 static inline uint64_t sluice_priv_header_len(uint64_t word)
 {
-        return (word & UINT32_MAX) >> 2;
+        return (word & UINT32_MAX) >> 3;
 }
 
-/* Bytes that a payload of len takes in the ring. */
+/* Is it the header of a message, or of a piece, that is not packed: kinds 1
+ * to 4? */
+static inline int sluice_priv_is_data(uint64_t word)
+{
+        return ((word - 1) & 4) == 0;
+}
+
+/* For these, and for a packed one. */
+static inline enum sluice_kind sluice_priv_message_kind(uint64_t word)
+{
+        return (word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_PACKED
+                       ? SLUICE_WHOLE
+                       : (enum sluice_kind)((word & SLUICE_LAYOUT_KIND) - SLUICE_LAYOUT_WHOLE);
+}
+
+/* Bytes that a payload of len takes behind a multiple of the alignment. */
 static inline uint64_t sluice_priv_record_bytes(uint64_t len, uint64_t unit_mask)
 {
         return (len + SLUICE_LAYOUT_HEADER_BYTES + unit_mask) & ~unit_mask;
+}
+
+/* The end of the record with this header at any multiple of 8. */
+static inline uint64_t sluice_priv_record_end(uint64_t position, uint64_t word, uint64_t unit_mask)
+{
+        const uint64_t to = (word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_PACKED ? 7 : unit_mask;
+
+        return (position + SLUICE_LAYOUT_HEADER_BYTES + sluice_priv_header_len(word) + to) & ~to;
 }
 
 /* Bytes from a position to the end of the ring. */
@@ -224,6 +261,7 @@ SLUICE_PRIV_AT(sluice_layout_counters, stalls, 8);
 SLUICE_PRIV_AT(sluice_layout_counters, parks, 16);
 SLUICE_PRIV_AT(sluice_layout_counters, wakes, 24);
 SLUICE_PRIV_AT(sluice_layout_counters, high_water, 32);
+SLUICE_PRIV_AT(sluice_layout_counters, torn, 40);
 SLUICE_PRIV_AT(sluice_layout_consumer, position, 0);
 SLUICE_PRIV_AT(sluice_layout_consumer, doorbell, 128);
 SLUICE_PRIV_AT(sluice_layout_consumer, progress, 256);

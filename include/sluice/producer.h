@@ -19,13 +19,16 @@
 
 SLUICE_PRIV_BEGIN
 
-/* The reserved message: length + 1, does it begin a new lap, tag << 32. */
-#define SLUICE_PRIV_RESERVED (UINT64_C(0x7fffffff))
+/* The reserved message: length + 1, kind, does it begin a new lap, tag << 32.
+ * What is usual is 0, and one test finds what is not. */
+#define SLUICE_PRIV_RESERVED (UINT64_C(0x1fffffff))
+#define SLUICE_PRIV_PIECE    (UINT64_C(3) << 29)
 #define SLUICE_PRIV_WRAPPED  (UINT64_C(1) << 31)
 
+/* As of a whole message. */
 static inline uint64_t sluice_priv_data_word(uint64_t reserved, size_t len)
 {
-        return sluice_priv_header_word(SLUICE_LAYOUT_DATA, len, (uint32_t)(reserved >> 32));
+        return sluice_priv_header_word(SLUICE_LAYOUT_WHOLE, len, (uint32_t)(reserved >> 32));
 }
 
 /* From now on every call returns err. The fast paths need no test for
@@ -57,7 +60,7 @@ static inline int sluice_priv_producer_refresh(struct sluice_producer *p)
         const uint64_t used = p->position - seen;
 
         /* It only grows, and never beyond what is published. */
-        if (seen - p->seen > p->position - p->seen || (seen & p->unit_mask) != 0 ||
+        if (seen - p->seen > p->position - p->seen ||
             (word & SLUICE_LAYOUT_FLAGS & ~SLUICE_LAYOUT_POSITION_CLOSED) != 0)
                 return sluice_priv_producer_poison(p, -EBADMSG);
         if (used > sluice_priv_load_relaxed(&p->own->counters.high_water))
@@ -162,6 +165,23 @@ SLUICE_INLINE void sluice_set_tag(struct sluice_producer *p, uint32_t tag)
         p->reserved = (p->reserved & UINT32_MAX) | (uint64_t)tag << 32;
 }
 
+/*
+ * The kind of the message being reserved: whole by default, or the first, a
+ * middle or the last piece of a long one. It travels in the header, and
+ * nobody here puts pieces together: for the ring each is a message of its
+ * own. Between reserve and commit or stage. Wait-free. -EINVAL: nothing is
+ * reserved, or no such kind.
+ */
+SLUICE_INLINE int sluice_set_kind(struct sluice_producer *p, enum sluice_kind kind)
+{
+        const uint64_t bits = (uint64_t)kind;
+
+        if ((p->reserved & SLUICE_PRIV_RESERVED) == 0 || bits > SLUICE_LAST)
+                return sluice_priv_producer_refusal(p, -EINVAL);
+        p->reserved = (p->reserved & ~SLUICE_PRIV_PIECE) | bits << 29;
+        return 0;
+}
+
 /* Forgets the reserved message; staged ones stay staged. */
 SLUICE_INLINE void sluice_abort(struct sluice_producer *p)
 {
@@ -184,14 +204,18 @@ SLUICE_INLINE int sluice_stage(struct sluice_producer *p, size_t len)
 
         if (sluice_priv_unlikely(len >= (reserved & SLUICE_PRIV_RESERVED)))
                 return p->base.err ? p->base.err : -EINVAL;
-        if (sluice_priv_unlikely((reserved & SLUICE_PRIV_WRAPPED) != 0)) {
-                const uint64_t rest = sluice_priv_rest(p->tail, p->mask);
+        if (sluice_priv_unlikely((reserved & (SLUICE_PRIV_WRAPPED | SLUICE_PRIV_PIECE)) != 0)) {
+                word += (reserved & SLUICE_PRIV_PIECE) >> 29;
+                if (reserved & SLUICE_PRIV_WRAPPED) {
+                        const uint64_t rest = sluice_priv_rest(p->tail, p->mask);
 
-                record += rest;
-                sluice_priv_store_relaxed(sluice_priv_word(p->ring, record & p->mask), word);
-                word = sluice_priv_header_word(SLUICE_LAYOUT_PADDING,
-                                               rest - SLUICE_LAYOUT_HEADER_BYTES, 0);
-                p->contiguous_end = record + bytes;
+                        record += rest;
+                        sluice_priv_store_relaxed(sluice_priv_word(p->ring, record & p->mask),
+                                                  word);
+                        word = sluice_priv_header_word(SLUICE_LAYOUT_PADDING,
+                                                       rest - SLUICE_LAYOUT_HEADER_BYTES, 0);
+                        p->contiguous_end = record + bytes;
+                }
         }
         sluice_priv_pace_after_write(p, record, bytes);
         /* Relaxed, like every store here: PUBLISH orders them. */
@@ -252,7 +276,7 @@ SLUICE_INLINE int sluice_publish(struct sluice_producer *p)
         return 0;
 }
 
-/* Beside staged messages, at the beginning of a lap, or without a right. */
+/* Beside staged messages, at the beginning of a lap, a piece, or without a right. */
 static __attribute__((noinline, unused)) int sluice_priv_commit_slow(struct sluice_producer *p,
                                                                      size_t len)
 {
@@ -268,7 +292,7 @@ SLUICE_INLINE int sluice_commit(struct sluice_producer *p, size_t len)
         const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
 
         if (sluice_priv_unlikely(len >= (reserved & SLUICE_PRIV_RESERVED) || p->staged != 0 ||
-                                 (reserved & SLUICE_PRIV_WRAPPED) != 0))
+                                 (reserved & (SLUICE_PRIV_WRAPPED | SLUICE_PRIV_PIECE)) != 0))
                 return sluice_priv_commit_slow(p, len);
         /* The same for one message in its usual place, with fewer stores. */
         sluice_priv_pace_after_write(p, p->tail, bytes);

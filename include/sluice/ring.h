@@ -30,7 +30,8 @@
  * that, here the caller must ensure it.
  *
  * Guarantees
- *   1. Messages arrive once, in order, whole, with their length and tag.
+ *   1. Messages arrive once, in order, whole, with their length, tag and
+ *      kind.
  *   2. A staged batch becomes visible at once, or, if its producer dies
  *      first, not at all.
  *   3. Released messages are never redelivered; unreleased ones are, to
@@ -49,7 +50,7 @@
  * Returns: 0 or a count, or a negative errno; errno itself is not changed.
  * After an error nothing has changed unless the call says so.
  *
- * Limits: capacity is a power of two from 4 record alignments to 2 GiB;
+ * Limits: capacity is a power of two from 4 record alignments to 1 GiB;
  * the longest message is capacity / 2 - 8 bytes, which fits from any
  * offset once the ring has drained.
  */

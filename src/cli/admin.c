@@ -282,10 +282,17 @@ static void show_preview(const unsigned char *bytes, size_t len)
         puts(n < len ? "..." : "");
 }
 
+static const char *kind_name(enum sluice_kind kind)
+{
+        static const char *const names[] = {"whole", "first", "middle", "last"};
+
+        return names[kind];
+}
+
 static void json_message(const struct sluice_message *m)
 {
-        printf(" {\"position\": %llu, \"length\": %zu, \"tag\": %u, ",
-               (unsigned long long)m->position, m->len, m->tag);
+        printf(" {\"position\": %llu, \"length\": %zu, \"tag\": %u, \"kind\": \"%s\", ",
+               (unsigned long long)m->position, m->len, m->tag, kind_name(m->kind));
         if (cli_is_utf8(m->data, m->len)) {
                 fputs("\"text\": ", stdout);
                 cli_put_json(stdout, m->data, m->len);
@@ -308,8 +315,9 @@ static int dump_one(void *context, const struct sluice_message *m)
                 json_message(m);
         } else {
                 if (d->count == 0)
-                        puts("    POSITION    LENGTH         TAG  MESSAGE");
-                printf("%12llu  %8zu  0x%08x  ", (unsigned long long)m->position, m->len, m->tag);
+                        puts("    POSITION    LENGTH         TAG  KIND    MESSAGE");
+                printf("%12llu  %8zu  0x%08x  %-6s  ", (unsigned long long)m->position, m->len,
+                       m->tag, kind_name(m->kind));
                 show_preview(m->data, m->len);
         }
         d->count++;

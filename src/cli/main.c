@@ -222,7 +222,7 @@ static int take_capacity(struct cli *c, const char *text)
 
         if (cli_parse_size(text, &value) != 0 || (value & (value - 1)) != 0 || value < 32 ||
             value > SLUICE_CAPACITY_MAX)
-                return usage_error(c, "--capacity: expected a power of two from 32 to 2G, got",
+                return usage_error(c, "--capacity: expected a power of two from 32 to 1G, got",
                                    text);
         c->queue.capacity = (size_t)value;
         return 0;

@@ -27,11 +27,11 @@ expect 0 'ls' sluice ls
 shows 'ls' '^PRODUCER  CONSUMER' "^closed    never  *2  *128  *8.0K  .*0640  $SLUICE_DIR/q\$"
 
 expect 0 'dump' sluice dump q
-shows 'dump' '^ *0  *5  0x00000000  hello$' '^ *64  *6  0x00000000  w'
+shows 'dump' '^ *0  *5  0x00000000  whole   hello$' '^ *64  *6  0x00000000  whole   w'
 expect 0 'dump again: it takes nothing' sluice dump q
 shows 'dump again' hello
 expect 0 'dump --json' sluice dump --json q
-json 'dump --json' '[m["text"] for m in j] == ["hello", "w\u00f6rld"] and j[1]["position"] == 64
+json 'dump --json' '[m["text"] for m in j] == ["hello", "w\u00f6rld"] and j[1]["position"] == 64 and j[0]["kind"] == "whole"
         and j[0]["length"] == 5 and j[0]["tag"] == 0'
 expect 0 'dump --raw' sluice dump --raw q
 same 'dump --raw' "$(printf 'hellow\303\266rld')" "$(cat out)"
@@ -61,7 +61,7 @@ sluice rm q busy
   printf '\342\200\256evil\n\330\234mark\n\302\2335m\nlast'; } | sluice send --create q
 expect 0 'dump of binary' sluice dump q
 shows 'dump of binary' '  a.x1b\[31mred.x07..$' '  hex 0001$' '  hex fffe$' '  x\{60\}\.\.\.$' \
-        '  .xe2.x80.xaeevil$' '  .xd8.x9cmark$' '  .xc2.x9b5m$' '0x45524142  last$'
+        '  .xe2.x80.xaeevil$' '  .xd8.x9cmark$' '  .xc2.x9b5m$' '0x45524142  whole   last$'
 verdict 'no control character comes through' [ -z "$(tr -d '\n -~' <out)" ]
 expect 0 'dump --json of binary' sluice dump --json q
 json 'dump --json of binary' 'j[0]["text"] == "a\x1b[31mred\x07\\" and j[1]["text"] == "\0\1" and

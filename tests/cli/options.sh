@@ -107,8 +107,8 @@ wrong() {
         expect 2 "$1 $2" sluice send --create "$1" "$2" q </dev/null
         says "$1 $2" "^sluice: send: $1: expected $3, got '$2'"
 }
-for value in '' 0 1 1000 16 4G 1X 1MM -1 0x1000 1.5M 99999999999999999999; do
-        wrong --capacity "$value" 'a power of two from 32 to 2G'
+for value in '' 0 1 1000 16 2G 4G 1X 1MM -1 0x1000 1.5M 99999999999999999999; do
+        wrong --capacity "$value" 'a power of two from 32 to 1G'
 done
 for value in 4 7 65 256 64x; do
         wrong --align "$value" '8, 16, 32, 64 or 128'

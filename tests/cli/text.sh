@@ -56,7 +56,7 @@ json 'JSON of it says what it is' '"\n".join(m["text"] for m in j) + "\n" ==
 sluice rm q
 
 sluice send --create q <plain
-sluice dump q | sed '1d;s/^.*0x00000000  //' >got
+sluice dump q | sed '1d;s/^.*0x00000000  whole   //' >got
 identical 'dump of what is plain' plain got
 expect 0 'dump --json of what is plain' sluice dump --json q
 json 'JSON of what is plain' '"\n".join(m["text"] for m in j) + "\n" ==

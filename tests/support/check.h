@@ -138,6 +138,33 @@ static __attribute__((unused)) void test_pass(struct test_rig *r, size_t units)
         test_expect(r, 77, len);
 }
 
+/* Publishes n messages, all but the last of them packed, as no producer does
+ * today, at a place where the ring does not end. A new producer then joins. */
+static __attribute__((unused)) void test_send_packed(struct test_rig *r, uint64_t number,
+                                                     const size_t *len, size_t n)
+{
+        const uint64_t align = r->geometry.record_align, begin = sluice_producer_position(&r->p);
+        uint64_t at = begin, first = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                const int packed = i + 1 < n;
+                const uint64_t word = (number + i) << 32 | len[i] << 3 | (packed ? 6 : 1);
+
+                test_fill((unsigned char *)test_word(r, at) + 8, len[i], number + i);
+                if (i == 0)
+                        first = word;
+                else
+                        test_poke(test_word(r, at), word);
+                at = packed ? (at + len[i] + 15) / 8 * 8
+                            : (at + len[i] + 8 + align - 1) & ~(align - 1);
+        }
+        test_check(begin % r->geometry.capacity < at % r->geometry.capacity);
+        test_poke(test_word(r, at), 0);
+        test_poke(test_word(r, begin), first);
+        test_eq(sluice_producer_attach(&r->p, r->mem, r->bytes), 0);
+        test_eq(sluice_producer_position(&r->p), at);
+}
+
 /* Until the next record would begin at this offset, counted in units. */
 static __attribute__((unused)) void test_go_to(struct test_rig *r, size_t unit)
 {

@@ -41,13 +41,14 @@ Test(format, returns_erange_when_capacity_is_too_small)
 
 Test(format, returns_efbig_when_capacity_is_too_large)
 {
-        const struct sluice_geometry largest = {(size_t)1 << 31, 64, 0};
+        const struct sluice_geometry largest = {(size_t)1 << 30, 64, 0};
 
-        test_eq(format_with(((size_t)1 << 31) + 1, 64, 0), -EFBIG);
+        test_eq(format_with(((size_t)1 << 30) + 1, 64, 0), -EFBIG);
+        test_eq(format_with((size_t)1 << 31, 64, 0), -EFBIG);
         test_eq(format_with((size_t)1 << 31 << 1, 64, 0), sizeof(size_t) > 4 ? -EFBIG : -ENOSPC);
         test_eq(format_with(SIZE_MAX, 64, 0), -EFBIG);
         test_eq(format_with(SIZE_MAX - 12287, 64, 0), -EFBIG);
-        test_eq(sluice_ring_bytes(&largest), ((size_t)1 << 31) + 12288);
+        test_eq(sluice_ring_bytes(&largest), ((size_t)1 << 30) + 12288);
 }
 
 Test(format, returns_einval_when_alignment_is_bad)
@@ -252,24 +253,29 @@ Test(attach, returns_ebadmsg_when_a_half_contradicts_itself)
 /* Words in the ring that no producer has left there. */
 Test(attach, returns_ebadmsg_when_the_published_headers_make_no_sense)
 {
-        const uint64_t word[] = {4,
+        const uint64_t word[] = {16,
                                  UINT64_C(1) << 32,
+                                 UINT64_C(1) << 32 | 8,
                                  7,
-                                 (uint64_t)512 << 2 | 1,
-                                 UINT64_C(0xfffffffd),
-                                 (uint64_t)1024 << 2 | 2};
+                                 (uint64_t)512 << 3 | 1,
+                                 (uint64_t)512 << 3 | 4,
+                                 (uint64_t)512 << 3 | 6,
+                                 6, /* packed, and nothing behind it */
+                                 UINT64_C(0xfffffff9),
+                                 (uint64_t)1024 << 3 | 5};
         struct sluice_producer p;
 
         for (size_t i = 0; i < sizeof word / sizeof *word; i++) {
                 test_at("word %#llx", (unsigned long long)word[i]);
                 fresh();
                 put(12288 + 128, word[i], 8);
+                put(12288 + 136, 0, 8);
                 test_eq(sluice_producer_attach(&p, ring_bytes, RING_BYTES), -EBADMSG);
         }
         test_at("a record over the end of the ring, and then nothing");
         fresh();
         put(12288 + 64, 0, 8);
-        put(12288 + 128, (uint64_t)385 << 2 | 1, 8);
+        put(12288 + 128, (uint64_t)385 << 3 | 1, 8);
         test_eq(sluice_producer_attach(&p, ring_bytes, RING_BYTES), -EBADMSG);
         test_at("no end");
         fresh();

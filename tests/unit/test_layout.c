@@ -62,6 +62,7 @@ Test(layout, places_every_word_of_the_halves)
         test_eq(AT(consumer, counters.parks), 400);
         test_eq(AT(consumer, counters.wakes), 408);
         test_eq(AT(consumer, counters.high_water), 416);
+        test_eq(AT(consumer, counters.torn), 424);
         test_eq(AT(producer, doorbell.parked), 0);
         test_eq(AT(producer, doorbell.state), 8);
         test_eq(AT(producer, doorbell.hint), 16);
@@ -83,20 +84,63 @@ Test(layout, gives_every_flag_its_value)
         test_eq(SLUICE_LAYOUT_MUTE, 8);
         test_eq(SLUICE_LAYOUT_EPOCH, 256);
         test_eq(SLUICE_LAYOUT_POSITION_CLOSED, 1);
-        test_eq(SLUICE_LAYOUT_DATA, 1);
-        test_eq(SLUICE_LAYOUT_PADDING, 2);
-        test_eq(SLUICE_LAYOUT_END, 3);
+        test_eq(SLUICE_LAYOUT_WHOLE, 1);
+        test_eq(SLUICE_LAYOUT_FIRST, 2);
+        test_eq(SLUICE_LAYOUT_MIDDLE, 3);
+        test_eq(SLUICE_LAYOUT_LAST, 4);
+        test_eq(SLUICE_LAYOUT_PADDING, 5);
+        test_eq(SLUICE_LAYOUT_PACKED, 6);
+        test_eq(SLUICE_LAYOUT_KIND, 7);
+        test_eq(SLUICE_LAYOUT_END, 8);
+        test_eq(SLUICE_LAYOUT_SPARSE, 1);
+        test_eq(SLUICE_WHOLE, 0);
+        test_eq(SLUICE_FIRST, 1);
+        test_eq(SLUICE_MIDDLE, 2);
+        test_eq(SLUICE_LAST, 3);
 }
 
 Test(layout, packs_kind_length_and_tag)
 {
         test_eq(sluice_priv_header_word(1, 0, 0), 1);
-        test_eq(sluice_priv_header_word(1, 1, 0), 5);
-        test_eq(sluice_priv_header_word(2, 56, 0), 226);
-        test_eq(sluice_priv_header_word(1, 0x2fffffff, 0x89abcdef), 0x89abcdefbffffffd);
-        test_eq(sluice_priv_header_len(0x89abcdefbffffffd), 0x2fffffff);
-        test_eq(sluice_priv_header_len(UINT64_MAX), 0x3fffffff);
-        test_eq(sluice_priv_header_len(UINT64_C(0xffffffff00000003)), 0);
+        test_eq(sluice_priv_header_word(1, 1, 0), 9);
+        test_eq(sluice_priv_header_word(5, 56, 0), 453);
+        test_eq(sluice_priv_header_word(1, 0x17ffffff, 0x89abcdef), 0x89abcdefbffffff9);
+        test_eq(sluice_priv_header_len(0x89abcdefbffffff9), 0x17ffffff);
+        test_eq(sluice_priv_header_len(UINT64_MAX), 0x1fffffff);
+        test_eq(sluice_priv_header_len(UINT64_C(0xffffffff00000007)), 0);
+}
+
+Test(layout, tells_messages_from_the_other_kinds)
+{
+        for (uint64_t kind = 0; kind < 8; kind++) {
+                test_at("kind %llu", (unsigned long long)kind);
+                test_eq(sluice_priv_is_data(kind), kind >= 1 && kind <= 4);
+                test_eq(sluice_priv_is_data(UINT64_C(0x89abcdefbffffff8) | kind),
+                        kind >= 1 && kind <= 4);
+        }
+        test_eq(sluice_priv_message_kind(1), SLUICE_WHOLE);
+        test_eq(sluice_priv_message_kind(UINT64_MAX - 5), SLUICE_FIRST);
+        test_eq(sluice_priv_message_kind(3), SLUICE_MIDDLE);
+        test_eq(sluice_priv_message_kind(4), SLUICE_LAST);
+        test_eq(sluice_priv_message_kind(6), SLUICE_WHOLE);
+}
+
+/* Wherever it begins: a packed one at a multiple of 8, others at one of the
+ * alignment. */
+Test(layout, ends_records_at_the_alignment_or_packed)
+{
+        for (uint64_t align = 8; align <= 128; align *= 2) {
+                const uint64_t from = UINT64_MAX - 1023;
+
+                test_at("align %llu", (unsigned long long)align);
+                test_eq(sluice_priv_record_end(0, 1, align - 1), align);
+                test_eq(sluice_priv_record_end(0, (align - 7) << 3 | 4, align - 1), 2 * align);
+                test_eq(sluice_priv_record_end(align - 8, 5, align - 1), align);
+                test_eq(sluice_priv_record_end(align, 6, align - 1), align + 8);
+                test_eq(sluice_priv_record_end(0, 9 << 3 | 6, align - 1), 24);
+                test_eq(sluice_priv_record_end(from + 8, 6, align - 1), from + 16);
+                test_eq(sluice_priv_record_end(from + 896, 120 << 3 | 3, align - 1), 0);
+        }
 }
 
 Test(layout, rounds_records_up_to_the_alignment)
@@ -187,10 +231,10 @@ TEST_EACH(layout, publishes_records_as_documented, 8)
 
                 test_eq(test_send(r, i, len), 0);
                 if (bytes > rest) {
-                        test_eq(test_peek_word(r, at), (rest - 8) << 2 | 2);
+                        test_eq(test_peek_word(r, at), (rest - 8) << 3 | 5);
                         at += rest;
                 }
-                test_eq(test_peek_word(r, at), (uint64_t)i << 32 | len << 2 | 1);
+                test_eq(test_peek_word(r, at), (uint64_t)i << 32 | len << 3 | 1);
                 test_check(test_matches((const unsigned char *)test_word(r, at) + 8, len, i));
                 at += bytes;
                 test_eq(test_peek_word(r, at), 0);
@@ -199,7 +243,7 @@ TEST_EACH(layout, publishes_records_as_documented, 8)
                 test_eq(u64_at(r->mem, 4096), at);
         }
         sluice_producer_detach(&r->p);
-        test_eq(test_peek_word(r, at), 3);
+        test_eq(test_peek_word(r, at), 8);
         test_eq(u64_at(r->mem, 8192 + 8) & 3, SLUICE_LAYOUT_ATTACHED | SLUICE_LAYOUT_CLOSED);
         sluice_consumer_detach(&r->c);
         test_eq(u64_at(r->mem, 4096), at | 1);

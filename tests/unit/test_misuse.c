@@ -44,7 +44,8 @@ QTest(option, capacity)
 #if SIZE_MAX > UINT32_MAX
                 {(size_t)1 << 32, 0, -EFBIG},
 #endif
-                {((size_t)1 << 31) + 1, 0, -EFBIG},
+                {((size_t)1 << 30) + 1, 0, -EFBIG},
+                {(size_t)1 << 31, 0, -EFBIG},
                 {SIZE_MAX, 0, -EFBIG},
                 {0, 1, -EINVAL},
                 {0, 4, -EINVAL},

@@ -309,7 +309,7 @@ static void compare(void)
                 const struct model_message *m = &t.m.message[i];
 
                 test_eq(test_peek_word(&t.rig, m->position),
-                        (uint64_t)m->tag << 32 | m->len << 2 | 1);
+                        (uint64_t)m->tag << 32 | m->len << 3 | 1);
                 test_check(test_matches((const unsigned char *)test_word(&t.rig, m->position) + 8,
                                         m->len, m->number));
         }

@@ -407,7 +407,7 @@ Test(observe, walks_a_hostile_ring_once)
 {
         struct sluice_priv_moment m;
 
-        fill_with(SLUICE_LAYOUT_DATA);
+        fill_with(SLUICE_LAYOUT_WHOLE);
         test_eq(observe_rig(&m), -EBADMSG);
         test_check(h.loads > 1024 && h.loads < 2 * 1024 + 16);
         test_poke(test_word(&s.rig, 1023 * 64), 0); /* as full as may be */
@@ -425,7 +425,7 @@ Test(observe, gives_up_a_hostile_ring_that_never_keeps_still)
         for (int i = 0; i < 4; i++) {
                 sluice_word *changing[4];
 
-                fill_with(SLUICE_LAYOUT_DATA);
+                fill_with(SLUICE_LAYOUT_WHOLE);
                 changing[0] = &test_consumer_half(&s.rig)->position;
                 changing[1] = &test_producer_half(&s.rig)->progress.slot[0].position;
                 changing[2] = &test_producer_half(&s.rig)->progress.slot[1].position;
@@ -451,7 +451,7 @@ Test(observe, walks_a_hostile_ring_once_though_it_never_keeps_still)
 {
         struct sluice_priv_moment m;
 
-        fill_with(SLUICE_LAYOUT_DATA);
+        fill_with(SLUICE_LAYOUT_WHOLE);
         test_poke(&test_consumer_half(&s.rig)->progress.slot[1].position, 64);
         test_poke(test_word(&s.rig, 1023 * 64), 0);
         test_eq(observe_rig_with(&m, waver), -EAGAIN);
@@ -462,8 +462,9 @@ Test(observe, walks_a_hostile_ring_once_though_it_never_keeps_still)
 /* Each load of words that decide answers one of these. */
 static uint64_t forge(const sluice_word *word, uint64_t value)
 {
-        const uint64_t forged[] = {0, 64,         128,        65, 1024 * 64, UINT64_MAX - 63, 1, 2,
-                                   3, 0xfffffffd, 64 * 4 + 1, 9,  value};
+        const uint64_t forged[] = {0, 64,   128, 65,         1024 * 64,  UINT64_MAX - 63,
+                                   1, 2,    8,   0xfffffff9, 64 * 8 + 1, 9,
+                                   6, value};
 
         (void)word;
         h.loads++;
@@ -485,7 +486,7 @@ Test(observe, of_forged_loads_is_bounded_and_consistent)
                 test_check(h.loads < 2 * 1024 + 16 * SLUICE_PRIV_LOOKS);
                 found += r == 0;
                 test_check(r != 0 || m.producer.position - m.consumer.position <= 1023 * 64);
-                test_check(r != 0 || (m.producer.messages - m.consumer.messages) * 64 <=
+                test_check(r != 0 || (m.producer.messages - m.consumer.messages) * 8 <=
                                              m.producer.position - m.consumer.position);
         }
         test_check(found > 0);
@@ -496,7 +497,7 @@ Test(observe, refuses_counts_that_do_not_fit)
 {
         struct sluice_priv_moment m;
 
-        for (uint64_t wrong = 0; wrong < 12; wrong++) {
+        for (uint64_t wrong = 0; wrong < 40; wrong++) {
                 test_open(&s.rig, 8, 64, 0);
                 for (uint64_t i = 0; i < 4; i++)
                         test_eq(test_send(&s.rig, i, 8), 0);
@@ -504,8 +505,8 @@ Test(observe, refuses_counts_that_do_not_fit)
                 test_poke(
                         &test_producer_half(&s.rig)->progress.slot[s.rig.p.base.slot ^ 1].messages,
                         wrong);
-                /* 3 records hold 1 to 3 messages */
-                test_eq(observe_rig(&m), wrong >= 2 && wrong <= 4 ? 0 : -EBADMSG);
+                /* 3 records of 64 hold 1 to 24 messages */
+                test_eq(observe_rig(&m), wrong >= 2 && wrong <= 25 ? 0 : -EBADMSG);
                 test_rig_close(&s.rig);
         }
 }
@@ -544,7 +545,7 @@ Test(dump, copies_a_hostile_ring_once)
         /* In each unit a record that reaches to the middle or the end. */
         for (size_t i = 0; i < 1023; i++)
                 test_poke(test_word(&s.rig, i * 64),
-                          sluice_priv_header_word(SLUICE_LAYOUT_DATA,
+                          sluice_priv_header_word(SLUICE_LAYOUT_WHOLE,
                                                   (i < 512 ? 512 - i : 1023 - i) * 64 - 8, 0));
         test_poke(test_word(&s.rig, 1023 * 64), 0);
         test_hook_copied = overtake;
@@ -590,9 +591,11 @@ Test(dump, refuses_contents_that_contradict_themselves)
 {
         const uint64_t wrong[] = {0,
                                   SLUICE_LAYOUT_END,
-                                  sluice_priv_header_word(SLUICE_LAYOUT_END, 64, 0),
-                                  sluice_priv_header_word(SLUICE_LAYOUT_DATA, 3 * 64, 0),
-                                  sluice_priv_header_word(SLUICE_LAYOUT_DATA, 8 * 64 - 8, 0),
+                                  7,
+                                  sluice_priv_header_word(0, 64, 0),
+                                  6, /* packed, and nothing behind it */
+                                  sluice_priv_header_word(SLUICE_LAYOUT_WHOLE, 3 * 64, 0),
+                                  sluice_priv_header_word(SLUICE_LAYOUT_WHOLE, 8 * 64 - 8, 0),
                                   sluice_priv_header_word(SLUICE_LAYOUT_PADDING, 1 << 20, 0)};
 
         for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -600,6 +603,7 @@ Test(dump, refuses_contents_that_contradict_themselves)
                 for (uint64_t k = 0; k < 3; k++)
                         test_eq(test_send(&s.rig, k, 8), 0);
                 test_poke(test_word(&s.rig, 64), wrong[i]);
+                test_poke(test_word(&s.rig, 72), 0);
                 test_eq(dump_rig(taken), -EBADMSG);
                 test_rig_close(&s.rig);
         }
@@ -607,7 +611,8 @@ Test(dump, refuses_contents_that_contradict_themselves)
                   0); /* too long, and in the progress slots: it fits between the two */
         for (uint64_t k = 0; k < 7; k++)
                 test_eq(test_send(&s.rig, k, 8), 0);
-        test_poke(test_word(&s.rig, 0), sluice_priv_header_word(SLUICE_LAYOUT_DATA, 6 * 64 - 8, 0));
+        test_poke(test_word(&s.rig, 0),
+                  sluice_priv_header_word(SLUICE_LAYOUT_WHOLE, 6 * 64 - 8, 0));
         test_eq(dump_rig(taken), -EBADMSG);
         test_rig_close(&s.rig);
 }

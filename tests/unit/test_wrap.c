@@ -25,7 +25,7 @@ static void pass_from(struct test_rig *r, size_t unit, size_t len)
         left = capacity - at % capacity;
         test_eq(test_send(r, len, len), 0);
         if (bytes > left) {
-                test_eq(test_peek_word(r, at), (left - 8) << 2 | 2);
+                test_eq(test_peek_word(r, at), (left - 8) << 3 | 5);
                 at += left;
         }
         test_eq(sluice_producer_position(&r->p), at + bytes);
@@ -159,7 +159,7 @@ TEST_EACH(wrap, keeps_padding_when_the_commit_is_shorter, 8)
                 test_check((unsigned char *)payload == r->mem + 12288 + 8);
                 test_eq(staged ? sluice_stage(&r->p, 0) : sluice_commit(&r->p, 0), 0);
                 test_eq(sluice_publish(&r->p), 0);
-                test_eq(test_peek_word(r, at), (2 * align - 8) << 2 | 2);
+                test_eq(test_peek_word(r, at), (2 * align - 8) << 3 | 5);
                 test_eq(sluice_producer_position(&r->p), at + 3 * align);
                 test_eq(test_expect(r, 0, 0), at + 2 * align);
         }
