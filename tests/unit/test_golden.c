@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "queue_util.h"
 
 enum { ALIGN = 16, CAPACITY = 1024, BYTES = 12288 + CAPACITY, LONG = 100 };
 
@@ -252,4 +253,183 @@ Test(golden, is_continued_by_successors)
         test_eq(sluice_consumer_position(&r.c), sluice_producer_position(&r.p));
         test_eq(sluice_consumer_messages(&r.c), sluice_producer_messages(&r.p));
         test_rig_close(&r);
+}
+
+/* The producer's progress, both slots of it. */
+static void set_progress(unsigned char *mem, uint64_t position, uint64_t messages)
+{
+        for (size_t i = 0; i < 2; i++) {
+                memcpy(mem + 8320 + 16 * i, &messages, 8);
+                memcpy(mem + 8328 + 16 * i, &position, 8);
+        }
+}
+
+/* A successor counts from a progress that is far behind, over packed records
+ * that are released, too. A lap behind, the header there is another's. */
+Test(golden, is_continued_from_an_old_progress)
+{
+        struct test_rig r;
+
+        load_rig(&r);
+        set_progress(r.mem, 336, 4);
+        test_eq(sluice_producer_attach(&r.p, r.mem, BYTES), 0);
+        test_eq(sluice_producer_position(&r.p), 1344);
+        test_eq(sluice_producer_messages(&r.p), 3 + PACKED + 3 + 3 + 1);
+        set_progress(r.mem, 320, 3);
+        test_eq(sluice_producer_attach(&r.p, r.mem, BYTES), -EBADMSG);
+        test_rig_close(&r);
+}
+
+/* ---- As a named queue --------------------------------------------- */
+
+enum { USED = 1344 - 360, PENDING = PACKED - PACKED_READ + 3 + 3 + 1 };
+
+static void make_like_it(void)
+{
+        struct sluice_options o = opt(CAPACITY);
+
+        o.record_align = ALIGN;
+        o.first_position = 0 - UINT64_C(256);
+        test_eq(sluice_create("q", &o), 0);
+}
+
+/* A named queue with the halves and the ring that are in mem. */
+static void make_from(const unsigned char *mem)
+{
+        make_like_it();
+        poke(key_of("q"), 4096, mem + 4096, BYTES - 4096);
+}
+
+static void make_from_it(void)
+{
+        unsigned char *const mem = test_memory(BYTES);
+
+        load(mem);
+        make_from(mem);
+        test_memory_free(mem);
+}
+
+/* Generation, device and inode, and the name, are each queue's own. */
+static int is_its_own(size_t offset)
+{
+        return (offset >= 72 && offset < 96) || (offset >= 256 && offset < 1280);
+}
+
+QTest(golden, has_the_header_of_a_named_queue)
+{
+        unsigned char *const mem = test_memory(BYTES);
+        const unsigned char *header;
+
+        load(mem);
+        make_like_it();
+        header = shmat(shmget(key_of("q"), 0, 0), NULL, SHM_RDONLY);
+        test_check(header != (const void *)-1);
+        for (size_t i = 0; i < 4096; i += 8) {
+                test_at("offset %zu", i);
+                if (!is_its_own(i))
+                        test_eq(word_at(header, i), word_at(mem, i));
+        }
+        test_eq(word_at(header, 72), look("q").generation);
+        test_check(strcmp((const char *)header + 256, in_queues("q")) == 0);
+        test_eq(shmdt(header), 0);
+        test_memory_free(mem);
+        call(sluice_remove("q"), 0);
+}
+
+QTest(golden, is_what_an_observer_counts)
+{
+        struct sluice_queue_stat st;
+
+        make_from_it();
+        call(sluice_stat("q", &st), 0);
+        test_eq(st.used, USED);
+        test_eq(st.pending, PENDING);
+        test_eq(st.consumer.position, 360);
+        test_eq(st.consumer.messages, 3 + PACKED_READ);
+        test_eq(st.consumer.pid, 1234);
+        test_eq(st.consumer.attaches, 1);
+        test_eq(st.producer.position, 1344);
+        test_eq(st.producer.messages, 3 + PACKED_READ + PENDING);
+        test_eq(st.producer.attaches, 2);
+        test_eq(st.producer.closed, 1);
+        test_eq(st.producer.parks, 4);
+        test_eq(st.producer.wakes, 5);
+        call(sluice_remove("q"), 0);
+}
+
+/* From wherever its producer's progress is: an observer begins at the consumer's
+ * position at the earliest. */
+QTest(golden, is_counted_from_an_old_progress)
+{
+        unsigned char *const mem = test_memory(BYTES);
+        struct sluice_queue_stat st;
+
+        for (uint64_t position = 320; position < 360; position += 16) {
+                load(mem);
+                set_progress(mem, position, position == 320 ? 3 : position == 336 ? 4 : 5);
+                make_from(mem);
+                call(sluice_stat("q", &st), 0);
+                test_eq(st.used, USED);
+                test_eq(st.pending, PENDING);
+                test_eq(st.producer.messages, 3 + PACKED_READ + PENDING);
+                call(sluice_remove("q"), 0);
+        }
+        test_memory_free(mem);
+}
+
+static int note(void *ctx, const struct sluice_message *m)
+{
+        static const struct {
+                unsigned tag, len;
+                enum sluice_kind kind;
+        } expected[PENDING] = {
+                {33, 17, SLUICE_WHOLE}, {34, 1, SLUICE_WHOLE},    {35, 0, SLUICE_WHOLE},
+                {36, 5, SLUICE_WHOLE},  {10, LONG, SLUICE_FIRST}, {11, LONG, SLUICE_MIDDLE},
+                {12, 20, SLUICE_LAST},  {20, 5, SLUICE_WHOLE},    {21, 5, SLUICE_WHOLE},
+                {22, 5, SLUICE_WHOLE},  {23, 300, SLUICE_WHOLE},
+        };
+        unsigned *const n = ctx;
+
+        test_at("message %u", *n);
+        test_check(*n < PENDING);
+        test_eq(m->tag, expected[*n].tag);
+        test_eq(m->len, expected[*n].len);
+        test_eq(m->kind, expected[*n].kind);
+        test_check(test_matches(m->data, m->len, m->tag));
+        ++*n;
+        return 0;
+}
+
+QTest(golden, is_dumped_and_drained)
+{
+        struct sluice_consumer c;
+        unsigned n = 0;
+
+        make_from_it();
+        call(sluice_dump("q", note, &n), PENDING);
+        test_eq(n, PENDING);
+        n = 0;
+        call(sluice_consumer_open(&c, "q", NULL), 0);
+        call(sluice_drain(&c, note, &n, PENDING + 1), PENDING);
+        call(sluice_drain(&c, note, &n, 1), -EPIPE);
+        sluice_consumer_close(&c);
+        call(sluice_remove("q"), 0);
+}
+
+QTest(golden, is_continued_by_the_ends_of_a_named_queue)
+{
+        struct sluice_producer p;
+        struct sluice_consumer c;
+
+        make_from_it();
+        call(sluice_producer_open(&p, "q", NULL), 0);
+        call(send_number(&p, 7, SLUICE_NOW), 0);
+        call(sluice_consumer_open(&c, "q", NULL), 0);
+        for (unsigned n = 0; n < PENDING;)
+                test_check(sluice_drain(&c, note, &n, PENDING - n) > 0);
+        test_eq(recv_number(&c, SLUICE_NOW), 7);
+        test_eq(sluice_consumer_messages(&c), sluice_producer_messages(&p));
+        sluice_producer_close(&p);
+        sluice_consumer_close(&c);
+        call(sluice_remove("q"), 0);
 }
