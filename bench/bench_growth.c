@@ -228,8 +228,8 @@ static double by_capacity(const struct bench_case *c, uint64_t n)
 {
         struct rig *r = kept_rig((size_t)c->arg, (enum pages)c->arg2);
 
-        /* The largest are not passed round in one trial: each goes on where
-         * the one before has stopped. */
+        /* One trial does not write all of the largest rings: each trial continues
+         * where the one before has stopped. */
         return r ? bench_threads(put_many, get_many, r, NULL, n) : -1;
 }
 

@@ -33,8 +33,8 @@ void bench_memory_begin(void)
         arena.mem = map(ARENA);
 }
 
-/* Pages of shared mappings are not copied by fork. A read maps them for
- * writing, too: nobody wants to know when such memory is written first. */
+/* fork does not copy page tables of shared mappings. A read maps these pages
+ * for writing, too, because the kernel need not see their first write. */
 void bench_memory_map(void)
 {
         const volatile unsigned char *mem = arena.mem;

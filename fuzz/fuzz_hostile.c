@@ -55,7 +55,7 @@ enum { SCRIBBLE, FORGE, INHERIT, MODES };
 static struct {
         const uint8_t *data;
         size_t left;
-        unsigned char *arena; /* between two pages that nobody may touch */
+        unsigned char *arena; /* between two inaccessible pages */
         struct test_rig r;
         struct sluice_geometry made; /* what the header said at first */
         int producer;                /* the role under attack */
@@ -149,8 +149,8 @@ static void stored(const void *where, size_t len)
         REQUIRE(len == 0 || !in_peer(where));
 }
 
-/* The memory ends where a page that nobody may touch begins, but for what
- * its alignment of 128 leaves: that is poisoned. */
+/* The memory ends where an inaccessible page begins, except for what its
+ * alignment of 128 leaves over: that is poisoned. */
 static void lay_out(void)
 {
         const size_t page = 4096;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All queues of an IPC namespace, from the kernel's own tables. A queue's
- * word for its name counts only if the directory of that name says the
- * same, in its record, and belongs to the segment's owner. A set without a
- * segment is what a creator or a remover has left who was killed: if the
- * directory is gone, too, nothing else would ever find it.
+ * Listing all queues of an IPC namespace, from the kernel's tables. The name
+ * in a queue's memory counts only if the record in the directory of that name
+ * names the segment, and the directory belongs to the segment's owner. A set
+ * without a segment was left by a creator or remover that was killed: if its
+ * directory was removed, too, only this listing finds it.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -39,13 +39,14 @@ int sluice_priv_place_of(struct sluice_priv_place *place, const struct sluice_pr
         return r;
 }
 
-/* For want of something that the caller has used up: nothing can be told. */
-static bool is_ours(int error)
+/* The caller has too little memory or too few descriptors: the error says
+ * nothing about the queue. */
+static bool is_lack_of_resources(int error)
 {
         return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
 }
 
-/* 1, 0, or an error of ours. */
+/* Does this name lead to the segment? 1, 0, or is_lack_of_resources. */
 static int leads_here(const char *name, const struct sluice_priv_segment *s)
 {
         struct sluice_priv_place place;
@@ -56,13 +57,14 @@ static int leads_here(const char *name, const struct sluice_priv_segment *s)
                 return 0;
         r = sluice_priv_place_of(&place, &n, s);
         if (r)
-                return is_ours(r) ? r : 0;
+                return is_lack_of_resources(r) ? r : 0;
         sluice_priv_place_close(&place);
         return 1;
 }
 
-/* The entry of a directory that has this inode: 1, 0, or an error of ours. The
- * directory is not kept open beyond it, and not handed to a child. */
+/* The entry of a directory that has this inode: 1, 0, or
+ * is_lack_of_resources. Under the fork lock, so no child inherits the
+ * descriptor. */
 static int find_entry(const char *dir_name, uint64_t inode, char *entry_name, size_t size)
 {
         int found = sluice_priv_fork_lock();
@@ -72,7 +74,7 @@ static int find_entry(const char *dir_name, uint64_t inode, char *entry_name, si
         if (found)
                 return found;
         dir = opendir(dir_name);
-        if (!dir && is_ours(-errno))
+        if (!dir && is_lack_of_resources(-errno))
                 found = -errno;
         for (int i = 0; dir && !found && i < SIBLINGS && (entry = readdir(dir)) != NULL; i++) {
                 found = (uint64_t)entry->d_ino == inode && strlen(entry->d_name) < size;
@@ -85,8 +87,8 @@ static int find_entry(const char *dir_name, uint64_t inode, char *entry_name, si
         return found;
 }
 
-/* Beside the directory that the queue was made in. inode: UNTRUSTED, it
- * only spares us to open every directory. */
+/* Looks for a renamed directory beside the path that the queue was made with.
+ * inode: UNTRUSTED, it only says which directory to open. */
 static int find_renamed(char *name, const struct sluice_priv_segment *s, uint64_t inode)
 {
         char *base = strrchr(name, '/'), path[SLUICE_NAME_MAX + 1];
@@ -107,8 +109,8 @@ static int find_renamed(char *name, const struct sluice_priv_segment *s, uint64_
         return r;
 }
 
-/* A name that leads to it. UNTRUSTED: what it says of itself is only where to
- * look. */
+/* A name that leads to the segment. UNTRUSTED: name and inode in the memory
+ * only say where to look. */
 static int find_name(struct sluice_queue_stat *st, const struct sluice_priv_segment *s,
                      const struct sluice_layout_header *h)
 {
@@ -153,7 +155,7 @@ static int stat_segment(struct sluice_queue_stat *st, struct sluice_priv_segment
                 st->name[sizeof st->name - 1] = '\0'; /* UNTRUSTED */
                 st->error = r;
         }
-        r = is_ours(r) ? r : find_name(st, s, h);
+        r = is_lack_of_resources(r) ? r : find_name(st, s, h);
         sluice_priv_segment_unmap(s);
         return r;
 }
@@ -232,7 +234,7 @@ static int list_slots(int last, stat_fn *stat_one, sluice_list_fn *fn, void *ctx
         for (int slot = 0; r == 0 && slot <= last; slot++) {
                 const int e = stat_one(&st, slot);
 
-                if (is_ours(e))
+                if (is_lack_of_resources(e))
                         r = e;
                 if (e)
                         continue;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Removing a queue that nobody uses. The segment is named by its
+ * Removing a queue that is not in use. The segment is named by its
  * identifier, its directory is opened once and has to name that segment,
  * and both roles are taken before anything is removed, with the locks of
- * both pipes: nothing changes between the look and the removal.
+ * both pipes: nothing changes between the check and the removal.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -34,14 +34,20 @@ static int check_owner(const struct reap *reap, uid_t uid)
         return self == 0 && (reap->flags & SLUICE_REAP_ALL_USERS) ? 0 : -EPERM;
 }
 
+static int find_segment(struct reap *reap, const struct sluice_queue_stat *st)
+{
+        const int r = sluice_priv_segment_stat(&reap->segment, st->shmid);
+
+        if (r == -EPROTO || (r == 0 && reap->segment.key != st->key))
+                return -ENOENT; /* the identifier was reused */
+        return r ? r : check_owner(reap, reap->segment.ds.shm_perm.uid);
+}
+
 /* The segment that was listed, and the set under its key. */
 static int find_memory(struct reap *reap, const struct sluice_queue_stat *st)
 {
-        int semid, r = sluice_priv_segment_stat(&reap->segment, st->shmid);
+        int semid, r = find_segment(reap, st);
 
-        if (r || reap->segment.key != st->key)
-                return r && r != -EPROTO ? r : -ENOENT;
-        r = check_owner(reap, reap->segment.ds.shm_perm.uid);
         if (r)
                 return r;
         semid = semget(st->key, 0, 0);
@@ -53,7 +59,7 @@ static int find_memory(struct reap *reap, const struct sluice_queue_stat *st)
         return 0;
 }
 
-/* Before we had the lock, another queue may have been made in there. */
+/* Before we had the lock, another queue may have been made in the directory. */
 static int look_again(const struct reap *reap)
 {
         struct sluice_priv_record record;
@@ -77,16 +83,16 @@ static int find_place(struct reap *reap, const struct sluice_queue_stat *st)
         if (st->orphan)
                 return 0;
         r = sluice_priv_name_parse(&reap->name, st->name);
-        if (r == 0)
-                r = sluice_priv_place_of(&reap->place, &reap->name, &reap->segment);
-        if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
-                return -ESTALE;
-        if (r == 0)
-                r = sluice_priv_place_lock(&reap->place);
+        if (r)
+                return r;
+        r = sluice_priv_place_of(&reap->place, &reap->name, &reap->segment);
+        if (r)
+                return r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? -ESTALE : r;
+        r = sluice_priv_place_lock(&reap->place);
         return r ? r : look_again(reap);
 }
 
-/* A pipe that is not there was removed by hand. */
+/* A pipe that does not exist was removed by hand. */
 static int lock_pipe(const struct reap *reap, struct sluice_priv_kept *pipe, const char *which)
 {
         int fd, r = sluice_priv_fork_lock();
@@ -102,8 +108,8 @@ static int lock_pipe(const struct reap *reap, struct sluice_priv_kept *pipe, con
         return sluice_priv_fifo_lock(fd);
 }
 
-/* The semaphore of a holder that has left its undo list is free, its pipe
- * is not (fifo.c). */
+/* The semaphore of a holder that has lost its undo list is 0, but its pipe is
+ * still locked (fifo.c). */
 static int lock_pipes(struct reap *reap)
 {
         const int r = lock_pipe(reap, &reap->pipes[0], SLUICE_PRIV_READABLE);
@@ -120,13 +126,13 @@ static void unlock_pipes(struct reap *reap)
         }
 }
 
-/* Weight 2, as if without a lock on a pipe: nobody takes it over. */
+/* Weight 2, as if no pipe were locked, so no opener takes the roles over. */
 static int take_roles(struct reap *reap)
 {
         const int semid = reap->set.semid;
         int r;
 
-        if (semid < 0) /* somebody has removed it: then whoever maps it may use it */
+        if (semid < 0) /* removed by hand: every process that maps the queue may use it */
                 return reap->segment.ds.shm_nattch == 0 ? 0 : -EBUSY;
         if (reap->set.making) /* a dead creator's has no other role yet */
                 return sluice_priv_set_claim(&reap->set, 0);
@@ -142,7 +148,7 @@ static int take_roles(struct reap *reap)
         return r;
 }
 
-static void give_roles(const struct reap *reap)
+static void release_roles(const struct reap *reap)
 {
         const int semid = reap->set.semid;
 
@@ -156,7 +162,19 @@ static void give_roles(const struct reap *reap)
         sluice_priv_role_release(semid, SLUICE_PRIV_ROLE_CONSUMER, false);
 }
 
-/* With both roles ours nothing moves. What cannot be told may be messages. */
+static int read_contents(struct reap *reap, struct sluice_queue_stat *st)
+{
+        int r = sluice_priv_segment_map(&reap->segment, true);
+
+        if (r)
+                return r;
+        r = sluice_priv_stat_read(st, &reap->segment);
+        sluice_priv_segment_unmap(&reap->segment);
+        return r;
+}
+
+/* We hold both roles, so nothing changes. Contents that cannot be read count
+ * as messages. */
 static int check_empty(struct reap *reap)
 {
         struct sluice_queue_stat st;
@@ -165,10 +183,7 @@ static int check_empty(struct reap *reap)
         if ((reap->flags & SLUICE_REAP_PENDING) || reap->set.semid < 0 || reap->set.making)
                 return 0;
         reap->segment.semid = reap->set.semid;
-        r = sluice_priv_segment_map(&reap->segment, true);
-        if (r == 0)
-                r = sluice_priv_stat_read(&st, &reap->segment);
-        sluice_priv_segment_unmap(&reap->segment);
+        r = read_contents(reap, &st);
         if (r == -ENOMEM || r == -ENOENT)
                 return r;
         return r || st.pending != 0 ? -ENOTEMPTY : 0;
@@ -184,22 +199,33 @@ static int remove_it(struct reap *reap)
         return r > 0 ? 0 : r == 0 ? -ENOENT : r;
 }
 
+static int take_roles_error(int r)
+{
+        if (r == -EIDRM)
+                return -ENOENT;
+        return r == -EAGAIN ? -EBUSY : r;
+}
+
 static int reap_it(struct reap *reap)
 {
         int r = take_roles(reap);
 
         if (r)
-                return r == -EIDRM ? -ENOENT : r == -EAGAIN ? -EBUSY : r;
+                return take_roles_error(r);
         r = check_empty(reap);
-        if (r == 0 && !(reap->flags & SLUICE_REAP_DRY_RUN))
-                r = remove_it(reap);
         if (r || (reap->flags & SLUICE_REAP_DRY_RUN))
-                give_roles(reap);
+                goto release;
+        r = remove_it(reap);
+        if (r)
+                goto release;
+        return 0;
+release:
+        release_roles(reap);
         return r;
 }
 
-/* The set that was listed, without a segment beside it: with the roles ours
- * nobody makes one. */
+/* The set that was listed, without a segment beside it: while we hold its
+ * roles, no process makes one. */
 static int reap_lone_set(struct reap *reap, const struct sluice_queue_stat *st)
 {
         int r = sluice_priv_set_look(&reap->set, st->semid);
@@ -207,17 +233,22 @@ static int reap_lone_set(struct reap *reap, const struct sluice_queue_stat *st)
         if (r || !reap->set.ours || reap->set.key != st->key)
                 return r && r != -EIDRM ? r : -ENOENT;
         r = check_owner(reap, reap->set.uid);
-        if (r == 0)
-                r = take_roles(reap);
         if (r)
-                return r == -EIDRM ? -ENOENT : r == -EAGAIN ? -EBUSY : r;
+                return r;
+        r = take_roles(reap);
+        if (r)
+                return take_roles_error(r);
         r = sluice_priv_key_has_segment(&reap->set);
         if (r > 0)
                 r = -ENOENT;
-        if (r == 0 && !(reap->flags & SLUICE_REAP_DRY_RUN))
-                r = sluice_priv_set_remove(st->semid);
         if (r || (reap->flags & SLUICE_REAP_DRY_RUN))
-                give_roles(reap);
+                goto release;
+        r = sluice_priv_set_remove(st->semid);
+        if (r)
+                goto release;
+        return 0;
+release:
+        release_roles(reap);
         return r == -EIDRM ? -ENOENT : r;
 }
 
@@ -228,22 +259,25 @@ static int reap_listed(struct reap *reap, const struct sluice_queue_stat *st)
         if (st->shmid < 0)
                 return reap_lone_set(reap, st);
         r = find_memory(reap, st);
-        if (r == 0)
-                r = find_place(reap, st);
+        if (r)
+                return r;
+        r = find_place(reap, st);
         return r ? r : reap_it(reap);
 }
 
 int sluice_reap(const struct sluice_queue_stat *st, unsigned flags)
 {
-        const struct sluice_priv_entry entry = sluice_priv_enter();
+        struct sluice_priv_entry entry;
         struct reap reap;
-        int r = flags & ~(unsigned)ALL_FLAGS ? -EINVAL : 0;
+        int r;
 
+        if (flags & ~(unsigned)ALL_FLAGS)
+                return -EINVAL;
+        entry = sluice_priv_enter();
         memset(&reap, 0, sizeof reap);
         reap.flags = flags;
         reap.place.dirfd = reap.place.lockfd = -1;
-        if (r == 0)
-                r = reap_listed(&reap, st);
+        r = reap_listed(&reap, st);
         unlock_pipes(&reap);
         sluice_priv_place_close(&reap.place);
         if (r == 0 && !(flags & SLUICE_REAP_DRY_RUN))

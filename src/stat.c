@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Observers: they attach read-only, change nothing, and trust nothing.
+ * sluice_stat and sluice_dump: observers, which attach read-only, change
+ * nothing, and trust nothing in the memory.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,7 +13,7 @@
 
 #include "internal.h"
 
-/* While somebody comes and goes, which takes system calls each time. */
+/* While endpoints attach and close, which takes system calls each time. */
 enum { STATE_LOOKS = 1000 };
 
 static const struct sluice_layout_consumer *consumer_of(const struct sluice_priv_segment *s)
@@ -30,8 +31,8 @@ static const unsigned char *ring_of(const struct sluice_priv_segment *s)
         return (const unsigned char *)s->mem + s->shape.ring;
 }
 
-/* Is the role held, and what does the state say: both at one moment, or
- * somebody who comes or goes meanwhile would be called dead. */
+/* The role and the state at one moment; else an endpoint that attaches or
+ * closes meanwhile would be reported as dead. */
 static int state_read(struct sluice_endpoint_stat *e, const struct sluice_layout_doorbell *doorbell,
                       int semid, int role)
 {
@@ -40,7 +41,7 @@ static int state_read(struct sluice_endpoint_stat *e, const struct sluice_layout
                 const int held = sluice_priv_role_held(semid, role);
 
                 if (held < 0)
-                        return held;
+                        return held == -EIDRM ? -ENOENT : held;
                 e->held = held;
                 e->attaches = state / SLUICE_LAYOUT_EPOCH;
                 e->closed = (state & SLUICE_LAYOUT_CLOSED) != 0;
@@ -117,12 +118,14 @@ int sluice_priv_stat_read(struct sluice_queue_stat *st, const struct sluice_priv
 
         memset(st, 0, sizeof *st);
         r = state_read(&st->producer, &p->doorbell, s->semid, SLUICE_PRIV_ROLE_PRODUCER);
-        if (r == 0)
-                r = state_read(&st->consumer, &c->doorbell, s->semid, SLUICE_PRIV_ROLE_CONSUMER);
-        if (r == 0)
-                r = observe(&moment, s);
         if (r)
-                return r == -EIDRM ? -ENOENT : r;
+                return r;
+        r = state_read(&st->consumer, &c->doorbell, s->semid, SLUICE_PRIV_ROLE_CONSUMER);
+        if (r)
+                return r;
+        r = observe(&moment, s);
+        if (r)
+                return r;
         segment_read(st, s);
         counters_read(&st->producer, &p->doorbell, &p->counters);
         counters_read(&st->consumer, &c->doorbell, &c->counters);
@@ -139,9 +142,10 @@ static int find(struct sluice_priv_segment *s, const char *name)
         if (r)
                 return r;
         r = sluice_priv_place_open(&place, &n);
+        if (r)
+                return r;
         place.any_owner = true;
-        if (r == 0)
-                r = sluice_priv_segment_find(s, &place, true);
+        r = sluice_priv_segment_find(s, &place, true);
         sluice_priv_place_close(&place);
         return r;
 }
@@ -162,7 +166,7 @@ int sluice_stat(const char *name, struct sluice_queue_stat *st)
 
 /* ---- Dump --------------------------------------------------------- */
 
-/* Where the oldest message now begins, if that lies beyond position. */
+/* Where the oldest message begins by now, if that is behind position. */
 static uint64_t overtaken(const struct sluice_priv_segment *s, uint64_t position)
 {
         const uint64_t now =
@@ -171,11 +175,11 @@ static uint64_t overtaken(const struct sluice_priv_segment *s, uint64_t position
         return (int64_t)(now - position) > 0 ? now : position;
 }
 
-/* The record at *position, which is published up to end, into copy and m.
- * 1: shown, 0: go on where *position now points, -EBADMSG. Each byte of
- * the ring is copied once at most: behind a copy, position is further on
- * by as much. OBSERVE: a word that was overwritten, or bytes that were,
- * are told by the consumer's position, read after them. */
+/* Copies the record at *position to copy and m; end: of what is published.
+ * 1: copied, 0: go on at the new *position, -EBADMSG. After a copy *position
+ * is further on by as much, so each byte of the ring is copied once at most.
+ * OBSERVE: if the word or the bytes were overwritten, the consumer's
+ * position, which is read after them, has moved on. */
 static int dump_one(const struct sluice_priv_segment *s, uint64_t *position, uint64_t end,
                     unsigned char *copy, struct sluice_message *m)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making and removing, by many at once, by the dying, and against
- * others' objects:
+ * Creating and removing queues: by many processes at once, by processes that
+ * are killed, and beside objects of other programs:
  *
  *   rounds     64 processes create the same name at the same moment: one
  *              wins; each sends a message, all of them arrive once; all
  *              remove: one wins, nothing is left
- *   free       the same without the moments: whoever finds a queue finds
- *              a complete one, every error is a documented one, and as
+ *   free       the same without barriers: a queue that is found is
+ *              complete, every error is a documented one, and as
  *              many removals succeed as creations
  *   killed     creators and removers die at random moments; the next
  *              create works, and nothing is left
@@ -498,7 +498,7 @@ int main(int argc, char **argv)
         failed += collisions();
         failed += stale(path);
         failed += stale(key);
-        /* The user's directory comes and goes, too. */
+        /* The user's directory is made and removed, too. */
         setenv("XDG_RUNTIME_DIR", runtime, 1);
         unsetenv("SLUICE_DIR");
         failed += run_processes("rounds", rounds, "word", share, traffic_random(&seed));

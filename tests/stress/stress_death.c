@@ -2,7 +2,7 @@
 /*
  * A thousand deaths: one side is killed while the other sleeps by futex
  * or by FIFO, waits for room, spins or polls. The dead one stays a
- * zombie, or has a living child, or its process id goes to a stranger.
+ * zombie, or has a living child, or its process id is given to another process.
  * Every death has to be reported, in time; a stop and a close must not
  * be taken for one. The time to learn of it through the FIFO stands
  * beside a bare wait for a pidfd.
@@ -263,7 +263,7 @@ static int reuse(pid_t pid)
         return n < 0 ? -1 : 0;
 }
 
-/* The dead one's id belongs to somebody else by now. -1: cannot be
+/* The process id of the dead endpoint is in use again. -1: cannot be
  * arranged here (needs the right to choose process ids). */
 static int reused(const struct mode *m)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * SIGKILL of either side at random moments, a thousand times, each time
- * with a successor that goes on from what it finds in the queue. Each
+ * with a successor that continues from what it finds in the queue. Each
  * side learns the number of its next message from the queue alone; the
  * consumer checks every message against its number, so one that was
  * lost, doubled or cut cannot pass.
@@ -115,7 +115,7 @@ static void pause_up_to(uint64_t *random, long ns)
         nanosleep(&t, NULL);
 }
 
-/* Kills, succeeds, and checks that nobody has ended by itself. */
+/* Kills, starts a successor, and checks that no process has ended by itself. */
 static int kill_one(pid_t pids[2], uint64_t seed, uint64_t *random, const struct sluice_options *o)
 {
         const int role = (int)(traffic_random(random) & 1);
@@ -146,7 +146,7 @@ static int finish(pid_t pids[2], int failed)
         }
         for (int i = 0; i < 2; i++) {
                 failed |= waitpid(pids[i], &status, 0) != pids[i] || status != 0;
-                if (failed) /* nobody will end what the consumer waits for */
+                if (failed) /* no producer will end the stream that the consumer waits for */
                         kill(pids[CONSUMER], SIGKILL);
         }
         return failed;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An event loop over the descriptors of FIFO endpoints, level- and
- * edge-triggered: a peer that comes, sends, and goes ten thousand times,
- * in order or by SIGKILL, each time seen through the descriptor alone;
+ * edge-triggered: a peer that opens, sends, and ends ten thousand times,
+ * by close or by SIGKILL, each time seen through the descriptor alone;
  * and two queues in one loop, one of which is always busy, without the
  * other being starved.
  */
@@ -41,7 +41,7 @@ static int open_fifo(struct sluice_consumer *c, const char *name)
         return sluice_consumer_open(c, name, &o);
 }
 
-/* ---- A peer that comes and goes ----------------------------------- */
+/* ---- A peer that opens and ends ----------------------------------- */
 
 struct turns {
         int late; /* bytes of an earlier arming that may still come */

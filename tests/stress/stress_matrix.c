@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who may do what with whose queue: every mode, every kind of user, every
+ * What each user may do with the queues of others: every mode, every kind of user, every
  * call, in processes of those users; doc/permissions.md has the same
- * table, line by line. Then what a stranger can do who was there first:
- * the victim gets an error that says so, or goes round it, and never
- * attaches to the stranger's memory.
+ * table, line by line. Then objects that another user has made before:
+ * the victim gets an error that says so, or uses another key, and never
+ * attaches to that user's memory.
  *
  * Needs root, for the users and the namespace.
  */
@@ -197,7 +197,7 @@ static int is_documented(size_t row)
         return found;
 }
 
-/* ---- The stranger was there first --------------------------------- */
+/* ---- Another user was there first --------------------------------- */
 
 static const mode_t own_mode = 0600, open_mode = 0666;
 
@@ -237,7 +237,7 @@ static int forge(const void *ctx)
         return 0;
 }
 
-/* Whether somebody else has attached; then it is removed. */
+/* Whether another process has attached; then it is removed. */
 static int unforge(const void *ctx)
 {
         int attached = 0;

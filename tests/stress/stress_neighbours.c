@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lives that are not tidy, by four users at once, beside the objects of
+ * Disorderly use of queues by four users at once, beside the objects of
  * other programs. In directories that all share and in their own ones, on the
  * file system of /tmp and on a tmpfs, under bare words and bare keys, each
  * round is one of: create, open and send or receive, remove, rm -r or mv of
@@ -13,7 +13,7 @@
  *              received once, in order, at its position, unless the owner
  *              has removed that queue
  *   queues     one that was seen under a name stays there until its owner
- *              removes or moves it; reaping takes what nobody needs only
+ *              removes or moves it; reaping removes only what is unused
  *   errors     only those that the header names for the call; a role that
  *              a fork or an exec has left is free; no call hangs
  *   strangers  identifiers, owners, modes, values, times, contents and
@@ -53,7 +53,7 @@ enum { SLOTS_EACH = 8, SLOTS = USERS * SLOTS_EACH, LEDGER = 1 << 18, ERRORS = 20
 enum { KEY = 0x51c0d0, FOREIGN_KEY = 0x51c1d0, FOREIGN_KEYS = 8 };
 enum { CAPACITY = 4096, RECORD = 64, HANG_S = 100 };
 
-/* One generation. Written by who holds the role, stamp by who sees it. */
+/* One generation. Written by the holder of the role; stamp: by its observer. */
 struct entry {
         atomic_ullong generation;
         atomic_ullong sending, sent;       /* to be, acknowledged */
@@ -61,8 +61,8 @@ struct entry {
         atomic_ullong stamp;               /* of its slot, before it was last seen there */
 };
 
-/* A name: its queue may go when `begun` has grown since it was seen, or
- * when somebody was at it then. */
+/* A name: its queue may have been removed if `begun` has grown since it was
+ * seen, or if a removal was under way then. */
 struct slot {
         char name[200], path[200]; /* as its owner and as others call it */
         int user;
@@ -187,8 +187,8 @@ static struct entry *entry_of(uint64_t generation)
         return NULL;
 }
 
-/* The slot, how often it was begun to be removed, and whether somebody is at
- * it now. */
+/* The slot, how many removals of it have begun, and whether one is under way
+ * now. */
 static uint64_t stamp_of(int slot)
 {
         const uint64_t begun = atomic_load(&a->slots[slot].begun);
@@ -572,7 +572,7 @@ static uint64_t slots_of(const struct sluice_queue_stat *st)
         return st->orphan ? ~UINT64_C(0) : slot >= 0 ? bit(slot) : 0;
 }
 
-/* What was removed though it was needed, or stays though it is nobody's. */
+/* What was removed although in use, or is left although unused. */
 static void check_reaped(const struct sluice_queue_stat *st, unsigned flags, int r)
 {
         const struct entry *e = st->generation ? entry_of(st->generation) : NULL;

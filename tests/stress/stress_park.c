@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parks: a message goes to and fro between two endpoints that never
+ * Parks: a message is sent to and fro between two endpoints that never
  * spin, so that each step is a sleep in the kernel and a wake-up. A step
  * that takes longer than a second is a lost wake-up: the slices are made
  * so long that they cannot hide one. Every combination of endpoints that

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 2 to 64 processes race for each role while holders are killed, become
- * another program, or leave a child behind: ten thousand acquisitions,
+ * 2 to 64 processes race for each role while holders are killed, call
+ * exec, or leave a child behind: ten thousand acquisitions,
  * and never two holders at once. Then two thousand hand-overs from one
- * that closes to one that knocks all the time and becomes another program
- * at once: each of them is noticed while that program lives.
+ * that closes to one that tries to open all the time and then calls exec
+ * at once: each exec is noticed while the new program runs.
  *
- * Whoever gets the role writes its number into a word of its own memory
+ * The process that gets the role writes its number into a word of its own memory
  * and looks at it until it leaves. Two holders: the newcomer finds a
  * number whose process was not doomed, or the old one finds another
  * number than its own.
@@ -43,7 +43,7 @@ enum {
 static const unsigned sizes[] = {2, 3, 8, 16, 32, 64};
 
 struct arena {
-        atomic_uint holder; /* number of who is inside, 0: nobody */
+        atomic_uint holder; /* number of the present holder, 0: none */
         atomic_ulong acquired, overlaps, execs, forks, refused, broken;
         atomic_uchar doomed[NUMBERS]; /* about to be killed, or to become another */
 };
@@ -198,7 +198,7 @@ static void start(struct race *race, unsigned slot)
         race->numbers[slot] = number;
 }
 
-/* Every other time the one who is inside, if it can be met there. */
+/* Every other time the present holder, if there is one. */
 static unsigned victim(struct race *race)
 {
         const unsigned holder = atomic_load(&arena->holder);
@@ -318,7 +318,7 @@ static pid_t fork_to(int (*body)(int), int role)
         return pid;
 }
 
-/* In the role of the one who has become another program, which lives. */
+/* In the role of a process that has called exec, and still runs. */
 static bool succeed(int role)
 {
         const int64_t end = sluice_now_ns() + INT64_C(5000000000);

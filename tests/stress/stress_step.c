@@ -2,10 +2,10 @@
 /*
  * SIGKILL behind every instruction of every call. A child executes one
  * call under ptrace and dies somewhere in it; then survivors and
- * successors of both roles look for what it has left: all that was
+ * successors of both roles check what it has left: all that was
  * published before is there once, in order and intact, what the call
- * itself had to say is there wholly or not at all, counts and positions
- * agree, traffic goes on across the end of the ring, and when the queue
+ * itself publishes is there wholly or not at all, counts and positions
+ * agree, traffic continues across the end of the ring, and when the queue
  * is removed nothing of it is left in the system.
  *
  * STRESS_STEP_ALL=1: every instruction, else a sample that is spread
@@ -37,18 +37,18 @@
 /* What a call is about: messages; the role that it takes or leaves; the
  * queue, from nothing or over what a dead creator has left. */
 enum { TRAFFIC, PASSAGE, MAKE, REMAKE, REMOVE, REMOVE_HALF };
-/* Who dies. */
+/* Which endpoint dies. */
 enum { PRODUCER, CONSUMER };
-/* Who is on the other side: a handle of ours; one that is armed, with its
- * descriptor to tell; a process that sleeps in a call. */
+/* The peer: a handle of this process; one that is armed, so its descriptor
+ * becomes readable; a process that sleeps in a call. */
 enum { AWAKE, ARMED, SLEEPING };
 enum { FULL = 99 };
 
 struct scenario {
         int kind, role, peer;
-        int wake;         /* of the one who dies, and of an armed peer */
+        int wake;         /* of the endpoint that dies, and of an armed peer */
         unsigned pending; /* messages in the ring; FULL: as many as fit */
-        int wraps;        /* which message of the call goes beyond the end of the ring, from 1 */
+        int wraps;        /* which message of the call passes the end of the ring, from 1 */
         unsigned moves;   /* messages that the call publishes or releases: all or none */
         uint32_t align;   /* 0: 8 */
         const char *queue;
@@ -78,7 +78,7 @@ static uint64_t base(void)
 }
 
 /* The ring has been filled before, so that old bytes lie everywhere. The
- * one who will die is not there yet. */
+ * endpoint that will die is not open yet. */
 static int prepare_traffic(void)
 {
         const uint64_t at = base(), pending = now->pending == FULL ? 0 : now->pending;
@@ -267,7 +267,7 @@ static _Noreturn void sleep_in_call(void)
         _exit(r == -EOWNERDEAD || (r == -EPIPE && now->kind == PASSAGE) ? 0 : 1);
 }
 
-/* The one who will die has opened; now its peer goes to sleep. */
+/* The endpoint that will die has opened; now its peer falls asleep. */
 static int lull(void)
 {
         const struct timespec moment = {0, 20000};
@@ -325,7 +325,7 @@ static int check_nothing_left(void)
         return 0;
 }
 
-/* Both handles are open: goes on, then takes everything away. */
+/* Both handles are open: continues, then removes everything. */
 static int check_end(void)
 {
         struct sluice_queue_stat st;
@@ -426,7 +426,7 @@ static int check_made(const struct step_death *d)
                 r = sluice_remove(q.queue);
                 if (complete || r != -ENOENT)
                         CHECK(r, 0);
-                /* An empty directory may be anybody's: it stays. */
+                /* An empty directory may be in use by others: it stays. */
                 if ((r == 0 || step_census().entries == 0) && check_nothing_left() != 0)
                         return 1;
                 complete = false;
@@ -453,8 +453,8 @@ static int check_stale(void)
         return 0;
 }
 
-/* Both handles were open: nobody else has their roles while the queue is
- * there, and they are stale once it is not. */
+/* Both handles were open: no other process gets their roles while the queue
+ * exists, and they are stale once it does not. */
 static int check_removed(const struct step_death *d)
 {
         const struct sluice_options o = numbered_options(&q, SLUICE_WAKE_FUTEX, 0);

@@ -208,7 +208,7 @@ static void make_without_set(void)
                 semctl(st.semid, 0, IPC_RMID);
 }
 
-/* The role is held by one who has become another program. */
+/* The role is held by a process that has called exec. */
 static void make_deserted(void)
 {
         union {

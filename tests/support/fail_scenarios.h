@@ -5,7 +5,7 @@
 
 enum {
         FAIL_ATOMIC = 1,    /* a failure changes nothing */
-        FAIL_OWN = 2,       /* nobody else's objects are there */
+        FAIL_OWN = 2,       /* there are no objects of other programs */
         FAIL_GONE = 4,      /* a second try may find nothing: -ENOENT */
         FAIL_ONCE_MORE = 8, /* begins again when a directory is gone */
         FAIL_SKIPS = 16,    /* leaves out what cannot be read */
@@ -15,7 +15,7 @@ enum {
         FAIL_REMOVES = 256  /* all that was prepared */
 };
 
-/* Nobody's in particular. */
+/* Of no particular user. */
 enum { FAIL_OTHER_UID = 65534 };
 
 struct scenario {
@@ -30,11 +30,11 @@ struct scenario {
 /* Ends with one without a name. */
 extern const struct scenario fail_scenarios[];
 
-/* The first error of prepare, be it that an earlier attempt has left
- * something behind; whoever reads it sets it back to 0. */
+/* The first error of prepare, also when an earlier attempt has left
+ * something behind; its reader sets it back to 0. */
 extern int fail_unprepared;
 
-/* After each, whatever it has done. */
+/* After each scenario, whatever its result. */
 void fail_clean(void);
 
 #endif

@@ -132,7 +132,7 @@ static bool exists(uint64_t word)
         struct semid_ds sem;
         int r;
 
-        /* A segment that is removed, and still mapped by somebody, is gone. */
+        /* A segment that is removed, and still mapped by a process, is gone. */
         if (kind_of(word) == IPC_RECORD_SEGMENT)
                 r = REAL_SHMCTL(id, IPC_STAT, &shm) == 0 ? !(shm.shm_perm.mode & SHM_DEST)
                                                          : errno == EACCES;
@@ -230,7 +230,7 @@ static void must_be_ours(int kind, int id, const char *call)
         abort();
 }
 
-/* Without IPC_EXCL nobody knows who has made it: it is a stranger's. */
+/* Without IPC_EXCL the maker is not known: the object counts as foreign. */
 static bool makes(key_t key, int flags)
 {
         return key == IPC_PRIVATE || (flags & IPC_EXCL);

@@ -57,7 +57,7 @@ int model_peek(struct model *m, struct model_message *out);
 int model_advance(struct model *m);
 int model_release(struct model *m);
 
-/* In order, or killed; then somebody else goes on. */
+/* Closed or killed; then a successor continues. */
 void model_producer_leaves(struct model *m);
 void model_producer_joins(struct model *m);
 void model_consumer_leaves(struct model *m);

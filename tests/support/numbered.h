@@ -3,8 +3,8 @@
 #define NUMBERED_H
 /*
  * A small queue whose messages follow from their numbers alone, and so
- * do their positions: whoever knows how many were sent and received can
- * tell what must be there, byte by byte.
+ * do their positions: the numbers sent and received determine every byte of
+ * the queue.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,7 +22,7 @@ struct numbered {
         struct sluice_producer p;
         struct sluice_consumer c;
         int wake;                /* of both, SLUICE_WAKE_* */
-        uint64_t sent, received; /* by anybody, ever */
+        uint64_t sent, received; /* by all endpoints, ever */
 };
 
 /* Message i. */

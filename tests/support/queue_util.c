@@ -24,7 +24,7 @@
 static pid_t test_pid;
 static struct world at_begin;
 static const char *queues_dir, *tmp_dir; /* whatever the environment says later */
-static bool alone;                       /* nobody else is in our IPC namespace */
+static bool alone;                       /* no other program is in our IPC namespace */
 
 /* ---- Checks ------------------------------------------------------- */
 

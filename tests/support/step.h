@@ -31,7 +31,7 @@ struct step_test {
         const void *what; /* for the frame */
 };
 
-/* What goes on around the child, in the parent. */
+/* What the parent does before and after the child runs. */
 struct step_frame {
         int (*prepare)(const void *what);                           /* nonzero: failed */
         int (*check)(const void *what, const struct step_death *d); /* nonzero: wrong */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Every way in which making or joining a ring can fail, and what a
- * successor goes on with. */
+ * successor continues with. */
 #include "check.h"
 
 static int format_with(size_t capacity, uint32_t align, uint64_t first)

@@ -265,7 +265,7 @@ QTest(consumer_arm, blocking_calls_may_come_between)
         close_both();
 }
 
-/* ---- The peer goes ------------------------------------------------ */
+/* ---- The peer closes or dies -------------------------------------- */
 
 static int opens_and_waits(void *ctx)
 {
@@ -292,7 +292,7 @@ QTest(consumer_arm, hears_of_death_then_waits_for_a_successor)
         make("q", 0);
         open_consumer();
         fd = sluice_consumer_fd(&c);
-        call(sluice_consumer_arm(&c), 0); /* nobody was ever there */
+        call(sluice_consumer_arm(&c), 0); /* there was never a peer */
         quiet(fd);
         for (int round = 0; round < 3; round++) {
                 int news = 0;
@@ -329,7 +329,7 @@ QTest(consumer_arm, hears_of_death_then_waits_for_a_successor)
         event_free(&ready);
 }
 
-/* The arming that meets a death says so, if nobody else has. */
+/* An arming that finds a death returns 1, unless it was reported before. */
 QTest(consumer_arm, tells_of_a_death_that_nobody_saw)
 {
         struct event ready = event_new();
@@ -400,8 +400,8 @@ QTest(consumer_arm, hears_of_an_interrupt)
 
 /* ---- A byte that is stolen ---------------------------------------- */
 
-/* Whoever may write to a pipe may also read from it. Found after a slice by
- * an application that waits without a time-out. */
+/* Every process that may write to a pipe may also read from it. An application
+ * that waits without a time-out finds out after a slice. */
 static void steal(const char *pipe_name)
 {
         const int fd = open(in_queues(pipe_name), O_RDONLY | O_NONBLOCK | O_CLOEXEC);

@@ -43,7 +43,7 @@ static void open_both(int wake, size_t capacity)
         open_consumer(wake);
 }
 
-/* ---- Others that come and go -------------------------------------- */
+/* ---- Peers that attach and leave ---------------------------------- */
 
 struct visit {
         uint64_t first, n; /* to send or to receive */
@@ -237,7 +237,7 @@ QTest(end, is_not_lost_behind_what_drain_returns)
 
 /* ---- To a producer ------------------------------------------------ */
 
-/* Then the ring may be filled for the next, as with nobody there. */
+/* Then the ring may be filled for the next consumer, as before the first. */
 static void producer_is_told_once(int wake, bool dies)
 {
         const int end = end_of(dies);
@@ -307,7 +307,7 @@ QTest(end, of_the_consumer_then_the_next_is_waited_for)
         }
 }
 
-/* ---- To one who comes later --------------------------------------- */
+/* ---- Ends from before an endpoint was opened ---------------------- */
 
 static void consumer_comes_later(int wake, bool dies, uint64_t left)
 {
@@ -385,8 +385,8 @@ QTest(end, of_earlier_times_is_not_told_to_a_producer)
 
 /* ---- await_peer --------------------------------------------------- */
 
-/* Whoever has shown its end and still holds the role is on its way out:
- * the caller would come back at once, and again, and keep it from leaving. */
+/* A peer that has published its end and still holds the role is closing: were
+ * it reported, the caller would repeat the call and keep it from closing. */
 QTest(await_peer, is_not_for_a_closer)
 {
         open_both(SLUICE_WAKE_FUTEX, 512);

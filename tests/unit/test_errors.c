@@ -317,7 +317,7 @@ QTest(collision, a_bare_key_has_no_other)
         openers_get("key:0x4242", -EPROTO);
         refused(sluice_remove("key:0x4242"), -EPROTO);
         is_untouched(id, 100, 0);
-        id = foreign(0x4242, 1 << 16, 0); /* somebody's, who has not begun yet */
+        id = foreign(0x4242, 1 << 16, 0); /* of a creator that has not begun yet */
         refused(sluice_create("key:0x4242", NULL), -EADDRINUSE);
         openers_get("key:0x4242", -EPROTO);
         refused(sluice_remove("key:0x4242"), -EPROTO);
@@ -384,8 +384,8 @@ QTest(header, is_checked_field_by_field)
         works_and_goes("key:0x99");
 }
 
-/* Contradictions in a half: an error for whoever needs it, and the role
- * is free again. */
+/* A half of the queue contradicts itself: an endpoint that needs that half
+ * gets an error, and its role is free again. */
 QTest(header, halves_that_contradict_themselves)
 {
         const uint64_t odd = 12;
@@ -471,7 +471,7 @@ QTest(half_made, without_a_segment)
         }
 }
 
-/* A complete queue whose set of roles somebody has removed is none. */
+/* A complete queue is unusable once its semaphore set was removed. */
 QTest(half_made, without_roles)
 {
         static const char *const names[] = {"q", "key:0x77"};

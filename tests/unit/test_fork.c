@@ -203,7 +203,7 @@ QTest(child, may_come_and_go_in_any_way)
                 run(exits_by_exec, NULL);
                 run(grandchild, NULL);
                 call(recv_number(&c, soon()), i);
-                call(recv_number(&c, sluice_after(MS(2))), -ETIMEDOUT); /* nobody is dead */
+                call(recv_number(&c, sluice_after(MS(2))), -ETIMEDOUT); /* no death to report */
         }
         close_both();
 }

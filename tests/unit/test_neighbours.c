@@ -73,7 +73,7 @@ static struct stranger stranger(key_t key, int n, int mode, const unsigned short
         return s;
 }
 
-/* Nobody was woken, no value changed, no operation was made. */
+/* No process was woken, no value changed, no operation was made. */
 static void is_unhurt(struct stranger *s)
 {
         unsigned short value[32];
@@ -105,7 +105,7 @@ static void segment_is_there(int id)
         eq(shmctl(id, IPC_RMID, NULL), 0);
 }
 
-/* Every call, on a key where a stranger's set stands; segment: beside it. */
+/* Every call, on a key with another program's set; segment: beside it. */
 static void key_with(int n, int mode, const unsigned short *value, size_t segment)
 {
         struct stranger s = stranger(0x7001, n, mode, value);

@@ -64,7 +64,7 @@ static void mode(mode_t mode, struct expected group, struct expected other)
 }
 
 #define NO     -EACCES
-#define EXISTS -EPERM /* create and remove: somebody else's */
+#define EXISTS -EPERM /* create and remove: another user's */
 
 QTest(mode, of_0600)
 {
@@ -178,7 +178,7 @@ QTest(key_owner, root_is_trusted)
         call(sluice_remove(name), 0);
 }
 
-/* ---- A stranger squats -------------------------------------------- */
+/* ---- Another user was there first --------------------------------- */
 
 static int squats(void *ctx)
 {
@@ -295,7 +295,7 @@ static int makes_and_removes(void *ctx)
         return 0;
 }
 
-/* Root may clean up after anybody, but not make queues in their directories. */
+/* Root may remove any queue, but not make queues in other users' directories. */
 QTest(directory, root_removes_what_others_made)
 {
         const char *path = strdup(in_tmp("q"));

@@ -85,7 +85,7 @@ TEST_EACH(poll, for_room_costs_a_pause_at_most_and_no_clock, 8)
 static int no_wait(void *handle, uint64_t need, sluice_deadline until)
 {
         (void)handle, (void)need, (void)until;
-        return -EDEADLK; /* one who polls never comes here */
+        return -EDEADLK; /* a poller never sleeps */
 }
 
 static int count_check(void *handle)

@@ -97,7 +97,7 @@ static void modes_under(mode_t mask, mode_t mode, mode_t directory)
         eq(look("q").mode, mode);
         eq(semctl(look("q").semid, 0, IPC_STAT, arg), 0);
         eq(ds.sem_perm.mode, mode);
-        /* Who may only look has no business with the pipes. */
+        /* A user who may only read the queue may not open the pipes. */
         eq(mode_of(in_queues("q/readable")), mode == 0660 || mode == 0666 ? mode : 0600);
         eq(mode_of(in_queues("q/writable")), mode_of(in_queues("q/readable")));
         eq(mode_of(in_queues("q")), directory);
@@ -362,7 +362,7 @@ QTest(remove, pollers_drain_then_hear_of_it)
         call(send_number(&p, 0, SLUICE_NOW), 0);
         call(sluice_remove("q"), 0);
         check(!exists(in_queues("q")));
-        call(send_number(&p, 1, SLUICE_NOW), 0); /* there is room, nobody asks */
+        call(send_number(&p, 1, SLUICE_NOW), 0); /* there is room: the peer is not checked */
         call(recv_number(&c, SLUICE_NOW), 0);
         call(recv_number(&c, SLUICE_NOW), 1);
         until((r = recv_number(&c, SLUICE_NOW)) != -EAGAIN);

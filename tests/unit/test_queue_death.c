@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One endpoint is killed, the other goes on with a successor; or the
+/* One endpoint is killed, the other continues with a successor; or the
  * queue is removed under a sleeper. For both roles and both wake kinds. */
 #define _GNU_SOURCE
 #include "queue_util.h"
@@ -129,7 +129,7 @@ static void producer_dies(int own_wake, int peer_wake)
         for (int i = 3; i < 6; i++)
                 call(recv_number(&c, soon()), i);
         call(recv_number(&c, soon()), -EOWNERDEAD);
-        /* The next one goes on; positions and counts do, too. */
+        /* The next one continues; positions and counts do, too. */
         call(sluice_producer_open(&p, "q", NULL), 0);
         eq(sluice_producer_messages(&p), 6);
         eq(sluice_producer_position(&p), 6 * 64);

@@ -114,7 +114,7 @@ static void producer_stays_alone(int (*untidy)(void), int wake)
         }
         step(s, 4);
         call(sluice_consumer_close(&c), 0);
-        call(sluice_producer_open(&second, "q", &o), -EBUSY); /* with nobody else there */
+        call(sluice_producer_open(&second, "q", &o), -EBUSY); /* with no peer */
         call(sluice_consumer_open(&c, "q", &o), 0);
         kill_and_reap(pid);
         call(recv_number(&c, soon()), 3);
@@ -352,7 +352,7 @@ QTest(survivor, without_descriptors_is_told_of_a_death)
         shared_free(s);
 }
 
-/* ---- Numbers of descriptors that are somebody else's by now -------- */
+/* ---- Descriptor numbers that refer to other files by now ---------- */
 
 enum { NUMBERS = 40 };
 
@@ -604,8 +604,8 @@ QTest(exec, is_told_as_a_death)
         exec_is_told(SLUICE_WAKE_FIFO);
 }
 
-/* Somebody maps the queue who holds nothing that can be seen: it may be
- * the holder, so the role is not taken away as long as he does. */
+/* A process maps the queue and holds neither lock nor role that can be seen:
+ * it may be the holder, so the role is not taken over while it does. */
 QTest(exec, is_not_told_from_a_living_holder_while_a_stranger_maps)
 {
         struct sluice_producer p;
@@ -855,8 +855,8 @@ QTest(privileges, given_up_after_open_do_not_make_a_loop_spin)
         event_free(&d.go);
 }
 
-/* Without a pipe nobody can be asked: a peer that has come counts as present.
- * The removal is noticed. */
+/* Without a pipe the kernel cannot be asked: a peer that has attached counts
+ * as present. The removal is noticed. */
 static int waits_on_a_key(void *ctx)
 {
         const struct dropped *d = ctx;

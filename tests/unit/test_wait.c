@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Deadlines, the question whether the peer sleeps, and two threads over
- * a ring that nobody can sleep on. */
+/* Deadlines, whether a peer has to be woken, and two threads over a ring
+ * whose handles cannot sleep. */
 #include <pthread.h>
 
 #include "check.h"
