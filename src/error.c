@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What each error means here, and what to do about it. */
+/* sluice_strerror: what each error means here, and what to do about it. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>

@@ -3,16 +3,16 @@
  * The two named pipes of a queue. Each endpoint holds the other's pipe
  * open for reading and writing, so that a write never raises SIGPIPE,
  * and so that its death is a hang-up at the other end. A byte in a pipe
- * means "look", nothing more: a stale or a foreign one does no harm.
+ * means only "look again": a stale one, or another program's, does no harm.
  *
- * It also locks that pipe, before it takes its role and until it has
- * given it back, through a descriptor that exec closes. A role whose
- * semaphore is held and whose pipe is not locked belongs to a process
- * that has become another program, or that has closed descriptors which
- * are not its own: the former has lost its mapping of the segment. A pipe
- * that is locked belongs to a holder, whatever the semaphore says: that
- * is free after unshare(CLONE_SYSVSEM). (The semaphore alone would
- * outlive exec; the lock alone would live on in a child.)
+ * Each endpoint also locks the other's pipe, before it takes its role and
+ * until it has released it, through a descriptor that exec closes. If the
+ * semaphore of a role is held and the pipe is not locked, the holder has
+ * called exec, and has lost its mapping of the segment, or has closed the
+ * library's descriptors, and still has the mapping. If the pipe is locked,
+ * the role has a holder, even when the semaphore is free, as after
+ * unshare(CLONE_SYSVSEM). (The semaphore alone would outlive exec; the lock
+ * alone would be inherited by a child.)
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,8 +23,8 @@
 
 #include "internal.h"
 
-/* Whoever may take a role may open both pipes; who may only look, neither:
- * to read a byte out of a pipe is to take a wake-up from its sleeper. */
+/* A user who may take a role may open both pipes; one who may only observe
+ * may open neither, because reading a byte takes a wake-up away. */
 mode_t sluice_priv_fifo_mode(mode_t mode)
 {
         return 0600 | (mode & 020 ? 060 : 0) | (mode & 02 ? 06 : 0);
@@ -33,7 +33,7 @@ mode_t sluice_priv_fifo_mode(mode_t mode)
 static int make_one(int dirfd, const char *which, mode_t mode)
 {
         if (mkfifoat(dirfd, which, mode & 0600) != 0)
-                return errno == EEXIST ? -ENOTEMPTY : -errno; /* put there by another */
+                return errno == EEXIST ? -ENOTEMPTY : -errno; /* another process made it */
         /* The umask does not apply to a mode that was asked for. */
         return fchmodat(dirfd, which, mode, 0) != 0 ? -errno : 0;
 }
@@ -91,8 +91,8 @@ int sluice_priv_fifo_open(const struct sluice_priv_place *place, const char *whi
         return fd;
 }
 
-/* A byte that its reader has not taken out yet rings for us as well: the
- * reader takes it out before it parks and looks. */
+/* If there is a byte, no other is needed: the reader takes it out before it
+ * parks and looks. */
 void sluice_priv_fifo_ring_once(int fd)
 {
         int bytes = 0;
@@ -101,7 +101,7 @@ void sluice_priv_fifo_ring_once(int fd)
                 sluice_priv_fifo_ring(fd);
 }
 
-/* One byte; a full pipe (EAGAIN) rings already. */
+/* EAGAIN: the pipe is full, so it is readable. */
 void sluice_priv_fifo_ring(int fd)
 {
         static const char byte;
@@ -124,7 +124,7 @@ void sluice_priv_fifo_ring_at(const struct sluice_priv_place *place, const char 
         sluice_priv_fork_unlock();
 }
 
-/* A peer can write as fast as we read: at most a pipe's worth. */
+/* A peer can write as fast as we read, hence at most one full pipe. */
 bool sluice_priv_fifo_drain(int fd)
 {
         char bytes[512];

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What fork() does to open queues, and to calls that are under way in
- * other threads. The child may use none of it: a descriptor that it kept
- * would hide the death of its parent, or hold a lock of it.
+ * Descriptors of open queues, and of calls in progress in other threads: what
+ * fork() does to them, and what the program does to them.
  *
- * Every descriptor that matters is opened, noted and closed under one
- * lock, which fork() takes as well: so the child knows all of them,
- * closes its copies, and poisons its copies of the handles. The sections
- * under the lock are short. Mappings are not there in the child.
+ * A child may use none of them: a descriptor that it kept would hide the
+ * death of its parent, or keep a lock of it. Every such descriptor is opened,
+ * registered and closed under one lock, which fork() takes as well. So the
+ * child knows all of them, closes its copies, and disables its copies of the
+ * handles. The sections under the lock are short. Mappings are not inherited.
  *
- * Nor does a program always leave descriptors alone that are not its own:
- * after closefrom(3) their numbers go to files of its own, which are not
- * written to, unlocked or closed.
+ * A program may also close descriptors that are not its own: after
+ * closefrom(3) their numbers are reused for files of the program, which the
+ * library must not write to, unlock or close.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -36,7 +36,7 @@ static void fork_parent(void)
         pthread_mutex_unlock(&lock);
 }
 
-/* ---- Whose a descriptor is ---------------------------------------- */
+/* ---- Is a descriptor still ours ----------------------------------- */
 
 static int *fd_of(struct sluice_priv_queue *q, enum sluice_priv_which which)
 {
@@ -64,7 +64,7 @@ int sluice_priv_fds_record(struct sluice_priv_queue *q)
         return 0;
 }
 
-/* Whatever else fstat says, it says nothing of another file. */
+/* If fstat fails, but not with EBADF, nothing shows that it is another file. */
 bool sluice_priv_fd_is_ours(struct sluice_priv_queue *q, enum sluice_priv_which which)
 {
         const int fd = *fd_of(q, which);
@@ -77,9 +77,9 @@ bool sluice_priv_fd_is_ours(struct sluice_priv_queue *q, enum sluice_priv_which 
         return st.st_dev == q->files[which].dev && st.st_ino == q->files[which].ino;
 }
 
-/* Where a pipe is lost, nothing says whose the others that look the same are:
- * they are left as they are. */
-static void forget_lost(struct sluice_priv_queue *q)
+/* After one was lost, those that share an inode cannot be identified: they are
+ * dropped without being closed. */
+static void drop_lost(struct sluice_priv_queue *q)
 {
         bool lost = false;
 
@@ -97,12 +97,12 @@ static void forget_lost(struct sluice_priv_queue *q)
 void sluice_priv_fd_check(struct sluice_priv_queue *q, enum sluice_priv_which which)
 {
         if (*fd_of(q, which) >= 0 && !sluice_priv_fd_is_ours(q, which))
-                forget_lost(q);
+                drop_lost(q);
 }
 
 static void close_fds(struct sluice_priv_queue *q)
 {
-        forget_lost(q);
+        drop_lost(q);
         for (unsigned i = 0; i < SLUICE_PRIV_FDS; i++) {
                 int *const fd = fd_of(q, i);
 
@@ -112,7 +112,7 @@ static void close_fds(struct sluice_priv_queue *q)
         }
 }
 
-/* ---- What a child gets -------------------------------------------- */
+/* ---- What a child of fork() gets ---------------------------------- */
 
 /* mremap(2) of no bytes makes a second mapping of memory that is shared,
  * and refuses private memory with EINVAL. */
@@ -121,13 +121,13 @@ static bool is_private_page(uintptr_t page, size_t size)
         void *second = mremap((void *)page, 0, size, MREMAP_MAYMOVE);
 
         if (second == MAP_FAILED)
-                return errno == EINVAL; /* else: not there in the child */
+                return errno == EINVAL; /* else: not mapped in the child */
         munmap(second, size);
         return false;
 }
 
-/* A handle that the child shares with its parent cannot be poisoned for
- * one of them. */
+/* A handle in memory that child and parent share cannot be disabled for one
+ * of them. */
 static bool is_private(const void *handle, size_t bytes)
 {
         const size_t size = (size_t)sysconf(_SC_PAGESIZE);
@@ -147,7 +147,7 @@ static void disable_copy(const struct sluice_priv_queue *q)
         sluice_priv_handle_disable(e, q->role, -EPERM);
 }
 
-/* The mapping is not there in the child (MADV_DONTFORK), nor the role. */
+/* The child has no mapping (MADV_DONTFORK), and no role. */
 static void fork_child(void)
 {
         const int saved = errno;

@@ -349,7 +349,7 @@ struct sluice_priv_queue {
         bool named;
         struct sluice_priv_segment segment;
         int dirfd;
-        bool known; /* files tells which files the descriptors were opened as */
+        bool known; /* files: what the descriptors were opened as */
         struct sluice_priv_file files[SLUICE_PRIV_FDS];
 
         struct sluice_layout_doorbell *own_doorbell;
@@ -358,7 +358,7 @@ struct sluice_priv_queue {
 
         bool by_fifo;           /* sleeps on own_fd, not by futex */
         bool peer_without_pipe; /* the peer holds its role, but has closed its pipes */
-        bool locked;            /* peer_fd bears our lock */
+        bool locked;            /* we have locked peer_fd */
         int own_fd;             /* the pipe that wakes us and that the peer locks, or -1 */
         int peer_fd;            /* the pipe that wakes the peer and that we lock, or -1 */
         int keeper_fd;          /* holds our own pipe open while there is no peer, or -1 */
@@ -510,7 +510,7 @@ void sluice_priv_wake_all(const struct sluice_priv_segment *s,
 int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present);
 /* The error, or 0 when it is an end that was reported before. */
 int sluice_priv_if_unreported(const struct sluice_priv_queue *q, int error);
-/* Does the peer's end that stands in the ring end a wait? A hint: the next
+/* Does the peer's end that is found in the ring end a wait? A hint: the next
  * look decides. */
 bool sluice_priv_end_is_unreported(const struct sluice_priv_queue *q);
 /* For a call that finds nothing: the end that was reported last, again, until

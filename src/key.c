@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What stands under a key when a queue is to be made or removed there: the
- * objects of other programs, which are only looked at; of other queues; of
- * creators that were killed; of directories that are gone.
+ * Objects that exist under a key when a queue is to be made or removed there:
+ * of other programs, which are never changed; of other queues; of creators
+ * that were killed; of directories that were removed.
  *
- * Under one key there is one set at a time, and while it stands nobody
- * else makes a segment there. So what is found beside a set that we hold
- * (it is not complete, and its creator's semaphore is ours) is ours to
- * remove, and what is removed is named by its identifier: an identifier
- * that has gone meanwhile hurts nobody.
+ * Under one key there is one set at a time, and while it exists no other
+ * process makes a segment there. So a segment beside a set that we hold (it
+ * is not complete, and we have its creator's semaphore) is ours to remove.
+ * Objects are removed by identifier: if one was removed meanwhile, the call
+ * fails and does no harm.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,23 +21,23 @@ static int rmid(int shmid)
         return shmctl(shmid, IPC_RMID, NULL) == 0 || errno == EIDRM || errno == EINVAL ? 0 : -errno;
 }
 
-/* The directory with this inode is ours now: what says that it belongs to
- * the inode, and is not what our record names, belongs to a directory that
- * was removed. */
+/* The segment was made in a directory of this inode. That is our directory
+ * now: if our record does not name the segment, it was made in an earlier
+ * directory, which was removed. */
 static bool is_of_inode(const struct sluice_layout_header *h, const struct sluice_priv_place *place)
 {
         return place->dirfd >= 0 && h->device == (uint64_t)place->st.st_dev &&
                h->inode == (uint64_t)place->st.st_ino;
 }
 
-/* 1: nobody's. What is beside a set that is complete, or that we do not hold, is
- * no half-made queue of ours: then only what was a directory's can be that, or a
- * bare key's that says that it is not complete. */
-static int is_left(struct sluice_priv_segment *s, const struct sluice_priv_place *place,
-                   bool complete)
+/* 1: abandoned, may be removed. complete: its set is complete, or not held by
+ * us, so it is no incomplete queue of ours; then it is abandoned only if it
+ * belongs to an earlier directory, or, on a bare key, is not complete. */
+static int is_abandoned(struct sluice_priv_segment *s, const struct sluice_priv_place *place,
+                        bool complete)
 {
         const struct sluice_layout_header *h;
-        bool unfinished, left;
+        bool unfinished, abandoned;
         int r = sluice_priv_segment_attach(s, true);
 
         if (r)
@@ -45,14 +45,14 @@ static int is_left(struct sluice_priv_segment *s, const struct sluice_priv_place
         h = s->mem;
         unfinished = sluice_priv_load_acquire(&h->magic) == 0; /* READY:load. UNTRUSTED */
         if (place->dirfd >= 0)
-                left = is_of_inode(h, place) || (unfinished && !complete);
+                abandoned = is_of_inode(h, place) || (unfinished && !complete);
         else
-                left = unfinished || !complete;
+                abandoned = unfinished || !complete;
         sluice_priv_segment_unmap(s);
-        return left;
+        return abandoned;
 }
 
-/* The segment under the key, if it is the owner's: -ENOENT, -EADDRINUSE. */
+/* The segment under the key. -ENOENT. -EADDRINUSE: it is not the owner's. */
 static int find(struct sluice_priv_segment *s, const struct sluice_priv_place *place, key_t key)
 {
         const int shmid = shmget(key, 0, 0);
@@ -83,13 +83,15 @@ int sluice_priv_key_clear_segment(const struct sluice_priv_place *place, key_t k
         int r = find(&s, place, key);
 
         if (r == 0)
-                r = is_left(&s, place, !held);
-        if (r <= 0)
-                return r == -ENOENT ? 0 : r ? r : -EADDRINUSE;
-        return rmid(s.shmid);
+                r = is_abandoned(&s, place, !held);
+        if (r > 0)
+                return rmid(s.shmid);
+        if (r == 0)
+                return -EADDRINUSE;
+        return r == -ENOENT ? 0 : r;
 }
 
-/* A remover that lives takes it away itself. */
+/* A set without a segment. Its remover may still be about to remove it. */
 static int remove_alone(int semid)
 {
         int r = sluice_priv_set_hold(semid);
@@ -105,15 +107,14 @@ int sluice_priv_key_clear_complete(const struct sluice_priv_place *place,
         struct sluice_priv_segment s = {0};
         int r = find(&s, place, set->key);
 
-        if (r == 0) {
-                r = is_left(&s, place, true);
-                if (r == 0)
-                        return place->dirfd < 0 ? -EEXIST : -EADDRINUSE;
-        }
-        if (r < 0 && r != -ENOENT && r != -EADDRINUSE)
-                return r;
+        if (r == 0)
+                r = is_abandoned(&s, place, true);
+        if (r == 0)
+                return place->dirfd < 0 ? -EEXIST : -EADDRINUSE;
+        if (r == -ENOENT || r == -EADDRINUSE)
+                return remove_alone(set->semid); /* its segment was removed */
         if (r < 0)
-                return remove_alone(set->semid); /* its segment is gone */
+                return r;
         r = sluice_priv_set_hold(set->semid);
         if (r == 0)
                 r = sluice_priv_queue_remove(&s, place, set->semid);
@@ -137,9 +138,9 @@ int sluice_priv_key_take_set(const struct sluice_priv_place *place, key_t key, u
         r = sluice_priv_set_claim(&set, generation);
         if (r == 0 && !set.is_signed)
                 return 1;
-        if (r == 0) { /* a dead creator's */
+        if (r == 0) { /* its creator is dead */
                 r = sluice_priv_key_clear_segment(place, key, true);
-                sluice_priv_set_remove(*semid); /* gives the role back, too */
+                sluice_priv_set_remove(*semid); /* releases the role, too */
         }
         return r == -EIDRM || r == -EAGAIN ? 0 : r; /* it has changed */
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * "No space" and "no memory" each stand for half a dozen limits. Which
- * one it was is asked for right after the call that failed, and kept for
- * the thread that made it.
+ * Which limit was reached: ENOSPC and ENOMEM each stand for several. The
+ * limit is determined right after the call that failed, and its description
+ * is kept per thread.
  */
 #define _GNU_SOURCE
 #include <errno.h>

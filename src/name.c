@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the name of a queue to its path or key, and the user's own
- * directory, where bare words live.
+ * Names of queues: the path or key that a name stands for, and the user's own
+ * directory, which contains the queues of bare words.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -71,7 +71,7 @@ int sluice_priv_name_parse(struct sluice_priv_name *n, const char *name)
         return 0;
 }
 
-/* Ours alone, or a stranger could lay out queues for us. */
+/* Only we may write to it, or another user could put queues there. */
 static int dir_check(const char *path)
 {
         struct stat st;
@@ -83,8 +83,6 @@ static int dir_check(const char *path)
         return st.st_uid != geteuid() || (st.st_mode & 022) != 0 ? -EPERM : 0;
 }
 
-/* 0700 under any umask. 1: made, 0: it was there. -ESTALE: it was made,
- * and removed by another at once. */
 int sluice_priv_dir_make(const char *path)
 {
         struct stat st;
@@ -102,7 +100,7 @@ int sluice_priv_dir_make(const char *path)
         return 1;
 }
 
-/* Of a bare word: what its path begins with. */
+/* The user's directory, of the path of a bare word. */
 static void parent_of(const struct sluice_priv_name *n, char path[SLUICE_NAME_MAX + 1])
 {
         memcpy(path, n->path, sizeof n->path);
@@ -133,5 +131,5 @@ void sluice_priv_user_dir_unmake(void)
         bool own;
 
         if (user_dir(path, sizeof path, &own) == 0 && own && dir_check(path) == 0)
-                rmdir(path); /* fails while it holds anything */
+                rmdir(path); /* fails while it is not empty */
 }

@@ -2,8 +2,8 @@
 #ifndef SLUICE_SRC_NAME_H
 #define SLUICE_SRC_NAME_H
 /*
- * How the name of a queue is read, see sluice/queue.h: Names. Written once:
- * for the library, which opens it, and for the command, which explains why it
+ * How the name of a queue is read (sluice/queue.h: Names). Shared by the
+ * library, which opens the queue, and the command, which explains why a queue
  * could not be opened.
  */
 #ifndef _GNU_SOURCE
@@ -37,8 +37,8 @@ static inline size_t sluice_priv_name_len(const char *name)
         return len;
 }
 
-/* Its last part is "." or "..", or it has none: no directory of its own could
- * be made and removed by that name. */
+/* The last part of the path is "." or "..", or there is none: a queue's
+ * directory could not be made and removed by that name. */
 static inline bool sluice_priv_name_is_dots(const char *name)
 {
         const size_t len = sluice_priv_name_len(name);
@@ -51,11 +51,12 @@ static inline bool sluice_priv_name_is_dots(const char *name)
         return (dots == 1 || dots == 2) && (dots == len || name[len - 1 - dots] == '/');
 }
 
-/* Where bare words live. variable: that it comes from; NULL: none. own: a
- * directory of ours in a shared one. Returns its length, as snprintf(3). */
+/* The directory of bare words. variable: of the environment, that it comes
+ * from, or NULL. own: it is a directory of ours inside a shared one. Returns
+ * its length, as snprintf(3). */
 static inline int sluice_priv_user_dir(char *path, size_t size, const char **variable, bool *own)
 {
-        /* Not in a set-user-ID program: its caller chose them. */
+        /* Ignored in a set-user-ID program, whose caller has set them. */
         const char *const set = secure_getenv("SLUICE_DIR");
         const char *const runtime = secure_getenv("XDG_RUNTIME_DIR");
 

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where both ends of a ring stand at one moment, seen by somebody who
- * writes nothing and keeps nobody waiting.
+ * The positions and message counts of both endpoints at one moment, for an
+ * observer that writes nothing and delays neither endpoint.
  *
- * A look takes the consumer's position and count, then the producer's,
- * then the header word at the producer's position, and the consumer's
- * position once more. If that is unchanged, the consumer stood there all
- * the time; and when the header word was read as "nothing yet", the
- * producer stood there. So the four numbers are of that moment. If it has
- * changed, another look is needed, and the number of these is limited.
- * OBSERVE in atomic.h says why what is read belongs together.
+ * A look reads the consumer's position and count, then the producer's, then
+ * the header word at the producer's position, and the consumer's position
+ * once more. If that is unchanged, it was unchanged during the whole look;
+ * and when the header word said "nothing published", the producer's position
+ * was right. So all four numbers belong to that moment. If it has changed,
+ * another look is needed; their number is limited. OBSERVE in atomic.h says
+ * why a position and its count belong together.
  */
 #include <errno.h>
 
 #include "internal.h"
 
-/* The position in the slot that the producer writes next. While it stays
- * the same, the slot in force is the one in force. */
+/* The position in the slot that the producer writes next. While it is
+ * unchanged, the other slot is still the one in force. */
 struct progress {
         const sluice_word *next;
         uint64_t position;
@@ -27,7 +27,8 @@ static uint64_t released(const struct sluice_layout_consumer *c)
         return sluice_priv_load_acquire(&c->position) & ~SLUICE_LAYOUT_FLAGS; /* UNTRUSTED */
 }
 
-/* What it finds, and -EBADMSG, holds if the position is the same after. */
+/* The result, -EBADMSG included, is valid if the position is unchanged
+ * afterwards. */
 static int consumer_read(struct sluice_priv_found *f, const struct sluice_layout_consumer *c)
 {
         f->position = released(c);
@@ -45,8 +46,8 @@ static bool has_more_progress(const struct progress *t)
         return sluice_priv_load_acquire(t->next) != t->position;
 }
 
-/* What the producer told last. The count may be of a later slot, if it
- * has told more by then; see walk. */
+/* The slot in force. The count may belong to a later slot, if the producer has
+ * written more meanwhile; see walk. */
 static void producer_read(struct sluice_priv_found *f, struct progress *t,
                           const struct sluice_layout_producer *p)
 {
@@ -62,10 +63,12 @@ static void producer_read(struct sluice_priv_found *f, struct progress *t,
         t->position = at[i ^ 1];
 }
 
-/* From what was told to what is published: further, if the producer has
- * died or stands still between the two; else it tells more, and another
- * look is shorter than a walk behind it. If the count above was of a later
- * slot, then something is published here, and this slot was told. */
+/* From the producer's slot to the end of what is published. The slot is behind
+ * if the producer died, or is interrupted, between publishing and storing its
+ * slot. If it is neither, it soon writes the next slot (-EAGAIN), and another
+ * look is shorter than following it. That also detects a count that belonged
+ * to a later slot: then a record is published here, and the next slot is
+ * written. */
 static int walk(struct sluice_priv_found *f, const struct progress *t, const unsigned char *ring,
                 uint64_t consumer, const struct sluice_priv_shape *s, uint64_t *left)
 {
@@ -92,16 +95,18 @@ static int walk(struct sluice_priv_found *f, const struct progress *t, const uns
 static int look(struct sluice_priv_moment *m, const struct sluice_priv_view *v, uint64_t *left)
 {
         struct sluice_priv_found *const c = &m->consumer, *const p = &m->producer;
-        struct progress told;
+        struct progress slot;
         uint64_t used, pending;
         int r = consumer_read(c, v->consumer);
 
-        producer_read(p, &told, v->producer);
-        /* Released is published, told or not. */
-        if (r == 0 && c->position - p->position - 1 < v->shape->capacity - v->shape->unit)
-                p->position = c->position, p->messages = c->messages;
+        producer_read(p, &slot, v->producer);
+        /* What is released is published, even if the slot is behind it. */
+        if (r == 0 && c->position - p->position - 1 < v->shape->capacity - v->shape->unit) {
+                p->position = c->position;
+                p->messages = c->messages;
+        }
         if (r == 0)
-                r = walk(p, &told, v->ring, c->position, v->shape, left);
+                r = walk(p, &slot, v->ring, c->position, v->shape, left);
         if (released(v->consumer) != c->position)
                 return -EAGAIN;
         used = p->position - c->position;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The options of a caller, checked, with the defaults filled in. */
+/* Checks the options of a caller and fills in the defaults. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
@@ -20,7 +20,7 @@ int sluice_priv_options_read(struct sluice_options *to, const struct sluice_opti
                 memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
                 for (size_t i = sizeof *to; i < from->size; i++)
                         if (bytes[i] != 0)
-                                return -EINVAL; /* asks for what this version does not know */
+                                return -EINVAL; /* an option that this version does not know */
         }
         if (to->mode == 0)
                 to->mode = 0600;

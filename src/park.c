@@ -283,7 +283,7 @@ static int open_keeper(const struct sluice_priv_queue *q)
         return fd < 0 ? -1 : fd;
 }
 
-/* With no peer nobody holds the writing end, and the pipe would report a
+/* With no peer no process holds the writing end, and the pipe would report a
  * hang-up all the time. A peer that is present may have closed its pipes. */
 static bool needs_keeper(const struct sluice_priv_queue *q, bool peer_present)
 {

@@ -43,7 +43,7 @@ static int open_dir(struct sluice_priv_place *place, const struct sluice_priv_na
         struct stat st;
         int r = open_dirfd(place, n->path);
 
-        /* With O_DIRECTORY a link is ENOTDIR on some kernels. */
+        /* Some kernels report a link as ENOTDIR, because of O_DIRECTORY. */
         if (r == -ENOTDIR && lstat(n->path, &st) == 0 && S_ISLNK(st.st_mode))
                 return -ELOOP;
         if (r)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a directory says of its queue: a symbolic link `memory` that leads
- * nowhere and whose text names the memory. It is stored last when a queue
- * is made, whole or not at all, and only the owner of the directory can
- * change it; so it decides which System V objects belong here, whatever
- * stands in memory that a peer can write. Inode numbers and keys are given
- * out again, a generation is not. Identifiers are good for one IPC
- * namespace and one boot: the record says which.
+ * The record of a directory: a symbolic link `memory` that leads nowhere and
+ * whose text names the System V objects of the queue. It is made last when a
+ * queue is created, atomically, and only the owner of the directory can
+ * change it. So it decides which objects belong to the directory, whatever a
+ * peer writes to the memory. Inode numbers and keys are reused, a generation
+ * is not. Identifiers are valid in one IPC namespace and for one boot, which
+ * the record names.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -37,7 +37,7 @@ uint64_t sluice_priv_generation(void)
         return random ? random : 1;
 }
 
-/* The IPC namespace and the boot; 0 and "-" where /proc does not tell. */
+/* The present IPC namespace and boot; 0 and "-" if /proc does not say. */
 static void here(struct sluice_priv_record *r)
 {
         struct stat st;
@@ -59,7 +59,7 @@ static void here(struct sluice_priv_record *r)
                 memcpy(r->boot, "-", 2);
 }
 
-/* The number behind a word of the record, which is gone past; 0: none. */
+/* The number behind this word; moves *text behind both, or sets it to NULL. */
 static uint64_t number(const char **text, const char *word, int base)
 {
         const size_t len = strlen(word);
@@ -92,7 +92,7 @@ static int parse(struct sluice_priv_record *r, const char *text)
 
 /* 0. -ENOENT: none, or of an earlier boot. -EREMOTE: the memory is in
  * another IPC namespace. -EPROTONOSUPPORT: of another version. -ENOTEMPTY:
- * something else bears the name. */
+ * another kind of file has the name. */
 int sluice_priv_record_read(struct sluice_priv_record *r, int dirfd)
 {
         struct sluice_priv_record now;
@@ -125,7 +125,7 @@ int sluice_priv_record_write(const struct sluice_priv_record *record, int dirfd)
                  (unsigned long long)r.ipc, r.boot);
         if (symlinkat(text, dirfd, SLUICE_PRIV_RECORD) == 0)
                 return 0;
-        return errno == EEXIST ? -ENOTEMPTY : -errno; /* put there by another */
+        return errno == EEXIST ? -ENOTEMPTY : -errno; /* another process made it */
 }
 
 int sluice_priv_record_remove(int dirfd)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Roles are semaphores of the queue's set, 0 free, taken with SEM_UNDO:
- * the kernel gives them back when their holder is gone, by whatever
- * death. "Wait for 0, then add" is one atomic operation, so a fresh set
- * (all 0) needs no initialisation that an opener could overtake.
+ * Roles are semaphores of the queue's set, 0: free. They are taken with
+ * SEM_UNDO, so the kernel releases them when their holder ends, however that
+ * happens. "Wait for 0, then add" is one atomic operation, so a new set (all
+ * 0) needs no initialisation that an opener could overtake.
  *
- * 1: the holder had locked its pipe (fifo.c) before, and unlocks it
- * after. So whoever has that lock and finds a 1 has met a process that
- * has become another program, or has closed its descriptors (handle.c
- * tells them apart). 2: a bare key, without a lock: nobody can tell.
- * 3 or 2, for a moment: it is being taken from such a process.
+ * 1: the holder locked its pipe (fifo.c) before, and unlocks it after. So a
+ * process that gets that lock and finds a 1 knows that the holder has called
+ * exec, or has closed its descriptors (handle.c distinguishes the two).
+ * 2: a bare key, without a lock, where this cannot be found out.
+ * 3 or 2, for a moment: it is being taken over from such a process.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -47,7 +47,7 @@ int sluice_priv_role_take(int semid, int role, bool locked)
         return sluice_priv_role_change(semid, ops, 2);
 }
 
-/* Clears what every process would undo to the semaphore, too. */
+/* Also clears what any process would undo to the semaphore at its end. */
 static int role_set(int semid, int role, int value)
 {
         union {
@@ -60,9 +60,9 @@ static int role_set(int semid, int role, int value)
         return 0;
 }
 
-/* The old holder would still undo its 1 when it ends: only SETVAL takes
- * that from it, and our own with it. Nobody else gets in meanwhile, and
- * if we die on the way, a 1 without a lock is left, to be taken over. */
+/* The old holder would still undo its 1 when it ends: only SETVAL clears
+ * that, and our own undo with it. No other process gets the role meanwhile,
+ * and if we die on the way, a 1 without a lock remains, to be taken over. */
 int sluice_priv_role_take_over(int semid, int role)
 {
         const unsigned short n = (unsigned short)role;

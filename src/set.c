@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The semaphore set of a queue, and how it proves that it is one. Any
- * program may have a set under our key; nothing but IPC_STAT and GETALL
- * touches a set before it has proved to be ours:
+ * The semaphore set of a queue, and how it is recognised. Any program may
+ * have a set under our key; a set is only read, by IPC_STAT and GETALL, until
+ * it has proved to be a queue's:
  *
  *   - it has an unusual number of semaphores (SLUICE_PRIV_SEMAPHORES);
- *   - three of them spell "sluice", five more hold the generation of the
- *     queue, so that a set and a segment that do not belong together are
- *     told apart;
- *   - while its creator is at work its mode is 0611: execute permission
- *     means nothing for semaphores, so no other program asks for it. The
- *     mark is there from the call on that makes the set, before any value
- *     is, and keeps all other users out of a set that is half made.
+ *   - three of them spell "sluice", five more contain the generation of
+ *     the queue, so that a set is not taken for that of another segment;
+ *   - while it is being made its mode is 0611: execute permission means
+ *     nothing for semaphores, so no other program asks for it. The call
+ *     that makes the set also sets this mark, before there are any values,
+ *     and it keeps all other users out of an incomplete set.
  *
- * SLUICE_PRIV_ROLE_CREATOR counts only while the mark is there: nobody
- * but the owner can raise it then, and SEM_UNDO takes it back when the
- * creator dies. A set with the mark whose creator's semaphore is 0 is a
- * dead creator's.
+ * SLUICE_PRIV_ROLE_CREATOR counts only while the mark is there: then only the
+ * owner can raise it, and SEM_UNDO resets it when the creator dies. If a set
+ * has the mark and its creator's semaphore is 0, its creator is dead.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,7 +24,7 @@
 
 #include "internal.h"
 
-/* Permissions while the set is half made. */
+/* Permissions while the set is being made. */
 #define MAKING_MODE 0611u
 
 enum { FIRST_WORD = 3, WORDS = 3, FIRST_PART = 6, PARTS = 5, PART_BITS = 13 };
@@ -39,7 +37,7 @@ union semctl_arg {
         unsigned short *array;
 };
 
-/* Never 0, so that a set that is signed has no 0 among these. */
+/* Never 0, so these values of a signed set are never 0. */
 static unsigned short part(uint64_t generation, int i)
 {
         return (unsigned short)((generation >> (i * PART_BITS) & ((1u << PART_BITS) - 1)) + 1);
@@ -64,7 +62,7 @@ int sluice_priv_set_make(key_t key)
         return semid;
 }
 
-/* One operation: who comes second finds the signature there. */
+/* One atomic operation: a second process finds the signature. */
 int sluice_priv_set_sign(int semid, uint64_t generation)
 {
         struct sembuf op[WORDS + PARTS + 3];
@@ -134,7 +132,7 @@ int sluice_priv_set_look(struct sluice_priv_set *s, int semid)
         return 0;
 }
 
-/* From here on the queue is there for all whom its mode lets in. */
+/* From now on the mode of the queue decides who may use it. */
 int sluice_priv_set_finish(int semid, mode_t mode)
 {
         struct semid_ds ds = {.sem_nsems = 0};
@@ -146,7 +144,7 @@ int sluice_priv_set_finish(int semid, mode_t mode)
         return semctl(semid, 0, IPC_SET, arg) == 0 ? 0 : gone(errno);
 }
 
-/* Its creator may have finished between the look and the claim. */
+/* The creator may have finished after the set was read. */
 static int claim_signed(int semid)
 {
         struct sluice_priv_set now;
@@ -167,9 +165,9 @@ int sluice_priv_set_claim(const struct sluice_priv_set *s, uint64_t generation)
         return s->is_signed ? claim_signed(s->semid) : sluice_priv_set_sign(s->semid, generation);
 }
 
-/* Removers of one key take turns. Who may change the semaphores of a complete
- * set can raise this one, too, and leave it so: that is waited for no longer
- * than any of us would hold it. */
+/* Removers of one key take turns. A user who may change the semaphores of a
+ * complete set can also raise this one and leave it raised: we wait no longer
+ * than a remover would hold it, then go on. */
 int sluice_priv_set_hold(int semid)
 {
         const struct timespec ms = {0, 1000000};
