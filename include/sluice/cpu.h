@@ -2,7 +2,7 @@
 #ifndef SLUICE_CPU_H
 #define SLUICE_CPU_H
 /*
- * What is told to the processor or to the compiler and changes no result:
+ * Hints to the processor or to the compiler, which change no result:
  * a pause, hints to the caches, a value that the compiler must not see
  * through. All inline assembly of these headers is here. A build that
  * replaces atomic.h (SLUICE_ATOMIC_HEADER) has none at all: its hints are
@@ -29,7 +29,7 @@ static inline void sluice_priv_pause(void)
 }
 
 /* A hint: this line will be written soon. (As a builtin it would be one for
- * reading, unless the compiler is told of a newer processor; an older one
+ * reading, unless the compiler's target is a newer processor; an older one
  * takes the instruction for a no-operation.) */
 static inline void sluice_priv_prefetch_write(const void *line)
 {

@@ -60,7 +60,7 @@ SLUICE_INLINE sluice_deadline sluice_after(int64_t ns)
         return ns > SLUICE_FOREVER - now ? SLUICE_FOREVER : now + ns;
 }
 
-/* What an endpoint needs to know to wake its peer. */
+/* What an endpoint needs in order to wake its peer. */
 struct sluice_priv_doorbell {
         const sluice_word *peer_parked;
         uint64_t answered; /* the last parked value that was woken */
@@ -92,21 +92,21 @@ static inline uint64_t sluice_priv_doorbell_due(const struct sluice_priv_doorbel
         return (int64_t)(position - (parked & ~SLUICE_LAYOUT_FLAGS)) >= 0 ? parked : 0;
 }
 
-/* How an endpoint that can sleep does it. A handle without one (attached
+/* The calls of an endpoint that can sleep. A handle without them (attached
  * through ring.h alone) waits by spinning. */
 struct sluice_priv_sleep {
         /* Sleep until the awaited word may have changed. 0: look again. A
          * negative errno: give up, after a last look. */
         int (*wait)(void *handle, uint64_t need_bytes, sluice_deadline until);
-        /* For one who polls: 0, or why nothing will ever come. */
+        /* For a caller that polls: 0, or why it is to give up. */
         int (*check)(void *handle);
         /* Wake the peer that parked with this word. */
         void (*wake)(void *handle, uint64_t parked);
-        /* The peer's end stands in the ring: 0 when it was told before, or was
-         * no news when this handle came, else -EPIPE. */
+        /* The ring says that the peer has closed: -EPIPE, or 0 when that end was
+         * reported before, or is older than this handle and left nothing. */
         int (*end)(void *handle);
-        /* Passes an error on to the caller: an end is told by that. 0: the
-         * one that was told last has not reached the caller. */
+        /* Records that this error is returned to the caller: each end is reported
+         * once. 0: the end that was recorded last has not reached the caller. */
         int (*tell)(void *handle, int error);
 };
 

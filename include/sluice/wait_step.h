@@ -2,8 +2,8 @@
 #ifndef SLUICE_WAIT_STEP_H
 #define SLUICE_WAIT_STEP_H
 /*
- * What a call does that has looked in vain, for room or for a message,
- * before it looks again.
+ * What a call does that has found no room, or no message, before it looks
+ * again.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -15,16 +15,16 @@
 
 SLUICE_PRIV_BEGIN
 
-/* One who polls asks after its peer at every so many looks in vain. */
+/* A caller that polls checks its peer at every 64th look in vain. */
 enum { SLUICE_PRIV_POLLS_PER_CHECK = 64 };
 
-/* Does the next look in vain ask? */
+/* Does the next look in vain check the peer? */
 static inline int sluice_priv_check_is_next(const struct sluice_priv_endpoint *e)
 {
         return e->polls % SLUICE_PRIV_POLLS_PER_CHECK == SLUICE_PRIV_POLLS_PER_CHECK - 1;
 }
 
-/* From now on it does. */
+/* Makes it do so. */
 static inline void sluice_priv_check_next(unsigned *polls)
 {
         *polls = SLUICE_PRIV_POLLS_PER_CHECK - 1;
@@ -32,8 +32,8 @@ static inline void sluice_priv_check_next(unsigned *polls)
 
 /*
  * 0: look again. A negative errno: give up, after a last look; but at once,
- * without one, when sluice_priv_is_final says so. One who polls never waits
- * here. turn counts from 0 and is kept by the caller. e is the beginning of
+ * without one, when sluice_priv_is_final says so. A caller that polls never
+ * waits here. turn counts from 0 and is kept by the caller. e is the beginning of
  * the handle, which is what the functions of `sleep` expect.
  */
 static inline int sluice_priv_wait_step(struct sluice_priv_endpoint *e,
@@ -56,7 +56,7 @@ static inline int sluice_priv_wait_step(struct sluice_priv_endpoint *e,
         return e->sleep->wait(e, need, until);
 }
 
-/* Nothing was asked, or an interrupt would be lost by a last look. */
+/* The peer was not checked, or a last look would lose an interrupt. */
 static inline int sluice_priv_is_final(int given_up)
 {
         return given_up == -EAGAIN || given_up == -ECANCELED;

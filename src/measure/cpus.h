@@ -22,7 +22,7 @@ bool cpus_has(const struct cpus *c, int cpu);
 /* The first, and the next that is on another core, if there is one. Twice the
  * same: there is only one. */
 void cpus_choose(const struct cpus *allowed, int cpu[2]);
-/* How two of them lie to each other, for people. */
+/* How two of them are related (same core, other core), for people. */
 const char *cpus_placement(int a, int b);
 
 #endif

@@ -2,8 +2,8 @@
 #ifndef SLUICE_MEASURE_ENDS_H
 #define SLUICE_MEASURE_ENDS_H
 /*
- * One side's ends of two queues, or of two pipes: it sends into one and
- * receives from the other. A message of the number PAYLOAD_LAST ends a loop.
+ * One side's ends of two queues, or of two pipes: it sends to one and
+ * receives from the other. A message with the number PAYLOAD_LAST ends a loop.
  */
 #include <errno.h>
 #include <sluice.h>

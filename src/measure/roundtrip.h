@@ -2,7 +2,7 @@
 #ifndef SLUICE_MEASURE_ROUNDTRIP_H
 #define SLUICE_MEASURE_ROUNDTRIP_H
 /*
- * The two loops of a round trip, through whatever it goes: the near side
+ * The two loops of a round trip, through any transport: the near side
  * sends a message and awaits its answer, the far side answers each. Inline,
  * with functions that are constants at the call, so that nothing is called
  * through a pointer. C and C++.

@@ -226,7 +226,7 @@ byte leaves = LEAVES;
 
 /* No look at the clock here: that a time-out would end the sleep is no
  * excuse. A waker that was killed is one, until its successor has joined:
- * then the sleeper's slice, or the hang-up of its pipe, tells. */
+ * then the sleeper learns of it by its slice, or by the hang-up of its pipe. */
 proctype monitor()
 {
 end:    atomic {
@@ -264,7 +264,7 @@ end:    do
         (asleep[OTHER(s)] && !FIFO(OTHER(s)) && ((s) == C || LACKS(NO_POSITION, OTHER(s)) || \
                               AWAITED(parked) == awaited[OTHER(s)]))
 
-/* sluice_priv_futex_wake(), or sluice_priv_fifo_ring() with what
+/* futex_wake(), or sluice_priv_fifo_ring() with what
  * sluice_priv_fifo_ring_once() puts before it if `rang`, which is `rings`
  * from then on. The kernel runs a full fence before it looks for sleepers
  * (futex), and takes a lock that whoever drains the pipe takes after it. */
@@ -298,7 +298,7 @@ inline ring(s, parked, rings)
 #define DUE(s, parked, position) \
         (((parked) & ASLEEP) && NEW(s, parked) && REACHED(s, parked, position))
 
-/* sluice_priv_doorbell_due(), then wake() in park.c: after PUBLISH and RELEASE. */
+/* sluice_priv_doorbell_due(), then sluice_priv_wake(): after PUBLISH and RELEASE. */
 inline doorbell(s, reached)
 {
         atomic {
@@ -381,10 +381,10 @@ byte beheld; /* the consumer's parked word, by the producer's last look */
 #define FORGET(s) skip
 #endif
 
-/* wait_for() and sleep_until(), or arm() and the caller's poll(2). It ends
+/* wait_until() and sleep_until(), or arm() and the caller's poll(2). It ends
  * at any moment: a deadline, the end of a producer's slice, an interrupt,
- * -EOWNERDEAD. From when on one sleeps on his pipe makes no difference to
- * the other, so that goes with the step before it. */
+ * -EOWNERDEAD. When exactly a sleep on a pipe begins makes no difference to
+ * the other endpoint, so it is part of the step before it. */
 inline sleep_until(s, word)
 {
         atomic { /* spin() */
@@ -519,9 +519,9 @@ inline take_half(s)
         store(s, STATE(s), fenceless[s])
 }
 
-/* The end of join() in handle.c: whoever sleeps is made to look again,
- * because a predecessor may have been killed before it woke him. This
- * answers no parked word: what it waits for need not be there. */
+/* sluice_priv_wake_on_join() in wake.c: a peer that sleeps looks again,
+ * because our predecessor may have been killed before it woke it up. The
+ * parked word is not marked as answered, because there may be nothing yet. */
 inline join_wake(s)
 {
         atomic {
