@@ -8,7 +8,7 @@
  *                    ones (as root: sysctl vm.nr_hugepages=800), or else
  *                    transparent ones (echo advise
  *                    >/sys/kernel/mm/transparent_hugepage/shmem_enabled).
- *                    /proc/self/smaps tells; what is not granted is said to
+ *                    /proc/self/smaps says; what is not granted is said to
  *                    be so, and not measured
  *   message size     8 B to 64 KiB, in place
  *   queues           1 to 1,024 served in turn by one thread each side
@@ -276,7 +276,7 @@ static const char *bytes_label(char *to, size_t room, double bytes)
 static void add(const char *metric, const char *contender, const char *label, double x, bool base,
                 double (*trial)(const struct bench_case *, uint64_t), long arg, long arg2)
 {
-        /* All points of a metric in one group: label is told apart by x. */
+        /* All points of a metric in one group, distinguished by x. */
         const struct bench_case c = {.contender = contender,
                                      .metric = metric,
                                      .label = label,

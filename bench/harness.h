@@ -6,7 +6,7 @@
  * of trials, the statistics, and how results are written.
  *
  * The yardstick is a bare ping-pong of two cache lines between the two
- * processors. Every trial stands between two of them. A trial whose
+ * processors. There is one before and one after every trial. A trial whose
  * neighbours disagree by more than BENCH_DISAGREE is dropped: something
  * moved a processor, or took one away, meanwhile. So is a trial that was
  * disturbed (below). A latency is reported as a multiple of its own

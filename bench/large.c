@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Messages of 16 KiB to 1 MiB. What limits them is memcpy, so that is the
- * base: "memcpy twice" goes through a buffer of the message's size, as a copy
+ * base: "memcpy twice" copies through a buffer of the message's size, as a copy
  * in and a copy out do; "memcpy once" writes and reads each byte once, as the
  * writer and the reader of a message in place do. The payload is a block that
  * is made in advance; its first and last words carry the number and are

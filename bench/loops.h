@@ -31,7 +31,7 @@
 #include "../src/measure/roundtrip.h"
 #include "rings.h"
 
-/* What a round trip goes through, from one side. */
+/* The transport of a round trip, from one side. */
 struct bench_way {
         void *out, *in;
         unsigned char *buf;

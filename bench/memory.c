@@ -71,7 +71,7 @@ bool bench_is_trial_memory(const void *mem)
         return arena.mem && m >= arena.mem && m < arena.mem + ARENA;
 }
 
-/* The size stands in the line before. */
+/* The size is in the line before. */
 void *bench_trial_alloc(size_t align, size_t bytes)
 {
         unsigned char *mem = take(align > APART ? align : APART, APART, bytes);

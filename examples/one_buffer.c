@@ -39,7 +39,7 @@ int main(int argc, char **argv)
         mkfifo("emptied", 0600);
         filled = open("filled", writer ? O_WRONLY : O_RDONLY);
         emptied = open("emptied", writer ? O_RDONLY : O_WRONLY);
-        if (writer) /* both are attached now: it is gone when both let go */
+        if (writer) /* both are attached: removed when both have detached */
                 shmctl(id, IPC_RMID, NULL);
         while (n > 0 && writer) {
                 n = read(0, b->data, sizeof b->data);

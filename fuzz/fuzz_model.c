@@ -210,7 +210,7 @@ static void drain(struct run *t, unsigned a, unsigned b)
         }
 }
 
-/* Killed, or gone in order; and a successor, perhaps after a while. */
+/* Killed, or closed; and a successor, perhaps after a while. */
 static void change_producer(struct run *t, unsigned how)
 {
         if (t->m.producer_left || how % 2) {

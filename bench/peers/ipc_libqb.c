@@ -210,7 +210,7 @@ static void pair_begin(void *ctx, int side)
                 usleep(100); /* no server yet */
 }
 
-/* The server stays until the client has gone, and with it its files. */
+/* The server stays until the client has disconnected and its files are removed. */
 static void pair_end(void *ctx, int side)
 {
         struct pair *p = ctx;

@@ -255,7 +255,7 @@ static void signal_begin(void *ctx, int side)
                 bench_relax();
 }
 
-/* The peer may still be sending: a process that is gone would not do. */
+/* The peer may still be sending, so this process must not end yet. */
 static void signal_end(void *ctx, int side)
 {
         struct shm *m = ctx;

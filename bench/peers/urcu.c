@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* liburcu's wait-free concurrent queue: a linked list. Its nodes, message
  * included, are an array; they come back in order, so a count of what has been
- * consumed tells which are free. */
+ * consumed says which are free. */
 #include "rings.h"
 
 #if __has_include(<urcu/wfcqueue.h>)

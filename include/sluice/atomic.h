@@ -9,8 +9,8 @@
  * sluice_priv_copy_in() and sluice_priv_copy_out(), and is ordered by
  * the words around it.
  *
- * A build that wants to see or to forge these accesses (a model
- * explorer, a fuzzer that plays a hostile peer) defines
+ * A build that has to observe or fake these accesses (a model checker, a
+ * fuzzer that acts as a hostile peer) defines
  * SLUICE_ATOMIC_HEADER as the name of a header with the same functions;
  * nothing else in the library needs to change. Such a build has no inline
  * assembly: cpu.h leaves it out.

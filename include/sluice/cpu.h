@@ -30,7 +30,7 @@ static inline void sluice_priv_pause(void)
 
 /* A hint: this line will be written soon. (As a builtin it would be one for
  * reading, unless the compiler's target is a newer processor; an older one
- * takes the instruction for a no-operation.) */
+ * executes the instruction as a no-operation.) */
 static inline void sluice_priv_prefetch_write(const void *line)
 {
 #if defined SLUICE_ATOMIC_HEADER
@@ -42,9 +42,9 @@ static inline void sluice_priv_prefetch_write(const void *line)
 #endif
 }
 
-/* A hint: this line has been written and will be read elsewhere next. It goes
- * from this core's own caches to the shared one, where the reader finds it in
- * half the time. (A no-operation on processors that do not know it.) */
+/* A hint: this line has been written and will be read by another core next. It
+ * is moved from this core's caches to the shared one, from which that core
+ * gets it in half the time. (A no-operation on processors without it.) */
 static inline void sluice_priv_demote(const void *line)
 {
 #if defined __x86_64__ && !defined SLUICE_ATOMIC_HEADER
@@ -54,9 +54,9 @@ static inline void sluice_priv_demote(const void *line)
 #endif
 }
 
-/* The same value, but the compiler knows nothing about it: so it cannot
- * replace it by another that it is compared with, or compute it in another
- * order. No instruction. */
+/* Returns the value, but the compiler knows nothing about it: so it cannot
+ * replace it by another one that it is compared with, or reorder its
+ * computation. No instruction. */
 static inline uint64_t sluice_priv_hide_from_compiler(uint64_t value)
 {
 #if !defined SLUICE_ATOMIC_HEADER

@@ -2,14 +2,13 @@
 #ifndef SLUICE_PACE_H
 #define SLUICE_PACE_H
 /*
- * Everything that adapts to how messages come. It changes how fast they
- * go and nothing else: with SLUICE_NO_PACE defined all of it is left out,
- * in this file's half of a queue, whatever the other half does. The hooks
- * are at the end:
+ * Everything that adapts to the rate of messages. It changes speed and
+ * nothing else: a program that defines SLUICE_NO_PACE is compiled without
+ * it, and works with a peer that has it. The hooks are at the end:
  *
  *      sluice_priv_pace_begin         a consumer has attached
  *      sluice_priv_pace_empty         the ring was found empty
- *      sluice_priv_pace_record        a record was found, so long
+ *      sluice_priv_pace_record        a record of this length was found
  *      sluice_priv_pace_before_write  room is reserved for a payload
  *      sluice_priv_pace_after_write   the payload is written
  *      sluice_priv_pace_published     its header is stored
@@ -28,7 +27,7 @@ SLUICE_PRIV_BEGIN
 #ifndef SLUICE_NO_PACE
 
 enum {
-        SLUICE_PRIV_LINE = 64,   /* bytes of a cache line; where it is not, a hint misses */
+        SLUICE_PRIV_LINE = 64,   /* bytes of a cache line; if wrong, hints are useless */
         SLUICE_PRIV_EAGER = 1024 /* bytes of a record that are demoted line by line */
 };
 
@@ -43,9 +42,10 @@ enum {
 };
 
 /*
- * How do messages come? On average over a period: single intervals vary.
+ * Classifies the traffic, by averages over a period, because single intervals
+ * vary.
  *
- * As a stream: then sluice_priv_backoff.
+ * A stream: then sluice_priv_backoff.
  *
  * Sparse: few at a time, and further apart than in any stream, even one
  * whose producer demotes each line. The producer is advised of it (see
@@ -84,17 +84,16 @@ static inline void sluice_priv_classify(struct sluice_consumer *c, uint64_t pass
 }
 
 /*
- * A consumer that polls right behind the producer takes away the line
- * that the producer is about to write, again and again, and both crawl.
- * It shows in a ring that is found empty again and again although messages
- * come close together: then the consumer backs off for a moment, and finds
- * many. A reply, or a sparse message, is not kept waiting. Reads the
+ * A consumer that polls right behind the producer takes the line that the
+ * producer is about to write, again and again, and both become slow. The
+ * sign of it is a ring that is often found empty although messages follow
+ * each other closely: then the consumer backs off for a moment, and finds
+ * many messages. A reply, or a sparse message, is not delayed. Reads the
  * clock once for each time that the ring is found empty, not for each look.
  * 1: has backed off.
  *
- * One who polls never backs off: it may have other things to do. It reads
- * the clock only when it asks after its peer as well, and then only to
- * classify.
+ * A caller that polls never backs off: it may have other work. It reads the
+ * clock only when it also checks its peer, and then only to classify.
  */
 static __attribute__((noinline, unused)) int
 sluice_priv_backoff(struct sluice_consumer *c, uint64_t burst, sluice_deadline until)
@@ -125,12 +124,12 @@ sluice_priv_backoff(struct sluice_consumer *c, uint64_t burst, sluice_deadline u
 }
 
 /*
- * A consumer of sparse messages waits for the whole of each: the header's line comes
- * to it once it looks, and then each other line costs it another transfer from
- * this core's caches. So these are fetched for writing all at once before
- * the payload is written, and demoted to the shared cache behind it. In a
- * stream that costs more than it brings. UNTRUSTED and relaxed: only
- * advice.
+ * A consumer of sparse messages waits for every line of each: for the header's
+ * line when it looks, and then for each other line to be transferred from
+ * this core's caches. So all lines are prefetched for writing before the
+ * payload is written, and demoted to the shared cache after it. In a stream
+ * that costs more than it gains. UNTRUSTED and relaxed:
+ * only advice.
  */
 static inline int sluice_priv_is_sparse(const struct sluice_producer *p, uint64_t bytes)
 {
@@ -172,9 +171,9 @@ static inline int sluice_priv_pace_empty(struct sluice_consumer *c, sluice_deadl
         return sluice_priv_backoff(c, burst, until);
 }
 
-/* Nearly always a record is as long as the one before: expecting that, the processor
- * fetches the next header without waiting for the length in this one. Returns
- * bytes. */
+/* Nearly always a record is as long as the previous one: the processor predicts
+ * that, and fetches the next header without waiting for the length in this
+ * one. Returns bytes. */
 static inline uint64_t sluice_priv_pace_record(struct sluice_consumer *c, uint64_t bytes)
 {
         uint64_t expected = sluice_priv_hide_from_compiler(c->pace.stride);
@@ -198,8 +197,8 @@ static inline void sluice_priv_pace_after_write(const struct sluice_producer *p,
                 sluice_priv_demote_lines(p->ring + (position & p->mask), bytes);
 }
 
-/* The line behind the next header is written next: make it ours while there
- * is time. The next header's own is being polled. */
+/* Prefetches the line behind the next header, which is written next. Not the
+ * next header's own line, which the consumer is polling. */
 static inline void sluice_priv_pace_published(const unsigned char *ring, uint64_t position,
                                               uint64_t mask)
 {

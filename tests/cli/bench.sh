@@ -51,7 +51,7 @@ if [ -n "$second" ]; then
                 all(s["parks"] >= 0 and s["wakes"] >= 0 for s in j["streams"] if s["through"] == "queue")'
 fi
 
-# One processor: what can be measured is, and the rest is told.
+# One processor: what can be measured is measured, the rest is reported.
 expect 0 'one processor' taskset -c "$first" timeout -k 1 20 "$SLUICE" bench --seconds 0.5
 says 'one processor' "^sluice: bench: only processor $first may be used: round trips and streams"
 shows 'one processor' "processor $first, the only one" '^  futex ' '^  FIFO ' '^  pipe '
@@ -83,7 +83,7 @@ for pair in INT:130 TERM:143 HUP:129; do
         verdict "SIG$signal: no result, no talk" [ ! -s out ] && [ ! -s err ]
 done
 
-# A side that is killed is told of; it takes the whole with it.
+# If a side is killed, that is reported, and the whole ends.
 if command -v pgrep >/dev/null; then
         start bench --seconds 30 >out 2>err
         pid=$!

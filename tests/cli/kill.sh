@@ -3,7 +3,7 @@
 # kill -9 of either side, then a restart: nothing is lost.
 . "$(dirname "$0")/lib.sh"
 
-# killed PID: kill -9, and gone.
+# killed PID: kill -9, and wait for its end.
 killed() {
         kill -KILL "$1"
         wait "$1"

@@ -22,7 +22,7 @@ same 'it got the second stream' c "$(cat got)"
 expect 0 'with --once there is nothing more' sluice recv --once q
 same 'and nothing comes' '' "$(cat out)"
 
-# Again and again: its sender may have closed, and not yet be gone.
+# Again and again: its sender may have closed, and not yet ended.
 i=0
 while [ $i -lt 20 ]; do
         start recv --quiet q >got 2>recv.err

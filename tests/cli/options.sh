@@ -20,7 +20,7 @@ for command in send recv ls stat dump rm bench; do
         says "unknown letter of $command" "unknown option '-Z'"
 done
 
-# Each help tells what this command takes and answers, and nothing else.
+# Each help lists what this command takes and answers, and nothing else.
 # lacks WHAT PATTERN...
 lacks() {
         what=$1

@@ -8,7 +8,7 @@ if ! command -v script >/dev/null; then
         finish
 fi
 
-# terminal COMMAND: with a terminal as stderr; what it shows goes to screen.
+# terminal COMMAND: with a terminal as stderr; what it shows is in the file screen.
 terminal() {
         SHELL=/bin/sh timeout 20 script -qec "$1" /dev/null </dev/null >screen
 }

@@ -24,7 +24,7 @@ await waits_in nanosleep $pid
 kill -INT $pid
 ends 130 'recv, waiting for the queue' $pid
 
-# The sender waits for input: what it has read is sent, or told.
+# The sender waits for input: what it has read is sent, or reported.
 mkfifo pipe
 exec 4<>pipe
 start send q <pipe 2>send.err

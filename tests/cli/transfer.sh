@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What goes in at one end comes out at the other, byte for byte.
+# What is sent is received, byte for byte.
 . "$(dirname "$0")/lib.sh"
 
 # round WHAT FILE OPTION-OF-RECV [OPTION-OF-SEND...]: both at once.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # run.sh [DIRECTORY]: every example does what it says. DIRECTORY holds the built
-# programs ($OUT/examples unless told). SLUICE_DIR is an existing private
+# programs ($OUT/examples by default). SLUICE_DIR is an existing private
 # directory, left as it was found. Last line: `N passed, N failed`.
 set +e -u # also when run by sh -e: failures are counted here
 bin=$(cd "${1:-${OUT:?}/examples}" && pwd) || exit 2

@@ -415,7 +415,7 @@ static int take_away(int way)
         return 0;
 }
 
-/* A sleeper that finds its queue gone within a slice; exit code 0 is right. */
+/* A sleeper that finds its queue removed within a slice; exit code 0 is right. */
 static pid_t sleeper(int wake)
 {
         struct sluice_options o = SLUICE_OPTIONS_INIT;

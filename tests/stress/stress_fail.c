@@ -217,7 +217,7 @@ static bool is_tolerated(enum inject_kind kind, int error)
                     strncmp(now->name, tolerated[i].scenario, strlen(tolerated[i].scenario)) == 0)
                         return true;
         if ((now->flags & FAIL_ONCE_MORE) && error == ENOENT)
-                return true; /* the user's directory is gone meanwhile */
+                return true; /* the user's directory was removed meanwhile */
         /* What cannot be read is not shown. */
         return (now->flags & FAIL_SKIPS) && kind != K_SHMCTL_INFO && kind != K_SEMCTL_INFO &&
                error != ENOMEM && error != EMFILE && error != ENFILE;

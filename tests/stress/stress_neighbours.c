@@ -233,7 +233,7 @@ struct look {
         uint64_t stamp, current, current_stamp;
 };
 
-/* Before a call that tells which queue it has found, or that there is none. */
+/* Before a call that returns which queue it has found, or that there is none. */
 static struct look look(int slot)
 {
         struct look l = {slot, stamp_of(slot), atomic_load(&a->slots[slot].current), 0};
@@ -521,7 +521,7 @@ static void remove_queue(int slot)
         end_removal();
 }
 
-/* As rm -r does; what is gone is gone. */
+/* As rm -r does; entries that were removed meanwhile are no error. */
 static void rm_r(const char *path)
 {
         const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -1035,7 +1035,7 @@ static void squat(void)
                         (key_t)((unsigned)project << 24 | ((unsigned)st.st_dev & 0xff) << 16 |
                                 ((unsigned)st.st_ino & 0xffff));
 
-                if (foreign_count == FOREIGNS) { /* an old one goes */
+                if (foreign_count == FOREIGNS) { /* an old one is replaced */
                         struct foreign *f = &foreigns[SETTLED + below(FOREIGNS - SETTLED)];
 
                         remove_foreign(f);
@@ -1300,7 +1300,7 @@ static void print_sets(void)
                                 (unsigned)ds.sem_perm.uid, (unsigned)ds.sem_perm.mode);
 }
 
-/* Everything that is not there any longer when all have gone. */
+/* Nothing of ours may be left when all processes have ended. */
 static int check_end(const struct census *before)
 {
         struct census now;

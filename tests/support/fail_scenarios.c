@@ -152,7 +152,7 @@ static void killed_before(enum inject_kind kind)
                 abort(); /* it made none */
 }
 
-/* A set that bears no signature. */
+/* A set without a signature. */
 static void make_unsigned(void)
 {
         at_path();
@@ -568,7 +568,7 @@ static void let_go(void)
                 sluice_consumer_close(&c);
 }
 
-/* What a refused removal has left is gone with the next queue. */
+/* What a refused removal has left is removed with the next queue. */
 void fail_clean(void)
 {
         const int saved = errno;
@@ -576,7 +576,7 @@ void fail_clean(void)
         umask(022);
         let_go();
         if (shown.shmid >= 0)
-                (void)!sluice_reap(&shown, SLUICE_REAP_PENDING); /* gone already, perhaps */
+                (void)!sluice_reap(&shown, SLUICE_REAP_PENDING); /* removed already, perhaps */
         if (shown.semid >= 0 && inject_seen.vanished)            /* the segment, by another */
                 semctl(shown.semid, 0, IPC_RMID);
         if (sluice_remove(name) == -ENOENT && *directory &&

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef FAIL_SCENARIOS_H
 #define FAIL_SCENARIOS_H
-/* What stress_fail makes fail. */
+/* The scenarios in which stress_fail makes calls fail. */
 
 enum {
         FAIL_ATOMIC = 1,    /* a failure changes nothing */
         FAIL_OWN = 2,       /* there are no objects of other programs */
         FAIL_GONE = 4,      /* a second try may find nothing: -ENOENT */
-        FAIL_ONCE_MORE = 8, /* begins again when a directory is gone */
+        FAIL_ONCE_MORE = 8, /* begins again when a directory was removed */
         FAIL_SKIPS = 16,    /* leaves out what cannot be read */
         FAIL_WAITS = 32,    /* the number of calls depends on time */
         FAIL_APART = 64,    /* in a process of its own each time */
@@ -23,7 +23,7 @@ struct scenario {
         void (*prepare)(void);
         int (*act)(void);    /* may be called again after a failure */
         const short *errors; /* that are documented */
-        int want;            /* when nothing fails; 0 stands for anything not negative */
+        int want;            /* when nothing fails; 0: anything not negative */
         unsigned flags;
 };
 

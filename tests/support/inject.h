@@ -8,7 +8,7 @@
  * way of calling one is a kind, with the errors that its manual page
  * lists for that way.
  *
- * An error that says that a System V object is gone is made true: the
+ * An error that says that a System V object was removed is made true: the
  * object is removed before the error is returned. So is "gone" for the
  * removal of a file, and for the record of a queue.
  */

@@ -132,7 +132,7 @@ static bool exists(uint64_t word)
         struct semid_ds sem;
         int r;
 
-        /* A segment that is removed, and still mapped by a process, is gone. */
+        /* A segment that is removed, and still mapped by a process, counts as removed. */
         if (kind_of(word) == IPC_RECORD_SEGMENT)
                 r = REAL_SHMCTL(id, IPC_STAT, &shm) == 0 ? !(shm.shm_perm.mode & SHM_DEST)
                                                          : errno == EACCES;

@@ -102,7 +102,7 @@ void world_begin(void);
 void world_end(void);
 struct world world_now(void);
 void util_world_same(const char *file, int line, const struct world *before);
-/* Nothing was added and nothing is gone. */
+/* Nothing was added and nothing was removed. */
 #define same_world(before) util_world_same(__FILE__, __LINE__, before)
 
 /* A call that fails with this error and leaves nothing behind. */

@@ -48,7 +48,7 @@ static struct {
 
 static bool alone; /* in our IPC namespace */
 
-/* Where a child stands when it is stopped. */
+/* Where a child is stopped. */
 enum { STOPPED = 0, ASLEEP = 1, LOST = -1 };
 
 #define TUNABLES "GLIBC_TUNABLES"
@@ -188,7 +188,7 @@ static int reap(pid_t pid)
         return -1;
 }
 
-/* A child that stands before the first instruction of the call. */
+/* A child that is stopped before the first instruction of the call. */
 static pid_t start(const struct step_script *s)
 {
         int status;

@@ -12,9 +12,9 @@
 
 struct step_script {
         int (*set_up)(void); /* in the child, unstepped. Nonzero: failed */
-        int (*ready)(void);  /* in the parent, while the child stands before the call; or NULL */
-        int (*call)(void);   /* in the child, stepped */
-        void (*wake)(void);  /* in the parent, when the call sleeps; NULL: it never does */
+        int (*ready)(void); /* in the parent, while the child is stopped before the call; or NULL */
+        int (*call)(void);  /* in the child, stepped */
+        void (*wake)(void); /* in the parent, when the call sleeps; NULL: it never does */
 };
 
 /* How far a child has come before it was killed. */

@@ -4,7 +4,7 @@
 /*
  * Messages whose length and contents follow from their number, sent and
  * received by every way that the API has, chosen at random. A receiver
- * that knows how many came before can tell a lost, doubled, cut or
+ * that knows how many were received before can detect a lost, doubled, cut or
  * altered one.
  */
 #include <stdbool.h>

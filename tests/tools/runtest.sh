@@ -111,7 +111,7 @@ untouched() {
                 ipcs -s -i "$sem" | grep -q '^0 *0 *0 *0 *0'
 }
 
-# left FILE: what the leaver has made is named in there: has it all gone?
+# left FILE: it names what the leaver has made: is all of it removed?
 left() {
         set -- $(sed -n 's/^made //p' "$1")
         [ $# -eq 4 ] && ! ipcs -m -i "$1" | grep -q bytes && ! ipcs -s -i "$2" | grep -q nsems &&

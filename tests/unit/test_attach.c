@@ -224,7 +224,7 @@ Test(attach, returns_ebadmsg_when_a_half_contradicts_itself)
         void *payload;
 
         fresh();
-        put(4096, 128 + 64, 8); /* a released position that no slot bears */
+        put(4096, 128 + 64, 8); /* a released position that is in no slot */
         test_eq(sluice_consumer_attach(&c, ring_bytes, RING_BYTES), -EBADMSG);
         test_eq(sluice_recv(&c, buf, sizeof buf, SLUICE_NOW), -EBADMSG);
         test_eq(sluice_advance(&c), -EBADMSG);

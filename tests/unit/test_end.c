@@ -122,7 +122,7 @@ static void consumer_is_told_once(int wake, bool dies)
         waits_in_vain_to_receive(end);
         for (int i = 0; i < 200; i++)
                 call(recv_number(&c, SLUICE_NOW), end); /* still so */
-        /* One that came, left nothing, and went, is another end. */
+        /* A producer that opened and closed without sending is another end. */
         visited(sends, 0, 0, !dies);
         call(recv_number(&c, SLUICE_FOREVER), end_of(!dies));
         waits_in_vain_to_receive(end_of(!dies));
@@ -185,8 +185,8 @@ QTest(end, of_the_producer_then_the_next_is_waited_for)
         }
 }
 
-/* A successor that was killed while it joined: the end record is gone, the
- * closed flag still stands. */
+/* A successor that was killed while it joined: the end record is removed,
+ * the closed flag is still set. */
 QTest(end, is_told_without_its_record)
 {
         const uint64_t nothing = 0;

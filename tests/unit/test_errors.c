@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What stands in the way of a queue: each with its own error, and with
- * nothing lost or left behind. */
+/* Obstacles to making, opening and removing a queue: each has its own error,
+ * and nothing is lost or left behind. */
 #define _GNU_SOURCE
 #include "queue_util.h"
 
@@ -98,7 +98,7 @@ QTest(path, is_a_directory_of_something_else)
         refused(sluice_create("q", NULL), -ENOTEMPTY);
         refused(sluice_remove("q"), -ENOTEMPTY);
         eq(unlink(in_queues("q/file")), 0);
-        touch(in_queues("q/readable")); /* bears the name, is no pipe */
+        touch(in_queues("q/readable")); /* a file of that name, not a pipe */
         refused(sluice_create("q", NULL), -ENOTEMPTY);
         refused(sluice_remove("q"), -ENOTEMPTY);
         eq(unlink(in_queues("q/readable")), 0);

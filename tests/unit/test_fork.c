@@ -208,7 +208,7 @@ QTest(child, may_come_and_go_in_any_way)
         close_both();
 }
 
-/* ---- The parent dies, the child lives ----------------------------- */
+/* ---- The parent dies, the child stays alive ----------------------- */
 
 struct family {
         struct event ready, go;
@@ -266,7 +266,7 @@ static void death_is_noticed(int wake, bool producer)
                 fill_numbers(&p, 0);
                 call(send_number(&p, 9, soon()), -EOWNERDEAD);
         }
-        eq(kill(*f.grandchild, 0), 0); /* lives */
+        eq(kill(*f.grandchild, 0), 0); /* is alive */
         check(sluice_now_ns() - begin < MS(5000));
         /* And the role is free. */
         if (producer) {

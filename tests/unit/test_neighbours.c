@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Other people's objects, and lives that are not tidy: what is not provably
- * ours stays as it is, and what is ours can always be found and removed. */
+/* Objects of other programs, and processes that end untidily: what is not
+ * provably ours is not changed, and what is ours can always be found and
+ * removed. */
 #define _GNU_SOURCE
 #include "queue_util.h"
 
@@ -433,7 +434,7 @@ QTest(removed_directory, tells_who_had_it_open)
         }
 }
 
-/* rm -r that was killed, or that a creator came between: a record without its
+/* rm -r that was killed, or during which a queue was made: a record without its
  * pipes is no queue, and no hindrance to the next. */
 QTest(removed_directory, half_way_is_removed)
 {
@@ -594,7 +595,7 @@ QTest(moved_directory, keeps_its_queue)
         eq(strcmp(f.queue.name, realpath(in_queues("r"), NULL)), 0);
         call(sluice_consumer_close(&c), 0);
         call(sluice_producer_close(&p), 0);
-        /* To another directory: nothing tells where, but that it is so. */
+        /* To another directory: it cannot be found, but that it was moved can. */
         eq(mkdir(in_tmp("d"), 0700), 0);
         eq(rename(in_queues("r"), in_tmp("d/q")), 0);
         eq(list().orphans, 1);
@@ -708,7 +709,7 @@ QTest(reap, removes_only_what_nobody_needs)
         }
 }
 
-/* Its set of roles is gone: it is in use while a process maps it. */
+/* Its set of roles was removed: it is in use while a process maps it. */
 QTest(reap, leaves_a_queue_without_roles_to_who_maps_it)
 {
         struct sluice_queue_stat st;

@@ -528,7 +528,7 @@ static int taken(void *ctx, const struct sluice_message *m)
         return 0;
 }
 
-/* The consumer goes on by one unit during each copy. */
+/* The consumer advances by one unit during each copy. */
 static void overtake(const void *from, size_t len)
 {
         sluice_word *const position = &test_consumer_half(&s.rig)->position;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How a consumer that polls tells its producer how messages come, and that
- * the advice changes nothing but the pace. */
+/* How a consumer that polls advises its producer of sparse messages, and that
+ * the advice changes nothing but speed. */
 #include "check.h"
 
 enum { PERIOD = SLUICE_PRIV_PERIOD, TRIAL = SLUICE_PRIV_TRIAL };

@@ -162,7 +162,7 @@ QTest(producer_death, mixed)
         producer_dies(SLUICE_WAKE_FUTEX, SLUICE_WAKE_FIFO);
 }
 
-/* By FIFO the kernel tells: not only after a slice. */
+/* By FIFO the hang-up ends the sleep, before the end of the slice. */
 QTest(producer_death, fifo_needs_no_slice)
 {
         struct sluice_options o = opt_wake(SLUICE_WAKE_FIFO);

@@ -164,7 +164,7 @@ static void consumer_died(uint64_t released)
         drains(&c, released, s.published);
         take_over_producer(&p, s.published);
         goes_on(&p, &c);
-        /* The producer lives, and had something staged. */
+        /* The producer is alive, and had something staged. */
         take_copy();
         p = surviving_producer();
         take_over_consumer(&c, released);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages one at a time: what goes in comes out, and every error. */
+/* Messages one at a time: what is sent is received, and every error. */
 #include "check.h"
 
 /* Not constants for the compiler, which warns about them. */

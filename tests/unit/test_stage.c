@@ -92,7 +92,7 @@ TEST_EACH(stage, fills_the_ring_to_the_last_unit, 4)
         test_expect_empty(r);
 }
 
-/* Waiting would never help: the consumer can't see what stands in the
+/* Waiting would never help: the consumer can't see what is in the
  * way. Not even with a deadline far away. */
 TEST_EACH(stage, makes_reserve_return_emsgsize_when_it_cannot_fit_beside, 8)
 {

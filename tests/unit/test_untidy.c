@@ -109,7 +109,7 @@ static void producer_stays_alone(int (*untidy)(void), int wake)
                 step(s, i + 1);
                 call(recv_number(&c, soon()), i);
                 cpu = cpu_ns();
-                call(recv_number(&c, sluice_after(MS(150))), -ETIMEDOUT); /* it lives */
+                call(recv_number(&c, sluice_after(MS(150))), -ETIMEDOUT); /* it is alive */
                 check(cpu_ns() - cpu < MS(75));
         }
         step(s, 4);
@@ -541,7 +541,7 @@ static void until_exec(const struct event *e)
         check(poll_fd(e->fd[0], POLLHUP, 10000) & POLLHUP);
 }
 
-/* While the other program lives, and as soon as exec is through. */
+/* While the other program runs, and as soon as exec has succeeded. */
 static void opens_while_it_lives(struct sluice_producer *p, pid_t pid)
 {
         int r;
@@ -737,7 +737,7 @@ static int receives_without_privileges(void *ctx)
         call(sluice_consumer_await_peer(&c, soon()), 0);
         call(recv_number(&c, soon()), 1);
         cpu = cpu_ns();
-        call(recv_number(&c, sluice_after(MS(250))), -ETIMEDOUT); /* it lives */
+        call(recv_number(&c, sluice_after(MS(250))), -ETIMEDOUT); /* it is alive */
         check(cpu_ns() - cpu < MS(125));
         signal_event(&d->ready);
         call(recv_number(&c, soon()), d->expected);

@@ -133,7 +133,7 @@ TEST_EACH(wrap, is_full_and_empty_from_every_offset_in_16_units, 16)
         full_and_empty(r);
 }
 
-/* The longest message fits into a drained ring, wherever it stands, and
+/* The longest message fits into a drained ring at every position, and
  * beside nothing else where padding is needed. */
 TEST_EACH(wrap, takes_the_longest_from_every_offset_once_drained, 8)
 {
