@@ -24,7 +24,8 @@ struct progress {
 
 static uint64_t released(const struct sluice_layout_consumer *c)
 {
-        return sluice_priv_load_acquire(&c->position) & ~SLUICE_LAYOUT_FLAGS; /* UNTRUSTED */
+        /* RELEASE:load. UNTRUSTED. */
+        return sluice_priv_load_acquire(&c->position) & ~SLUICE_LAYOUT_FLAGS;
 }
 
 /* The result, -EBADMSG included, is valid if the position is unchanged
@@ -33,6 +34,7 @@ static int consumer_read(struct sluice_priv_found *f, const struct sluice_layout
 {
         f->position = released(c);
         for (int i = 0; i < 2; i++) {
+                /* PROGRESS:load, then OBSERVE:load. */
                 if (sluice_priv_load_acquire(&c->progress.slot[i].position) != f->position)
                         continue;
                 f->messages = sluice_priv_load_acquire(&c->progress.slot[i].messages);
@@ -43,7 +45,7 @@ static int consumer_read(struct sluice_priv_found *f, const struct sluice_layout
 
 static bool has_more_progress(const struct progress *t)
 {
-        return sluice_priv_load_acquire(t->next) != t->position;
+        return sluice_priv_load_acquire(t->next) != t->position; /* PROGRESS:load */
 }
 
 /* The slot in force. The count may belong to a later slot, if the producer has
@@ -54,7 +56,8 @@ static void producer_read(struct sluice_priv_found *f, struct progress *t,
         uint64_t at[2];
         int i;
 
-        at[0] = sluice_priv_load_acquire(&p->progress.slot[0].position); /* UNTRUSTED */
+        /* PROGRESS:load, both, then OBSERVE:load. UNTRUSTED. */
+        at[0] = sluice_priv_load_acquire(&p->progress.slot[0].position);
         at[1] = sluice_priv_load_acquire(&p->progress.slot[1].position);
         i = (int64_t)(at[0] - at[1]) >= 0 ? 0 : 1;
         f->position = at[i];
@@ -79,8 +82,9 @@ static int walk(struct sluice_priv_found *f, const struct progress *t, const uns
                 if ((f->position & SLUICE_LAYOUT_FLAGS) != 0 ||
                     f->position - consumer > s->capacity - s->unit)
                         return -EBADMSG;
-                word = sluice_priv_load_acquire(
-                        sluice_priv_peer_word(ring, f->position & (s->capacity - 1)));
+                word = sluice_priv_load_acquire(/* PUBLISH:load */
+                                                sluice_priv_peer_word(
+                                                        ring, f->position & (s->capacity - 1)));
                 r = sluice_priv_is_open(f->position, word, s);
                 if (r != 0)
                         return r < 0 ? r : 0;

@@ -348,15 +348,15 @@ int sluice_priv_place_empty(const struct sluice_priv_place *place)
         return r ? r : sluice_priv_place_unlock(place);
 }
 
-/* Does the path relative to it lead to the directory that we have opened? 1, 0
- * (another process has removed or moved it, and another directory may bear the
- * name), or -errno. */
-static int is_at(const struct sluice_priv_place *place, const char *self)
+/* Does the path relative to it lead to the directory that we have opened? false:
+ * another process has removed or moved it, and another directory may bear the
+ * name. If it cannot be found out, rmdir(2) says what is wrong. */
+static bool is_at(const struct sluice_priv_place *place, const char *self)
 {
         struct stat now;
 
         if (fstatat(place->dirfd, self, &now, AT_SYMLINK_NOFOLLOW) != 0)
-                return errno == ENOENT ? 0 : -errno;
+                return errno != ENOENT;
         return now.st_dev == place->st.st_dev && now.st_ino == place->st.st_ino;
 }
 
@@ -367,10 +367,11 @@ int sluice_priv_place_rmdir(const struct sluice_priv_place *place)
         const char *slash = strrchr(place->name->path, '/');
         const int most = place->lockfd < 0 ? 0 : 1000;
         char self[SLUICE_NAME_MAX + 4];
-        int r;
 
         snprintf(self, sizeof self, "../%s", slash ? slash + 1 : place->name->path);
-        for (int tries = 0; (r = is_at(place, self)) == 1; tries++) {
+        for (int tries = 0; is_at(place, self); tries++) {
+                int r;
+
                 if (unlinkat(place->dirfd, self, AT_REMOVEDIR) == 0 || errno == ENOENT)
                         return 0;
                 if ((errno != ENOTEMPTY && errno != EEXIST) || tries == most)
@@ -382,7 +383,7 @@ int sluice_priv_place_rmdir(const struct sluice_priv_place *place)
                         return r < 0 ? r : 0;
                 pause_ms();
         }
-        return r;
+        return 0;
 }
 
 int sluice_priv_place_unlock(const struct sluice_priv_place *place)

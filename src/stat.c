@@ -37,7 +37,8 @@ static int state_read(struct sluice_endpoint_stat *e, const struct sluice_layout
                       int semid, int role)
 {
         for (int i = 0; i < STATE_LOOKS; i++) {
-                const uint64_t state = sluice_priv_load_acquire(&doorbell->state); /* UNTRUSTED */
+                /* STATE:load, before and after the kernel's answer. UNTRUSTED. */
+                const uint64_t state = sluice_priv_load_acquire(&doorbell->state);
                 const int held = sluice_priv_role_held(semid, role);
 
                 if (held < 0)
@@ -45,7 +46,7 @@ static int state_read(struct sluice_endpoint_stat *e, const struct sluice_layout
                 e->held = held;
                 e->attaches = state / SLUICE_LAYOUT_EPOCH;
                 e->closed = (state & SLUICE_LAYOUT_CLOSED) != 0;
-                if (sluice_priv_load_acquire(&doorbell->state) == state)
+                if (sluice_priv_load_acquire(&doorbell->state) == state) /* STATE:load */
                         return 0;
         }
         return -EAGAIN;
@@ -169,7 +170,7 @@ int sluice_stat(const char *name, struct sluice_queue_stat *st)
 /* Where the oldest message begins by now, if that is behind position. */
 static uint64_t overtaken(const struct sluice_priv_segment *s, uint64_t position)
 {
-        const uint64_t now =
+        const uint64_t now = /* RELEASE:load */
                 sluice_priv_load_acquire(&consumer_of(s)->position) & ~SLUICE_LAYOUT_FLAGS;
 
         return (int64_t)(now - position) > 0 ? now : position;
@@ -184,6 +185,7 @@ static int dump_one(const struct sluice_priv_segment *s, uint64_t *position, uin
                     unsigned char *copy, struct sluice_message *m)
 {
         const uint64_t from = *position, off = from & (s->shape.capacity - 1);
+        /* PUBLISH:load, OBSERVE:load. UNTRUSTED. */
         const uint64_t word = sluice_priv_load_acquire(sluice_priv_peer_word(ring_of(s), off));
         struct sluice_priv_found next = {.position = from};
 
@@ -199,7 +201,7 @@ static int dump_one(const struct sluice_priv_segment *s, uint64_t *position, uin
         if (m->len > s->shape.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES)
                 return -EBADMSG;
         sluice_priv_copy_out(copy, ring_of(s) + off + SLUICE_LAYOUT_HEADER_BYTES, m->len);
-        sluice_priv_fence_full(); /* plain bytes: ordered before the look at the position */
+        sluice_priv_fence_full(); /* OBSERVE:fence: plain bytes, before the look at the position */
         if (overtaken(s, from) != from)
                 return 0;
         m->data = copy;

@@ -98,10 +98,12 @@ static inline int sluice_priv_format(void *mem, size_t bytes, const struct sluic
                 return -EINVAL;
         if (bytes < s.total_bytes)
                 return -ENOSPC;
+        /* Relaxed, here and below: READY:store comes last. */
         sluice_priv_store_relaxed(&h->magic, 0);
         memset(base + sizeof h->magic, 0, SLUICE_LAYOUT_RING - sizeof h->magic);
-        /* version and byte_order, at once and before all others: a ring that
-         * was left half made is told by them. */
+        /* version and byte_order, at once and before all others: they say what
+         * a ring is that was left half made. Relaxed: whoever finds them after a
+         * kill is ordered by the kernel. */
         sluice_priv_store_relaxed(
                 sluice_priv_word(base, offsetof(struct sluice_layout_header, version)),
                 (uint64_t)SLUICE_LAYOUT_BYTE_ORDER << 32 | SLUICE_LAYOUT_VERSION);
@@ -115,12 +117,13 @@ static inline int sluice_priv_format(void *mem, size_t bytes, const struct sluic
         h->total_bytes = s.total_bytes;
         consumer = (struct sluice_layout_consumer *)(void *)(base + s.consumer);
         producer = (struct sluice_layout_producer *)(void *)(base + s.producer);
-        /* Relaxed: READY orders them. */
+        /* Relaxed: READY:store orders them. */
         sluice_priv_store_relaxed(&consumer->position, s.first_position);
         for (int i = 0; i < 2; i++) {
                 sluice_priv_store_relaxed(&consumer->progress.slot[i].position, s.first_position);
                 sluice_priv_store_relaxed(&producer->progress.slot[i].position, s.first_position);
         }
+        /* Relaxed, too. */
         sluice_priv_store_relaxed(
                 sluice_priv_word(base + s.ring, s.first_position & (s.capacity - 1)), 0);
         return 0;
@@ -143,7 +146,8 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_ring_format(void *mem, size_t bytes,
 
         if (r)
                 return r;
-        sluice_priv_store_release(&sluice_priv_header(mem)->magic, SLUICE_LAYOUT_MAGIC); /* READY */
+        /* READY:store */
+        sluice_priv_store_release(&sluice_priv_header(mem)->magic, SLUICE_LAYOUT_MAGIC);
         return 0;
 }
 
@@ -160,7 +164,7 @@ static inline int sluice_priv_shape_read(struct sluice_priv_shape *s, const void
                 return -EINVAL;
         if (bytes < SLUICE_LAYOUT_RING)
                 return -EPROTO;
-        magic = sluice_priv_load_acquire(&h->magic); /* READY. UNTRUSTED, as all below. */
+        magic = sluice_priv_load_acquire(&h->magic); /* READY:load. UNTRUSTED, as all below. */
         if (magic == 0)
                 return -EINPROGRESS;
         if (magic == __builtin_bswap64(SLUICE_LAYOUT_MAGIC))
@@ -198,9 +202,10 @@ struct sluice_priv_found {
 static inline int sluice_priv_consumer_find(struct sluice_priv_found *f,
                                             const struct sluice_layout_consumer *c)
 {
+        /* RELEASE:load, for an observer; for a successor SUCCEED orders it. */
         f->position = sluice_priv_load_acquire(&c->position) & ~SLUICE_LAYOUT_FLAGS;
         for (uint32_t i = 0; i < 2; i++) {
-                /* PROGRESS, reader's side. */
+                /* PROGRESS:load */
                 if (sluice_priv_load_acquire(&c->progress.slot[i].position) != f->position)
                         continue;
                 f->messages = sluice_priv_load_relaxed(&c->progress.slot[i].messages);
@@ -247,7 +252,8 @@ static inline int sluice_priv_producer_find(struct sluice_priv_found *f,
 {
         uint64_t at[2], from;
 
-        /* PROGRESS, reader's side. */
+        /* PROGRESS:load, both. Which of them is in force is seen by their
+         * values, so it does not matter which is loaded first. */
         at[0] = sluice_priv_load_acquire(&p->progress.slot[0].position);
         at[1] = sluice_priv_load_acquire(&p->progress.slot[1].position);
         f->slot = (int64_t)(at[0] - at[1]) >= 0 ? 1 : 0;
@@ -260,9 +266,9 @@ static inline int sluice_priv_producer_find(struct sluice_priv_found *f,
                 if ((f->position & SLUICE_LAYOUT_FLAGS) != 0 ||
                     f->position - from > s->capacity - s->unit)
                         return -EBADMSG;
-                word = sluice_priv_load_acquire(/* SUCCEED */
-                                                sluice_priv_peer_word(
-                                                        ring, f->position & (s->capacity - 1)));
+                /* PUBLISH:load, for an observer; for a successor SUCCEED orders it. */
+                word = sluice_priv_load_acquire(
+                        sluice_priv_peer_word(ring, f->position & (s->capacity - 1)));
                 r = sluice_priv_is_open(f->position, word, s);
                 if (r == 1)
                         return f->position - consumer > s->capacity - s->unit ? -EBADMSG : 0;
@@ -280,13 +286,39 @@ static inline uint64_t sluice_priv_next_state(const struct sluice_layout_doorbel
         return (before + SLUICE_LAYOUT_EPOCH) | SLUICE_LAYOUT_ATTACHED | flags;
 }
 
+/* The first stores of a new producer, whose handle is filled in. */
+static inline void sluice_priv_producer_begin(struct sluice_producer *p, uint64_t state)
+{
+        sluice_word *next = sluice_priv_word(p->ring, p->position & p->mask);
+
+        /* With both slots at one position, 0 is in force: never write that one
+         * before the other has moved on. PROGRESS:store, OBSERVE:store, for
+         * observers: the slot may be read while it is brought up to date. */
+        if (sluice_priv_load_relaxed(&p->own->progress.slot[p->base.slot ^ 1].position) !=
+            p->position) {
+                sluice_priv_store_release(&p->own->progress.slot[p->base.slot].messages,
+                                          p->messages);
+                sluice_priv_store_release(&p->own->progress.slot[p->base.slot].position,
+                                          p->position);
+                p->base.slot ^= 1;
+        }
+        /* A predecessor may have been killed in its sleep. Relaxed: a peer that
+         * finds its word once more makes one wake-up in vain. */
+        sluice_priv_store_relaxed(&p->own->doorbell.parked, 0);
+        /* The stream goes on. ENDING:store of this holder; the load is relaxed, for
+         * nobody but the producer writes here: SUCCEED. */
+        if (sluice_priv_load_relaxed(next) != 0)
+                sluice_priv_store_release(next, 0);
+        sluice_priv_store_release(&p->own->doorbell.state, /* STATE:store, ENDING:store */
+                                  sluice_priv_next_state(&p->own->doorbell, state));
+}
+
 static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem, size_t bytes,
                                             uint64_t state)
 {
         unsigned char *base = (unsigned char *)mem;
         struct sluice_priv_found consumer, found;
         struct sluice_priv_shape s;
-        sluice_word *next;
         int r = sluice_priv_shape_read(&s, mem, bytes);
 
         memset((void *)p, 0, sizeof *p);
@@ -295,7 +327,8 @@ static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem
         p->ring = base + s.ring;
         p->own = (struct sluice_layout_producer *)(void *)(base + s.producer);
         p->peer = (const struct sluice_layout_consumer *)(const void *)(base + s.consumer);
-        /* UNTRUSTED: the consumer's half. Its counts do not concern us. */
+        /* UNTRUSTED: the consumer's half. Its counts do not concern us.
+         * RELEASE:load: the first records are written where it has read. */
         consumer.position = sluice_priv_load_acquire(&p->peer->position) & ~SLUICE_LAYOUT_FLAGS;
         r = sluice_priv_producer_find(&found, p->own, p->ring, consumer.position, &s);
         if (r) {
@@ -311,23 +344,7 @@ static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem
         p->seen = consumer.position;
         p->limit = p->seen + p->mask - p->unit_mask;
         p->base.doorbell.peer_parked = &p->peer->doorbell.parked;
-        /* With both slots at one position, 0 is in force: never write that one
-         * before the other has moved on. */
-        if (sluice_priv_load_relaxed(&p->own->progress.slot[p->base.slot ^ 1].position) !=
-            p->position) {
-                sluice_priv_store_release(&p->own->progress.slot[p->base.slot].messages,
-                                          p->messages);
-                sluice_priv_store_release(&p->own->progress.slot[p->base.slot].position,
-                                          p->position);
-                p->base.slot ^= 1;
-        }
-        /* A predecessor may have been killed in its sleep. */
-        sluice_priv_store_relaxed(&p->own->doorbell.parked, 0);
-        next = sluice_priv_word(p->ring, p->position & p->mask);
-        if (sluice_priv_load_relaxed(next) != 0)
-                sluice_priv_store_release(next, 0);        /* the stream goes on */
-        sluice_priv_store_release(&p->own->doorbell.state, /* ENDING: behind it */
-                                  sluice_priv_next_state(&p->own->doorbell, state));
+        sluice_priv_producer_begin(p, state);
         return 0;
 }
 
@@ -358,10 +375,13 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
         sluice_priv_pace_begin(c);
         c->base.slot = found.slot;
         c->base.doorbell.peer_parked = &c->peer->doorbell.parked;
+        /* Relaxed: as in sluice_priv_producer_join, and advice. */
         sluice_priv_store_relaxed(&c->own->doorbell.parked, 0);
         sluice_priv_store_relaxed(&c->own->doorbell.hint, 0);
-        sluice_priv_store_release(&c->own->position, c->position); /* no longer closed */
-        sluice_priv_store_release(&c->own->doorbell.state,         /* ENDING: behind it */
+        /* No longer closed. RELEASE:store: a predecessor that was killed may have
+         * read on behind the position that it stored. */
+        sluice_priv_store_release(&c->own->position, c->position);
+        sluice_priv_store_release(&c->own->doorbell.state, /* STATE:store, ENDING:store */
                                   sluice_priv_next_state(&c->own->doorbell, state));
         return 0;
 }
@@ -400,13 +420,16 @@ SLUICE_INLINE void sluice_producer_detach(struct sluice_producer *p)
 
         if (!p->own)
                 return;
-        /* PUBLISH: the end record takes the next header, which has room. */
+        /* PUBLISH:store: the end takes the place of the next header, which has
+         * room. */
         sluice_priv_store_release(sluice_priv_word(p->ring, p->position & p->mask),
                                   SLUICE_LAYOUT_END);
+        /* STATE:store: whoever finds the role free has seen how it was left. */
         sluice_priv_store_release(&p->own->doorbell.state,
                                   sluice_priv_load_relaxed(&p->own->doorbell.state) |
                                           SLUICE_LAYOUT_CLOSED);
-        sluice_priv_fence_full(); /* DOORBELL, waker */
+        /* DOORBELL:fence, waker. The load is relaxed: the fence orders it. */
+        sluice_priv_fence_full();
         parked = sluice_priv_load_relaxed(p->base.doorbell.peer_parked);
         if (p->base.sleep && (parked & SLUICE_LAYOUT_PARKED) && parked != p->base.doorbell.answered)
                 p->base.sleep->wake(p, parked);
@@ -422,11 +445,14 @@ SLUICE_INLINE void sluice_consumer_detach(struct sluice_consumer *c)
 
         if (!c->own)
                 return;
+        /* RELEASE:store, once more, with the flag. */
         sluice_priv_store_release(&c->own->position, c->position | SLUICE_LAYOUT_POSITION_CLOSED);
+        /* STATE:store: whoever finds the role free has seen how it was left. */
         sluice_priv_store_release(&c->own->doorbell.state,
                                   sluice_priv_load_relaxed(&c->own->doorbell.state) |
                                           SLUICE_LAYOUT_CLOSED);
-        sluice_priv_fence_full(); /* DOORBELL, waker */
+        /* DOORBELL:fence, waker. The load is relaxed: the fence orders it. */
+        sluice_priv_fence_full();
         parked = sluice_priv_load_relaxed(c->base.doorbell.peer_parked);
         if (c->base.sleep && (parked & SLUICE_LAYOUT_PARKED) && parked != c->base.doorbell.answered)
                 c->base.sleep->wake(c, parked);

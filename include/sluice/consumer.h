@@ -83,8 +83,8 @@ static __attribute__((noinline, unused)) int sluice_priv_accept_slow(struct slui
                 return sluice_priv_consumer_poison(c, -EBADMSG);
         c->contiguous_end = c->next + (room < rest ? room : rest);
         if ((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_PACKED) {
-                /* Another of its batch follows. UNTRUSTED. Relaxed would do, as
-                 * behind padding. */
+                /* Another of its batch follows. UNTRUSTED. PUBLISH:load for a
+                 * successor that begins here, as behind padding. */
                 const uint64_t behind = sluice_priv_load_acquire(
                         (const sluice_word *)(const void *)sluice_priv_consumer_ring(
                                 c, end & c->mask));
@@ -133,8 +133,8 @@ static inline int sluice_priv_accept_other(struct sluice_consumer *c, uint64_t w
                 return sluice_priv_consumer_poison(c, -EBADMSG);
         c->next += rest;
         c->end = c->contiguous_end = c->next;
-        /* UNTRUSTED. Relaxed would do, PUBLISH was the padding's header;
-         * a successor that begins here needs the acquire. */
+        /* UNTRUSTED. PUBLISH:load for a successor that begins here; for others
+         * the padding's header was that. */
         word = sluice_priv_load_acquire(sluice_priv_next_word(c));
         if (!sluice_priv_is_data(word) && (word & SLUICE_LAYOUT_KIND) != SLUICE_LAYOUT_PACKED)
                 return sluice_priv_consumer_poison(c, -EBADMSG);
@@ -163,7 +163,7 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
 
                 if (c->mask == 0) /* poisoned, or never attached */
                         return c->base.err ? c->base.err : -EINVAL;
-                /* PUBLISH, consumer's side. UNTRUSTED. */
+                /* PUBLISH:load. UNTRUSTED. */
                 word = sluice_priv_load_acquire(sluice_priv_next_word(c));
                 if (sluice_priv_is_data(word))
                         return sluice_priv_accept(c, word);
@@ -201,7 +201,7 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_peek(struct sluice_consumer *c, struct
                                                sluice_deadline until)
 {
         if (c->end == c->next) {
-                /* PUBLISH, consumer's side. UNTRUSTED: checked by accept. */
+                /* PUBLISH:load. UNTRUSTED: checked by accept. */
                 const uint64_t word = sluice_priv_load_acquire(sluice_priv_next_word(c));
                 const int r = sluice_priv_likely(sluice_priv_is_data(word))
                                       ? sluice_priv_accept(c, word)
@@ -256,10 +256,11 @@ SLUICE_INLINE int sluice_release(struct sluice_consumer *c)
         c->messages = messages;
         c->position = position;
         c->base.slot = slot ^ 1;
-        /* PROGRESS and OBSERVE: in force once the position below is stored. */
+        /* OBSERVE:store, then PROGRESS:store: in force once the position below is
+         * stored. */
         sluice_priv_store_release(&own->progress.slot[slot].messages, messages);
         sluice_priv_store_release(&own->progress.slot[slot].position, position);
-        /* RELEASE, consumer's side. */
+        /* RELEASE:store */
         sluice_priv_store_release(&own->position, position);
         parked = sluice_priv_doorbell_due(&c->base.doorbell, position);
         if (sluice_priv_unlikely(parked != 0))

@@ -51,10 +51,10 @@ static inline int sluice_priv_producer_refusal(const struct sluice_producer *p, 
 }
 
 /* Re-reads the consumer's position. 0, or -EPIPE when it has closed and
- * that is not told yet. */
+ * that has not been reported yet. */
 static inline int sluice_priv_producer_refresh(struct sluice_producer *p)
 {
-        /* RELEASE, producer's side. UNTRUSTED: checked on the next lines. */
+        /* RELEASE:load. UNTRUSTED: checked on the next lines. */
         const uint64_t word = sluice_priv_load_acquire(&p->peer->position);
         const uint64_t seen = word & ~SLUICE_LAYOUT_FLAGS;
         const uint64_t used = p->position - seen;
@@ -63,6 +63,7 @@ static inline int sluice_priv_producer_refresh(struct sluice_producer *p)
         if (seen - p->seen > p->position - p->seen ||
             (word & SLUICE_LAYOUT_FLAGS & ~SLUICE_LAYOUT_POSITION_CLOSED) != 0)
                 return sluice_priv_producer_poison(p, -EBADMSG);
+        /* Relaxed: a count for people to look at. */
         if (used > sluice_priv_load_relaxed(&p->own->counters.high_water))
                 sluice_priv_store_relaxed(&p->own->counters.high_water, used);
         p->seen = seen;
@@ -210,6 +211,8 @@ SLUICE_INLINE int sluice_stage(struct sluice_producer *p, size_t len)
                         const uint64_t rest = sluice_priv_rest(p->tail, p->mask);
 
                         record += rest;
+                        /* Relaxed, like every store of a header but the first:
+                         * PUBLISH:store comes after it. */
                         sluice_priv_store_relaxed(sluice_priv_word(p->ring, record & p->mask),
                                                   word);
                         word = sluice_priv_header_word(SLUICE_LAYOUT_PADDING,
@@ -218,7 +221,7 @@ SLUICE_INLINE int sluice_stage(struct sluice_producer *p, size_t len)
                 }
         }
         sluice_priv_pace_after_write(p, record, bytes);
-        /* Relaxed, like every store here: PUBLISH orders them. */
+        /* Relaxed: PUBLISH:store comes after it. */
         if (p->staged == 0)
                 p->first = word;
         else
@@ -229,7 +232,7 @@ SLUICE_INLINE int sluice_stage(struct sluice_producer *p, size_t len)
         return 0;
 }
 
-/* Shows what stands between position and tail: n messages, the first of
+/* Publishes what stands between position and tail: n messages, the first of
  * them, or the padding before it, with this header. */
 static inline void sluice_priv_publish_batch(struct sluice_producer *p, uint64_t word, uint64_t n)
 {
@@ -241,15 +244,15 @@ static inline void sluice_priv_publish_batch(struct sluice_producer *p, uint64_t
         const uint32_t slot = p->base.slot;
         uint64_t parked;
 
-        /* The next header is closed before this one opens: PUBLISH, producer's
-         * side. */
+        /* The word behind the batch says "nothing yet" before the batch appears:
+         * relaxed, for PUBLISH:store comes after it. */
         sluice_priv_store_relaxed(sluice_priv_word(ring, position & mask), 0);
         sluice_priv_store_release(sluice_priv_word(ring, p->position & mask), word);
         p->position = position;
         p->messages = messages;
         p->reserved = 0;
         p->base.slot = slot ^ 1;
-        /* PROGRESS and OBSERVE, writer's side. */
+        /* OBSERVE:store, then PROGRESS:store. */
         sluice_priv_store_release(&own->progress.slot[slot].messages, messages);
         sluice_priv_store_release(&own->progress.slot[slot].position, position);
         parked = sluice_priv_doorbell_due(&p->base.doorbell, position);
@@ -259,7 +262,7 @@ static inline void sluice_priv_publish_batch(struct sluice_producer *p, uint64_t
 }
 
 /*
- * Shows all staged messages at once, and wakes the consumer if it sleeps
+ * Publishes all staged messages at once, and wakes the consumer if it sleeps
  * (the only system call). Wait-free otherwise. A message that is still
  * reserved is forgotten. Nothing staged: 0, no effect.
  */
