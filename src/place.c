@@ -360,8 +360,8 @@ static bool is_at(const struct sluice_priv_place *place, const char *self)
         return now.st_dev == place->st.st_dev && now.st_ino == place->st.st_ino;
 }
 
-/* ".." is found from a directory that was removed, too: so each try looks first
- * whether the name is still that of ours. */
+/* ".." is found from a directory that was removed, too: what is not empty may be
+ * another directory of the same name. */
 int sluice_priv_place_rmdir(const struct sluice_priv_place *place)
 {
         const char *slash = strrchr(place->name->path, '/');
@@ -369,13 +369,18 @@ int sluice_priv_place_rmdir(const struct sluice_priv_place *place)
         char self[SLUICE_NAME_MAX + 4];
 
         snprintf(self, sizeof self, "../%s", slash ? slash + 1 : place->name->path);
-        for (int tries = 0; is_at(place, self); tries++) {
+        for (int tries = 0; unlinkat(place->dirfd, self, AT_REMOVEDIR) != 0; tries++) {
+                const int error = errno;
                 int r;
 
-                if (unlinkat(place->dirfd, self, AT_REMOVEDIR) == 0 || errno == ENOENT)
+                if (error == ENOENT)
+                        return 0; /* another process has removed or moved it */
+                if (error != ENOTEMPTY && error != EEXIST)
+                        return -error;
+                if (!is_at(place, self))
                         return 0;
-                if ((errno != ENOTEMPTY && errno != EEXIST) || tries == most)
-                        return -errno;
+                if (tries == most)
+                        return -error;
                 /* A process that waited for our lock makes a new lock in here, finds
                  * no queue, and removes the lock; or it makes a new queue. */
                 r = sluice_priv_place_has_queue(place);

@@ -340,6 +340,12 @@ struct tally {
         int failed;
 };
 
+/* Lasting failures and pairs: STRESS_PERCENT of them, others each time. */
+static bool is_in_share(uint64_t *random)
+{
+        return traffic_random(random) % 100 < traffic_scale(100);
+}
+
 /* What is done about the failure of call k fails, too. */
 static void go_pairs(struct tally *t, int k, int error, uint64_t *random)
 {
@@ -350,7 +356,7 @@ static void go_pairs(struct tally *t, int k, int error, uint64_t *random)
         calls = inject_seen.calls;
         memcpy(trace, inject_seen.trace, sizeof trace);
         for (int j = k + 1; j < calls && j < k + 400; j++) {
-                if (traffic_random(random) % 100 >= traffic_scale(100))
+                if (!is_in_share(random))
                         continue;
                 t->failed += go(k, error, false, j, inject_info[trace[j]].errors[0]);
                 t->injected[2] += inject_seen.injected;
@@ -390,7 +396,7 @@ static int run(const struct scenario *s, uint64_t seed)
                                 continue; /* nobody else is there */
                         t.failed += go(k, *e, false, -1, 0);
                         t.injected[0] += inject_seen.injected;
-                        if (*e == info->once)
+                        if (*e == info->once || !is_in_share(&seed))
                                 continue;
                         t.failed += go(k, *e, true, -1, 0);
                         t.injected[1] += inject_seen.injected;
