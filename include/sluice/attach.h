@@ -82,12 +82,29 @@ static inline struct sluice_layout_header *sluice_priv_header(void *mem)
         return (struct sluice_layout_header *)mem;
 }
 
+/* Both halves, which are 0, and the first header word. */
+static inline void sluice_priv_format_halves(unsigned char *base, const struct sluice_priv_shape *s)
+{
+        struct sluice_layout_consumer *c =
+                (struct sluice_layout_consumer *)(void *)(base + s->consumer);
+        struct sluice_layout_producer *p =
+                (struct sluice_layout_producer *)(void *)(base + s->producer);
+
+        /* Relaxed, all: READY:store comes after them. */
+        sluice_priv_store_relaxed(&c->position, s->first_position);
+        for (int i = 0; i < 2; i++) {
+                sluice_priv_store_relaxed(&c->progress.slot[i].position, s->first_position);
+                sluice_priv_store_relaxed(&p->progress.slot[i].position, s->first_position);
+        }
+        /* Relaxed, too. */
+        sluice_priv_store_relaxed(
+                sluice_priv_word(base + s->ring, s->first_position & (s->capacity - 1)), 0);
+}
+
 /* Everything but the magic: nobody can attach yet. */
 static inline int sluice_priv_format(void *mem, size_t bytes, const struct sluice_geometry *g)
 {
         struct sluice_layout_header *h = sluice_priv_header(mem);
-        struct sluice_layout_consumer *consumer;
-        struct sluice_layout_producer *producer;
         unsigned char *base = (unsigned char *)mem;
         struct sluice_priv_shape s;
         const int r = sluice_priv_shape_of(&s, g);
@@ -115,17 +132,7 @@ static inline int sluice_priv_format(void *mem, size_t bytes, const struct sluic
         h->producer_offset = s.producer;
         h->ring_offset = s.ring;
         h->total_bytes = s.total_bytes;
-        consumer = (struct sluice_layout_consumer *)(void *)(base + s.consumer);
-        producer = (struct sluice_layout_producer *)(void *)(base + s.producer);
-        /* Relaxed: READY:store orders them. */
-        sluice_priv_store_relaxed(&consumer->position, s.first_position);
-        for (int i = 0; i < 2; i++) {
-                sluice_priv_store_relaxed(&consumer->progress.slot[i].position, s.first_position);
-                sluice_priv_store_relaxed(&producer->progress.slot[i].position, s.first_position);
-        }
-        /* Relaxed, too. */
-        sluice_priv_store_relaxed(
-                sluice_priv_word(base + s.ring, s.first_position & (s.capacity - 1)), 0);
+        sluice_priv_format_halves(base, &s);
         return 0;
 }
 
