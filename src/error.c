@@ -39,7 +39,8 @@ static const struct {
         {EPROTO, "the segment under this key is another program's, not a queue"},
         {EPROTOTYPE, "the queue was made on a machine of the other byte order"},
         {EPROTONOSUPPORT, "the queue was made by another version of the library: use that one, "
-                          "or remove the queue with it"},
+                          "or remove the queue with it; or this program was compiled with another "
+                          "version's headers: compile it again"},
         {EINPROGRESS, "the queue is half made: its maker is at work, or died; creating it again, "
                       "or removing it, clears it"},
         {EREMOTE,

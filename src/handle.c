@@ -384,7 +384,8 @@ static int open_endpoint(struct sluice_priv_endpoint *e, int role, const char *n
                         return r;
         }
         r = open_at(e, role, &n, &o);
-        if (r == -EMFILE || r == -ENFILE || r == -ENOSPC) /* of a poll descriptor */
+        /* -ENOSPC of a semaphore has its note already; this is of a poll descriptor. */
+        if (r == -EMFILE || r == -ENFILE || (r == -ENOSPC && *sluice_limit() == '\0'))
                 sluice_priv_limit_note(SLUICE_PRIV_FD, -r, 0);
         return r;
 }
@@ -474,15 +475,25 @@ static int endpoint_enable_sleep(struct sluice_priv_endpoint *e, int role, bool 
 
 /* ---- The public calls --------------------------------------------- */
 
-int sluice_producer_open(struct sluice_producer *p, const char *name,
-                         const struct sluice_options *options)
+/* Inline code and library agree on what a handle is. */
+static bool is_known(size_t size, unsigned abi, int role)
 {
+        return abi == SLUICE_ABI && size == sluice_priv_handle_bytes(role);
+}
+
+int sluice_priv_producer_open(struct sluice_producer *p, size_t size, unsigned abi,
+                              const char *name, const struct sluice_options *options)
+{
+        if (!is_known(size, abi, SLUICE_PRIV_ROLE_PRODUCER))
+                return -EPROTONOSUPPORT;
         return endpoint_open(&p->base, SLUICE_PRIV_ROLE_PRODUCER, name, options);
 }
 
-int sluice_consumer_open(struct sluice_consumer *c, const char *name,
-                         const struct sluice_options *options)
+int sluice_priv_consumer_open(struct sluice_consumer *c, size_t size, unsigned abi,
+                              const char *name, const struct sluice_options *options)
 {
+        if (!is_known(size, abi, SLUICE_PRIV_ROLE_CONSUMER))
+                return -EPROTONOSUPPORT;
         return endpoint_open(&c->base, SLUICE_PRIV_ROLE_CONSUMER, name, options);
 }
 
@@ -496,12 +507,18 @@ int sluice_consumer_close(struct sluice_consumer *c)
         return endpoint_close(&c->base);
 }
 
-int sluice_producer_enable_sleep(struct sluice_producer *p, const struct sluice_options *options)
+int sluice_priv_producer_enable_sleep(struct sluice_producer *p, size_t size, unsigned abi,
+                                      const struct sluice_options *options)
 {
+        if (!is_known(size, abi, SLUICE_PRIV_ROLE_PRODUCER))
+                return -EPROTONOSUPPORT;
         return endpoint_enable_sleep(&p->base, SLUICE_PRIV_ROLE_PRODUCER, p->own != NULL, options);
 }
 
-int sluice_consumer_enable_sleep(struct sluice_consumer *c, const struct sluice_options *options)
+int sluice_priv_consumer_enable_sleep(struct sluice_consumer *c, size_t size, unsigned abi,
+                                      const struct sluice_options *options)
 {
+        if (!is_known(size, abi, SLUICE_PRIV_ROLE_CONSUMER))
+                return -EPROTONOSUPPORT;
         return endpoint_enable_sleep(&c->base, SLUICE_PRIV_ROLE_CONSUMER, c->own != NULL, options);
 }

@@ -270,6 +270,9 @@ int sluice_priv_remove_dir(const struct sluice_priv_place *place);
 
 /* ---- stat.c, list.c ----------------------------------------------- */
 
+/* Bytes of the shortest struct sluice_queue_stat, that of 0.2. */
+#define SLUICE_PRIV_STAT_LEAST (offsetof(struct sluice_queue_stat, orphan) + sizeof(int))
+
 /* What the kernel knows about a queue. */
 void sluice_priv_stat_kernel(struct sluice_queue_stat *st, const struct sluice_priv_segment *s);
 /* That, and the contents. */

@@ -238,6 +238,7 @@ static int list_slots(int last, stat_fn *stat_one, sluice_list_fn *fn, void *ctx
                         r = e;
                 if (e)
                         continue;
+                st.size = sizeof st;
                 r = fn(ctx, &st);
                 ++*n;
         }

@@ -256,6 +256,8 @@ static int reap_listed(struct reap *reap, const struct sluice_queue_stat *st)
 {
         int r;
 
+        if (st->size < SLUICE_PRIV_STAT_LEAST)
+                return -EINVAL;
         if (st->shmid < 0)
                 return reap_lone_set(reap, st);
         r = find_memory(reap, st);

@@ -151,16 +151,40 @@ static int find(struct sluice_priv_segment *s, const char *name)
         return r;
 }
 
-int sluice_stat(const char *name, struct sluice_queue_stat *st)
+static int stat_by_name(struct sluice_queue_stat *st, const char *name)
 {
-        const struct sluice_priv_entry entry = sluice_priv_enter();
         struct sluice_priv_segment s;
         int r = find(&s, name);
 
-        if (r == 0) {
-                r = sluice_priv_stat_read(st, &s);
-                sluice_priv_segment_unmap(&s);
-        }
+        if (r)
+                return r;
+        r = sluice_priv_stat_read(st, &s);
+        sluice_priv_segment_unmap(&s);
+        return r;
+}
+
+/* As much as both structures have; 0 in what only the caller's has. */
+static void give_stat(struct sluice_queue_stat *to, size_t size, struct sluice_queue_stat *st)
+{
+        const size_t common = size < sizeof *st ? size : sizeof *st;
+
+        st->size = common;
+        memcpy((void *)to, st, common);
+        memset((unsigned char *)to + common, 0, size - common);
+}
+
+int sluice_priv_stat(const char *name, struct sluice_queue_stat *st, size_t size)
+{
+        struct sluice_priv_entry entry;
+        struct sluice_queue_stat found;
+        int r;
+
+        if (size < SLUICE_PRIV_STAT_LEAST)
+                return -EPROTONOSUPPORT;
+        entry = sluice_priv_enter();
+        r = stat_by_name(&found, name);
+        if (r == 0)
+                give_stat(st, size, &found);
         sluice_priv_leave(&entry);
         return r;
 }

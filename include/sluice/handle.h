@@ -12,6 +12,15 @@
 
 SLUICE_PRIV_BEGIN
 
+/*
+ * The ABI: sizes and fields of the handles and of struct sluice_message, and
+ * what inline code and library agree on. The calls of queue.h that fill in a
+ * handle pass this number and the size, and a library of another ABI answers
+ * -EPROTONOSUPPORT and writes nothing. A field that is added takes room of
+ * `unused`: the size stays. Rises with the soname.
+ */
+#define SLUICE_ABI 2u
+
 /* What both handles begin with. */
 struct sluice_priv_endpoint {
         sluice_word nothing; /* 0: what a consumer polls that is poisoned, or all zero */
@@ -36,8 +45,9 @@ struct sluice_priv_pace {
 };
 
 /* Handles are the caller's memory and must stay where they are while
- * they are attached or open. All fields are private. The last field
- * keeps two handles that stand side by side off each other's lines. */
+ * they are attached or open. All fields are private. The last field is
+ * spare, and keeps two handles that stand side by side off each other's
+ * lines: 128 bytes of it always remain. */
 struct sluice_producer {
         struct sluice_priv_endpoint base;
         unsigned char *ring;
@@ -55,7 +65,7 @@ struct sluice_producer {
         struct sluice_layout_producer *own;
         const struct sluice_layout_consumer *peer;
         uint64_t seen; /* the consumer's position when last looked at */
-        unsigned char unused[128];
+        unsigned char unused[256];
 };
 
 struct sluice_consumer {
@@ -74,7 +84,7 @@ struct sluice_consumer {
         struct sluice_layout_consumer *own;
         const struct sluice_layout_producer *peer;
         struct sluice_priv_pace pace;
-        unsigned char unused[128];
+        unsigned char unused[256];
 };
 
 SLUICE_PRIV_END

@@ -102,7 +102,9 @@ struct sluice_options {
         /* create */
         size_t capacity;         /* bytes, a power of two; default 256 KiB */
         uint32_t record_align;   /* bytes, a power of two from 8 to 128; default 64 */
-        uint64_t first_position; /* a multiple of record_align */
+        uint64_t first_position; /* of the first message, a multiple of record_align: not 0
+                                  * for a queue that goes on where another one ended,
+                                  * and to test a program across a wrap of 2^32 or 2^64 */
         mode_t mode;             /* of segment, pipes and semaphores; default 0600 */
         unsigned flags;          /* SLUICE_PREFAULT ... */
         /* open */
@@ -147,6 +149,19 @@ SLUICE_NODISCARD SLUICE_API int sluice_create(const char *name,
  */
 SLUICE_API int sluice_remove(const char *name);
 
+/* Behind the inline calls of the same names: with the size of the caller's
+ * structure, and with SLUICE_ABI of the headers that it was compiled with. */
+SLUICE_API int sluice_priv_producer_open(struct sluice_producer *p, size_t size, unsigned abi,
+                                         const char *name, const struct sluice_options *options);
+SLUICE_API int sluice_priv_consumer_open(struct sluice_consumer *c, size_t size, unsigned abi,
+                                         const char *name, const struct sluice_options *options);
+SLUICE_API int sluice_priv_producer_enable_sleep(struct sluice_producer *p, size_t size,
+                                                 unsigned abi,
+                                                 const struct sluice_options *options);
+SLUICE_API int sluice_priv_consumer_enable_sleep(struct sluice_consumer *c, size_t size,
+                                                 unsigned abi,
+                                                 const struct sluice_options *options);
+
 /*
  * Opens the queue as its producer, or consumer. A handle must not be
  * moved while it is open. Options: wake, spin_ns, slice_ns, flags; with
@@ -163,17 +178,25 @@ SLUICE_API int sluice_remove(const char *name);
  * -ENOENT: no such queue. -EBUSY: the role is taken. -EACCES: its mode
  * says no. -EPERM: directory and segment belong to different users.
  * -EPROTO, -EPROTOTYPE, -EPROTONOSUPPORT, -EBADMSG, -EINPROGRESS: see
- * sluice_producer_attach. -ENOTDIR, -ELOOP, -ENAMETOOLONG: the path.
+ * sluice_producer_attach. -EPROTONOSUPPORT also: the library is of another
+ * ABI than the program, SLUICE_ABI; then the handle is as it was. -ENOTDIR, -ELOOP, -ENAMETOOLONG: the path.
  * -EINVAL: options. -EOPNOTSUPP: SLUICE_WAKE_FIFO on a key: queue.
  * -EMFILE, -ENFILE, -ENOMEM; for SLUICE_WAKE_FIFO -ENOSPC:
  * fs.epoll.max_user_watches. -ENOLCK: its file system cannot lock a pipe.
  * A queue that SLUICE_CREATE has made stays when the opening fails. May
  * sleep for some 200 ms while a predecessor leaves.
  */
-SLUICE_NODISCARD SLUICE_API int sluice_producer_open(struct sluice_producer *p, const char *name,
-                                                     const struct sluice_options *options);
-SLUICE_NODISCARD SLUICE_API int sluice_consumer_open(struct sluice_consumer *c, const char *name,
-                                                     const struct sluice_options *options);
+SLUICE_NODISCARD SLUICE_INLINE int sluice_producer_open(struct sluice_producer *p, const char *name,
+                                                        const struct sluice_options *options)
+{
+        return sluice_priv_producer_open(p, sizeof *p, SLUICE_ABI, name, options);
+}
+
+SLUICE_NODISCARD SLUICE_INLINE int sluice_consumer_open(struct sluice_consumer *c, const char *name,
+                                                        const struct sluice_options *options)
+{
+        return sluice_priv_consumer_open(c, sizeof *c, SLUICE_ABI, name, options);
+}
 
 /*
  * A handle on the heap, all zero and aligned to 128 bytes, for callers who
@@ -198,10 +221,17 @@ SLUICE_API int sluice_consumer_close(struct sluice_consumer *c);
  * NULL options: the defaults; spin_ns and slice_ns are used. The peer's
  * death is not noticed. Undone by sluice_*_close, which also detaches.
  */
-SLUICE_NODISCARD SLUICE_API int sluice_producer_enable_sleep(struct sluice_producer *p,
-                                                             const struct sluice_options *options);
-SLUICE_NODISCARD SLUICE_API int sluice_consumer_enable_sleep(struct sluice_consumer *c,
-                                                             const struct sluice_options *options);
+SLUICE_NODISCARD SLUICE_INLINE int
+sluice_producer_enable_sleep(struct sluice_producer *p, const struct sluice_options *options)
+{
+        return sluice_priv_producer_enable_sleep(p, sizeof *p, SLUICE_ABI, options);
+}
+
+SLUICE_NODISCARD SLUICE_INLINE int
+sluice_consumer_enable_sleep(struct sluice_consumer *c, const struct sluice_options *options)
+{
+        return sluice_priv_consumer_enable_sleep(c, sizeof *c, SLUICE_ABI, options);
+}
 
 /*
  * Sleeps until the peer's role is held, or has been since this endpoint
@@ -271,7 +301,14 @@ struct sluice_endpoint_stat {
         int64_t pid; /* of the latest holder, a hint only */
 };
 
+/*
+ * key, shmid and semid say which System V objects belong to the queue, as
+ * ipcs(1) shows them: an operator finds a queue by them, and sluice_reap the
+ * very one that was listed. They are what the kernel keeps, not a part of how
+ * the library works.
+ */
 struct sluice_queue_stat {
+        size_t size; /* bytes of this structure that are filled in */
         char name[SLUICE_NAME_MAX + 1];
         uint64_t capacity;     /* bytes */
         uint32_t record_align; /* bytes */
@@ -291,17 +328,27 @@ struct sluice_queue_stat {
         int orphan; /* sluice_list: no directory leads to it: removed, or moved elsewhere */
 };
 
+/* Behind sluice_stat: with the size of the caller's structure. */
+SLUICE_API int sluice_priv_stat(const char *name, struct sluice_queue_stat *st, size_t size);
+
 /*
  * Looks at a queue, live or dead, and changes nothing. Positions, message
  * counts, used and pending were all true at one moment, between call and
  * return; so were held, closed and attaches of each endpoint; all others
  * were true at some moment each. Needs read permission only.
  *
+ * A program that was compiled with another version's headers gets the fields
+ * that both know, and 0 in others of its own; `size` says how far. A structure
+ * that is shorter than that of 0.2: -EPROTONOSUPPORT.
+ *
  * Looks at each record once at most, and usually at none. -EBADMSG: the
  * contents contradict themselves. -EAGAIN: it was in motion during each
  * of 20,000 looks; ask again. Other errors as of sluice_producer_open.
  */
-SLUICE_NODISCARD SLUICE_API int sluice_stat(const char *name, struct sluice_queue_stat *st);
+SLUICE_NODISCARD SLUICE_INLINE int sluice_stat(const char *name, struct sluice_queue_stat *st)
+{
+        return sluice_priv_stat(name, st, sizeof *st);
+}
 
 /* Called for each queue. Nonzero: stop, sluice_list returns it. */
 typedef int sluice_list_fn(void *ctx, const struct sluice_queue_stat *st);
@@ -331,9 +378,11 @@ enum {
  * go, too; but the directory of a queue that is half made stays, for the
  * next creator.
  *
+ * Needs `size`, name, key, shmid, semid and generation of *st.
+ *
  * -EBUSY: in use, or being created. -ENOTEMPTY: messages wait in it.
  * -EPERM: another user's. -ENOENT: it is no longer there. -ESTALE: its name
- * leads to another queue by now. -EINVAL: flags. Others as of sluice_remove.
+ * leads to another queue by now. -EINVAL: flags, or st->size. Others as of sluice_remove.
  */
 SLUICE_NODISCARD SLUICE_API int sluice_reap(const struct sluice_queue_stat *st, unsigned flags);
 
