@@ -127,8 +127,8 @@
  * Around the code of each header: these are C headers, so a C++ user who
  * asks for such warnings gets none for a C cast, for one that says
  * nothing on a machine where both types are the same, or for NULL; nor
- * for a function that is told not to be inlined, and that the compiler is
- * told it may find unused. Macros that users write out themselves
+ * for a function that is marked noinline, and marked as perhaps
+ * unused. Macros that users write out themselves
  * (SLUICE_NOW) must do without casts.
  */
 #if defined __cplusplus && defined __clang__
@@ -155,7 +155,7 @@
 SLUICE_PRIV_BEGIN
 
 /* A call whose result says what no later call says again: that there is no
- * message, no room, no queue, or an end that is told once. Not marked: what
+ * message, no room, no queue, or an end that is reported once. Not marked: what
  * is ignored for good reason (close, remove before a new start), and what
  * the next call answers likewise (commit, release of a poisoned handle). In
  * C, gcc takes (void) before the call for no answer. */

@@ -3,7 +3,7 @@
 #define SLUICE_ATTACH_H
 /*
  * Making a ring in memory, joining it, leaving it; and the recovery that
- * every joining does, whether its predecessor left in order or was
+ * every joining does, whether its predecessor closed or was
  * killed at any instruction. Part of ring.h, which says what is promised.
  *
  * Recovery. The producer's progress slot tells a position up to which
@@ -310,7 +310,7 @@ static inline void sluice_priv_producer_begin(struct sluice_producer *p, uint64_
                 p->base.slot ^= 1;
         }
         /* A predecessor may have been killed in its sleep. Relaxed: a peer that
-         * finds its word once more makes one wake-up in vain. */
+         * finds its word once more makes one needless wake-up. */
         sluice_priv_store_relaxed(&p->own->doorbell.parked, 0);
         /* The stream goes on. ENDING:store of this holder; the load is relaxed, for
          * nobody but the producer writes here: SUCCEED. */

@@ -67,7 +67,7 @@ static inline uint64_t sluice_priv_consumer_limit(const struct sluice_consumer *
 
 /*
  * Accepts a record that passes contiguous_end, and moves that; also one that
- * is packed or stands behind a packed one, where the arithmetic of
+ * is packed or follows a packed one, where the arithmetic of
  * sluice_priv_accept is not right: contiguous_end is kept at c->next wherever
  * that is no multiple of the alignment. 0 or -EBADMSG.
  */
@@ -272,7 +272,7 @@ SLUICE_INLINE int sluice_release(struct sluice_consumer *c)
  * Copies the next message to buf and releases it; returns its length.
  * -EMSGSIZE: it is longer than cap; it stays, and peek shows it. Others
  * as of sluice_peek. A piece of a long message is received as a message of
- * its own; its kind is told by sluice_peek and sluice_drain alone.
+ * its own; only sluice_peek and sluice_drain show its kind.
  */
 SLUICE_NODISCARD SLUICE_INLINE ssize_t sluice_recv(struct sluice_consumer *c, void *buf, size_t cap,
                                                    sluice_deadline until)

@@ -28,7 +28,7 @@ struct sluice_priv_endpoint {
         const struct sluice_priv_sleep *sleep; /* NULL: it cannot sleep */
         void *queue;                           /* of a named queue, else NULL */
         uint32_t slot;                         /* PROGRESS: the one that is not in force */
-        unsigned polls;                        /* looks in vain */
+        unsigned polls;                        /* unsuccessful looks */
         int err;                               /* the handle is poisoned with this, or 0 */
 };
 

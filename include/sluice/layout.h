@@ -9,8 +9,8 @@
  *      0     header          written once, by the creator
  *      4096  consumer half   written by the consumer only
  *      8192  producer half   written by the producer only
- *      12288 ring            written by the producer (doc/layout.md tells of a
- *                            consumer that may store again what is there)
+ *      12288 ring            written by the producer (the consumer may store again
+ *                            what is there: doc/layout.md)
  *
  * The halves are found through the offsets in the header, begin on a
  * page, and never point at each other, so that they may live in

@@ -138,7 +138,7 @@ static __attribute__((noinline, unused)) int sluice_priv_reserve_slow(struct slu
  * died, and the ring is full. -EINVAL: never attached. -EBADMSG, -ESTALE,
  * -ECANCELED.
  *
- * An end of the consumer is told once. After it the ring may be filled
+ * An end of the consumer is reported once. After it the ring may be filled
  * for a successor; when it is full, a call waits for room, and gives the
  * same error again, in the place of -ETIMEDOUT or -EAGAIN, for as long as
  * there has been no successor. (A handle of ring.h alone answers -EPIPE

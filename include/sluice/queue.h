@@ -54,9 +54,9 @@
  *   6. One producer and one consumer at a time. A role ends with its
  *      process, however it ends; a forked child does not keep it.
  *   7. Close: the other side drains, then -EPIPE. Death: it drains, then
- *      -EOWNERDEAD, told apart by what the kernel keeps, never by process
- *      id. Each end is told once; then it is waited for a successor, with
- *      whom traffic goes on.
+ *      -EOWNERDEAD, distinguished by what the kernel keeps, never by
+ *      process id. Each end is reported once; then calls wait for a
+ *      successor, with whom traffic goes on.
  *   8. After SIGKILL at any instruction a successor finds exactly what
  *      was published and what was released; counts and positions too.
  *   9. No call sleeps past its deadline for anything that the peer does
@@ -142,7 +142,7 @@ SLUICE_NODISCARD SLUICE_API int sluice_create(const char *name,
                                               const struct sluice_options *options);
 
 /*
- * Removes the queue: its memory lives on until the last user lets go,
+ * Removes the queue. Its memory lives until the last process unmaps it,
  * but everybody who has it open is woken and gets -ESTALE once drained.
  * A half-made one, or what a reboot has left of one, is removed too.
  * -ENOENT, and the errors of the path as of sluice_create.
@@ -167,13 +167,13 @@ SLUICE_API int sluice_priv_consumer_enable_sleep(struct sluice_consumer *c, size
  * moved while it is open. Options: wake, spin_ns, slice_ns, flags; with
  * SLUICE_CREATE all of them.
  *
- * Of earlier times, be it a close or a death, a consumer is told what
- * concerns it: it drains what was left, and then the end of the producer
- * who left it is told, once. An end that left nothing (published and not
- * released when this consumer opened) is not told, whether another was
- * told of it or not: then it is waited for the next producer (-EAGAIN,
- * -ETIMEDOUT; arm answers 0). A producer is not told of consumers before
- * its time: it may fill the ring for the next one.
+ * Ends before the open, be it by a close or by a death: a consumer drains
+ * the messages that an earlier producer left, and then gets that producer's
+ * end, once. If no messages were left (published and not released when
+ * this consumer opened), the end is not reported, whether it was reported
+ * to another consumer or not: calls wait for the next producer (-EAGAIN,
+ * -ETIMEDOUT; arm returns 0). A producer never gets the end of a consumer
+ * before its open: it may fill the ring for the next one.
  *
  * -ENOENT: no such queue. -EBUSY: the role is taken. -EACCES: its mode
  * says no. -EPERM: directory and segment belong to different users.
@@ -209,8 +209,8 @@ SLUICE_NODISCARD SLUICE_API struct sluice_consumer *sluice_consumer_new(void);
 SLUICE_API void sluice_producer_free(struct sluice_producer *p);
 SLUICE_API void sluice_consumer_free(struct sluice_consumer *c);
 
-/* Leaves in order and gives the role back. Staged messages are
- * forgotten, messages not released stay for the next consumer. Always
+/* Closes the endpoint and releases the role. Staged messages are
+ * discarded, messages not released stay for the next consumer. Always
  * closes; -EINVAL: not open. */
 SLUICE_API int sluice_producer_close(struct sluice_producer *p);
 SLUICE_API int sluice_consumer_close(struct sluice_consumer *c);
@@ -235,8 +235,8 @@ sluice_consumer_enable_sleep(struct sluice_consumer *c, const struct sluice_opti
 
 /*
  * Sleeps until the peer's role is held, or has been since this endpoint
- * was opened, or was last told of an end or by this call: then there may
- * be something to look at. Whoever has closed, or whose end was told, does
+ * was opened, or since an end was last reported to it, or since this call
+ * last returned 0. A peer that has closed, or whose end was reported, does
  * not count, even if it still holds the role for a moment. For a survivor
  * that wants to go on with a successor, and for a start in any order. 0,
  * -ETIMEDOUT, -EAGAIN with SLUICE_NOW, -ESTALE, -ECANCELED.
@@ -270,9 +270,9 @@ SLUICE_NODISCARD SLUICE_API int sluice_producer_fd(struct sluice_producer *p);
 /* Before waiting for the descriptor. 0: it will become readable when
  * there is something, and once in a slice_ns at most without. 1: do not
  * wait, there is something already, be it a message, room for len bytes,
- * or an error that the next call tells. (A consumer that polls and keeps
+ * or an error that the next call returns. (A consumer that polls and keeps
  * messages meanwhile lets a producer know of less room than it hoped for,
- * but all that it needs, once in a slice.) When a call has told the end of
+ * but all that it needs, once in a slice.) When a call has reported the end of
  * a peer, by close or by death, arming waits for a successor. The slice is
  * a millisecond while the peer cannot be relied upon to wake anybody (it
  * was attached through ring.h alone; or membarrier is forbidden here, and
@@ -293,7 +293,7 @@ SLUICE_API int sluice_producer_interrupt(struct sluice_producer *p);
 /* One endpoint of a queue, as an observer sees it. */
 struct sluice_endpoint_stat {
         int held;          /* 1: a process holds the role */
-        int closed;        /* the last holder left in order */
+        int closed;        /* the last holder has closed */
         int asleep;        /* parked, as it says itself */
         uint64_t position; /* published, released */
         uint64_t messages; /* published, released, ever */
@@ -324,7 +324,7 @@ struct sluice_queue_stat {
         uint64_t generation;
         int64_t created_s; /* seconds since 1970 */
         struct sluice_endpoint_stat producer, consumer;
-        int error;  /* sluice_list: why the contents cannot be told, or 0 */
+        int error;  /* sluice_list: why the contents cannot be shown, or 0 */
         int orphan; /* sluice_list: no directory leads to it: removed, or moved elsewhere */
 };
 
@@ -355,7 +355,7 @@ typedef int sluice_list_fn(void *ctx, const struct sluice_queue_stat *st);
 
 /* All queues of this machine (this IPC namespace) that the caller may
  * read. One whose contents contradict themselves is shown with error set,
- * and only mode to key, shmid to attached and created_s are told; one that
+ * and only mode to key, shmid to attached and created_s are set; one that
  * is half made, with -EINPROGRESS. What a killed creator or remover has
  * left may be semaphores alone: shown likewise, by its key, with shmid -1.
  * A queue whose directory was renamed is shown by its new name, one whose
