@@ -51,6 +51,10 @@
  * Usually the two ends are in two processes. Every call returns 0 or a
  * count, or a negative errno: sluice_strerror says what to do.
  *
+ * The calls of the fast path are inline. With SLUICE_NO_INLINE defined before
+ * this file is included they are calls of the library instead, in less code:
+ * -lsluice.
+ *
  * This file includes all parts:
  *
  *      sluice/ring.h       the ring over any memory: start reading here
@@ -63,9 +67,14 @@
  *      sluice/wait.h       deadlines; the check whether the peer sleeps
  *      sluice/layout.h     the shared memory, byte by byte
  *      sluice/cpu.h        pause, cache hints, inline assembly
+ *      sluice/rename.h, declare.h  for SLUICE_NO_INLINE
  *      sluice/atomic.h     shared accesses, and the ledger of all orderings
  */
+#include "sluice/rename.h"
+
 #include "sluice/queue.h"
+
+#include "sluice/declare.h"
 
 #define SLUICE_VERSION_MAJOR 0
 #define SLUICE_VERSION_MINOR 2

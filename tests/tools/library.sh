@@ -17,11 +17,18 @@ same() {
 }
 
 # What the headers declare: the name before the first parenthesis.
-cat "$TOP"/include/sluice.h "$TOP"/include/sluice/*.h | tr '\n' ' ' |
+cat "$TOP"/include/sluice.h $(ls "$TOP"/include/sluice/*.h | grep -v declare.h) | tr '\n' ' ' |
         grep -oE 'SLUICE_(INLINE|API) [^;{}()#]*[ *]sluice_[a-z_0-9]+\(' |
         sed 's/.*[ *]\(sluice_[a-z_0-9]*\)($/\1/' | sort >declared
 [ "$(wc -l <declared)" -gt 50 ]
 [ "$(sort -u declared | wc -l)" -eq "$(wc -l <declared)" ]
+
+# The headers for SLUICE_NO_INLINE are what tools/calls writes.
+for part in rename declare; do
+        "$TOP/tools/calls" $part | tr -s ' \n' ' ' >written
+        tr -s ' \n' ' ' <"$TOP/include/sluice/$part.h" >present
+        same "$part.h is as written by tools/calls" written present
+done
 
 # None is inline without the macro, or a name of the parts.
 cat "$TOP"/include/sluice/*.h | tr '\n' ' ' |
@@ -62,6 +69,24 @@ EOF
 same 'a program that loads it sends and receives, and is told the version' version said
 sluice --version | sed 's/^sluice //' >said
 same 'the command tells that of the library' version said
+# A program without inline code: it calls the library for everything.
+"${CC:-gcc}" -std=c11 -O2 -Wall -Wextra -Werror -DSLUICE_NO_INLINE -I"$TOP/include" -c \
+        "$TOP/examples/readme.c" -o readme.o
+nm readme.o | sed -n 's/^ *U \(sluice_[a-z_]*\)$/\1/p' >called
+cat >expected <<EOF
+sluice_consumer_close
+sluice_consumer_open
+sluice_peek
+sluice_producer_close
+sluice_producer_open
+sluice_release
+sluice_remove
+sluice_send
+sluice_strerror
+EOF
+same 'without inline code all calls are of the library' expected called
+nm readme.o | grep sluice_priv_ >private || :
+same 'and nothing inline is left' private nothing
 # The example of doc/languages.md, as it stands there. A sanitizer's library
 # wants a program of its own.
 if ! command -v python3 >/dev/null || ldd "$OUT/libsluice.so" | grep -q 'lib[a-z]*san'; then

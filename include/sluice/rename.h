@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SLUICE_RENAME_H
+#define SLUICE_RENAME_H
+/*
+ * For SLUICE_NO_INLINE: the inline calls get out of the way, by other names,
+ * and as nobody calls them no code is made of them. declare.h then declares the
+ * functions of the library. Written by tools/calls.
+ */
+#ifdef SLUICE_NO_INLINE
+
+#define sluice_abort sluice_priv_inline_abort
+#define sluice_advance sluice_priv_inline_advance
+#define sluice_after sluice_priv_inline_after
+#define sluice_commit sluice_priv_inline_commit
+#define sluice_consumer_attach sluice_priv_inline_consumer_attach
+#define sluice_consumer_detach sluice_priv_inline_consumer_detach
+#define sluice_consumer_enable_sleep sluice_priv_inline_consumer_enable_sleep
+#define sluice_consumer_max_len sluice_priv_inline_consumer_max_len
+#define sluice_consumer_messages sluice_priv_inline_consumer_messages
+#define sluice_consumer_open sluice_priv_inline_consumer_open
+#define sluice_consumer_position sluice_priv_inline_consumer_position
+#define sluice_drain sluice_priv_inline_drain
+#define sluice_now_ns sluice_priv_inline_now_ns
+#define sluice_peek sluice_priv_inline_peek
+#define sluice_producer_attach sluice_priv_inline_producer_attach
+#define sluice_producer_detach sluice_priv_inline_producer_detach
+#define sluice_producer_enable_sleep sluice_priv_inline_producer_enable_sleep
+#define sluice_producer_max_len sluice_priv_inline_producer_max_len
+#define sluice_producer_messages sluice_priv_inline_producer_messages
+#define sluice_producer_open sluice_priv_inline_producer_open
+#define sluice_producer_position sluice_priv_inline_producer_position
+#define sluice_publish sluice_priv_inline_publish
+#define sluice_recv sluice_priv_inline_recv
+#define sluice_release sluice_priv_inline_release
+#define sluice_reserve sluice_priv_inline_reserve
+#define sluice_ring_bytes sluice_priv_inline_ring_bytes
+#define sluice_ring_format sluice_priv_inline_ring_format
+#define sluice_send sluice_priv_inline_send
+#define sluice_sendv sluice_priv_inline_sendv
+#define sluice_set_kind sluice_priv_inline_set_kind
+#define sluice_set_tag sluice_priv_inline_set_tag
+#define sluice_stage sluice_priv_inline_stage
+#define sluice_stat sluice_priv_inline_stat
+
+#endif
+
+#endif
