@@ -21,7 +21,7 @@ static void fill(void)
 static void unchanged_from(size_t off)
 {
         for (size_t i = off; i < sizeof their.bytes; i++)
-                cr_assert_eq(their.bytes[i], CANARY, "byte %zu", i);
+                eq(their.bytes[i], CANARY);
 }
 
 static void refused_unwritten(int r)
@@ -74,10 +74,10 @@ QTest(abi, a_longer_stat_is_filled_as_far_as_it_is_known)
         make("q", 4096);
         fill();
         call(sluice_priv_stat("q", &their.stat, sizeof their.stat + MORE / 2), 0);
-        cr_assert_eq(their.stat.size, sizeof their.stat);
-        cr_assert_eq(their.stat.capacity, 4096);
+        eq(their.stat.size, sizeof their.stat);
+        eq(their.stat.capacity, 4096);
         for (size_t i = sizeof their.stat; i < sizeof their.stat + MORE / 2; i++)
-                cr_assert_eq(their.bytes[i], 0, "byte %zu", i);
+                eq(their.bytes[i], 0);
         unchanged_from(sizeof their.stat + MORE / 2);
         call(sluice_remove("q"), 0);
 }
@@ -91,8 +91,8 @@ QTest(abi, a_stat_as_of_0_2_is_filled_and_a_shorter_one_refused)
         fill();
         refused_unwritten(sluice_priv_stat("q", &their.stat, least - 1));
         call(sluice_priv_stat("q", &their.stat, least), 0);
-        cr_assert_eq(their.stat.size, least);
-        cr_assert_eq(their.stat.capacity, 4096);
+        eq(their.stat.size, least);
+        eq(their.stat.capacity, 4096);
         unchanged_from(least);
         fill();
         refused(sluice_priv_stat("none", &their.stat, sizeof their.stat), -ENOENT);
@@ -112,8 +112,8 @@ QTest(abi, what_is_listed_has_its_size_and_reap_looks_at_it)
         int n = 0;
 
         make("q", 0);
-        cr_assert_gt(sluice_list(size_is_told, &n), 0);
-        cr_assert_gt(n, 0);
+        check(sluice_list(size_is_told, &n) > 0);
+        check(n > 0);
         st = look("q");
         st.size = sizeof st.size;
         refused(sluice_reap(&st, 0), -EINVAL);

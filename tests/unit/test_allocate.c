@@ -23,10 +23,10 @@ static void is_zero_and_aligned(const void *handle, size_t bytes)
 {
         const unsigned char *byte = handle;
 
-        cr_assert(handle);
-        cr_assert_eq((uintptr_t)handle % 128, 0);
+        check(handle);
+        eq((uintptr_t)handle % 128, 0);
         for (size_t i = 0; i < bytes; i++)
-                cr_assert_eq(byte[i], 0, "byte %zu", i);
+                eq(byte[i], 0);
 }
 
 QTest(allocate, handles_are_zero_aligned_and_of_use)
@@ -42,7 +42,7 @@ QTest(allocate, handles_are_zero_aligned_and_of_use)
         call(sluice_producer_open(p, "q", NULL), 0);
         call(sluice_consumer_open(c, "q", NULL), 0);
         call(sluice_send(p, "hello", 5, SLUICE_NOW), 0);
-        cr_assert_eq(sluice_recv(c, got, sizeof got, SLUICE_NOW), 5);
+        eq(sluice_recv(c, got, sizeof got, SLUICE_NOW), 5);
         call(sluice_producer_close(p), 0);
         call(sluice_consumer_close(c), 0);
         sluice_producer_free(p);
@@ -54,9 +54,9 @@ Test(allocate, null_without_memory_and_errno_stays)
 {
         no_memory = true;
         errno = 77;
-        cr_assert_null(sluice_producer_new());
-        cr_assert_null(sluice_consumer_new());
-        cr_assert_eq(errno, 77);
+        check(sluice_producer_new() == NULL);
+        check(sluice_consumer_new() == NULL);
+        eq(errno, 77);
         no_memory = false;
 }
 
@@ -65,5 +65,5 @@ Test(allocate, null_is_freed_without_effect)
         errno = 77;
         sluice_producer_free(NULL);
         sluice_consumer_free(NULL);
-        cr_assert_eq(errno, 77);
+        eq(errno, 77);
 }
