@@ -192,6 +192,7 @@ void sluice_priv_kept_add(struct sluice_priv_kept *k, int fd)
         k->fd = fd;
         k->next = kept;
         k->link = &kept;
+        k->listed = true;
         if (kept)
                 kept->link = &k->next;
         kept = k;
@@ -199,14 +200,14 @@ void sluice_priv_kept_add(struct sluice_priv_kept *k, int fd)
 
 void sluice_priv_kept_close(struct sluice_priv_kept *k)
 {
-        if (!k->link)
+        if (!k->listed)
                 return;
         pthread_mutex_lock(&lock);
         close(k->fd);
         *k->link = k->next;
         if (k->next)
                 k->next->link = k->link;
-        k->link = NULL;
+        k->listed = false;
         pthread_mutex_unlock(&lock);
 }
 
@@ -218,6 +219,7 @@ int sluice_priv_queue_list(struct sluice_priv_queue *q)
                 return r;
         q->next = queues;
         q->link = &queues;
+        q->listed = true;
         if (queues)
                 queues->link = &q->next;
         queues = q;
@@ -227,13 +229,13 @@ int sluice_priv_queue_list(struct sluice_priv_queue *q)
 
 void sluice_priv_queue_unlist(struct sluice_priv_queue *q)
 {
-        if (!q->link)
+        if (!q->listed)
                 return;
         pthread_mutex_lock(&lock);
         close_fds(q);
         *q->link = q->next;
         if (q->next)
                 q->next->link = q->link;
-        q->link = NULL;
+        q->listed = false;
         pthread_mutex_unlock(&lock);
 }

@@ -43,7 +43,8 @@ static inline void sluice_priv_leave(const struct sluice_priv_entry *entry)
 
 /* A descriptor that is open during a call. A child of fork() closes its copy. */
 struct sluice_priv_kept {
-        struct sluice_priv_kept *next, **link; /* link NULL: none */
+        struct sluice_priv_kept *next, **link; /* under the fork lock; neighbours write link */
+        bool listed;                           /* the owner's */
         int fd;
 };
 
@@ -346,8 +347,10 @@ struct sluice_priv_file {
 
 /* What belongs to a handle that can sleep, and is not in the caller's memory. */
 struct sluice_priv_queue {
-        struct sluice_priv_queue *next, **link; /* all open queues of the process */
-        struct sluice_priv_endpoint *endpoint;  /* the beginning of the handle */
+        /* All open queues of the process, under the fork lock; neighbours write link. */
+        struct sluice_priv_queue *next, **link;
+        bool listed;                           /* the owner's */
+        struct sluice_priv_endpoint *endpoint; /* the beginning of the handle */
         int role;
         bool named;
         struct sluice_priv_segment segment;

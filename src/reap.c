@@ -120,7 +120,7 @@ static int lock_pipes(struct reap *reap)
 static void unlock_pipes(struct reap *reap)
 {
         for (int i = 0; i < 2; i++) {
-                if (reap->pipes[i].link)
+                if (reap->pipes[i].listed)
                         sluice_priv_fifo_unlock(reap->pipes[i].fd);
                 sluice_priv_kept_close(&reap->pipes[i]);
         }

@@ -58,7 +58,6 @@ static int produce(uint64_t seed, uint64_t random, const struct sluice_options *
         struct sluice_producer p;
         int r;
 
-        signal(SIGTERM, on_term);
         r = sluice_producer_open(&p, NAME, o);
         if (r)
                 return fprintf(stderr, "producer: %s\n", sluice_strerror(r)), FAILED;
@@ -100,10 +99,17 @@ static int consume(uint64_t seed, uint64_t random, const struct sluice_options *
 
 static pid_t start(int role, uint64_t seed, uint64_t random, const struct sluice_options *o)
 {
-        const pid_t pid = fork();
+        pid_t pid;
 
-        if (pid != 0)
+        /* Before it can be told to stop. */
+        signal(SIGTERM, on_term);
+        pid = fork();
+        if (pid != 0) {
+                signal(SIGTERM, SIG_DFL);
                 return pid;
+        }
+        if (role == CONSUMER)
+                signal(SIGTERM, SIG_DFL);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         _exit(role == PRODUCER ? produce(seed, random, o) : consume(seed, random, o));
 }
