@@ -327,7 +327,7 @@ static void look_at(const struct sluice_message *m)
         REQUIRE(data + m->len <= f.r.mem + f.r.bytes);
         REQUIRE(data == f.r.mem + 12288 + 8 + m->position % f.r.geometry.capacity);
         /* No further ahead than an honest producer could be. */
-        REQUIRE(m->position + ((m->len + 15) & ~(size_t)7) - f.r.c.position <=
+        REQUIRE(m->position + ((m->len + 15) & ~(size_t)7) - sluice_consumer_position(&f.r.c) <=
                 f.r.geometry.capacity - f.r.geometry.record_align);
         for (size_t i = 0; i < m->len; i++)
                 sink = data[i];

@@ -106,7 +106,8 @@ static bool producer_must_wait(struct sluice_producer *p, size_t len, struct slu
         rest = sluice_priv_rest(p->tail, p->mask);
         if (need > rest)
                 need += rest;
-        if (p->limit - p->tail >= need || p->tail - p->position + need > p->mask - p->unit_mask)
+        if (p->limit - p->tail >= need ||
+            p->tail - sluice_priv_published(p) + need > p->mask - p->unit_mask)
                 return false;
         sluice_priv_await_room(a, p, need);
         return true;

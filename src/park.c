@@ -119,7 +119,7 @@ void sluice_priv_await_room(struct sluice_priv_await *a, const struct sluice_pro
 {
         const uint64_t missing = need - (p->limit - p->tail);
         const uint64_t quarter = (p->mask + 1) / 4 & ~p->unit_mask;
-        const uint64_t used = p->position - p->seen;
+        const uint64_t used = sluice_priv_published(p) - p->seen;
         uint64_t until = missing > quarter ? missing : quarter;
 
         if (until > used)

@@ -59,7 +59,13 @@
  *          position by an observer or a successor. Relaxed: a count that
  *          belongs to another position. A writer that is killed between
  *          the two leaves the older slot in force, because the newer one
- *          still bears its old position.
+ *          still bears its old position. The consumer stores both with each
+ *          release. The producer does so now and then: whoever wants to know
+ *          more walks the records behind the slot, which PUBLISH protects,
+ *          and which are whole, because all of them fit into the ring at
+ *          once. (So its successor depends on nothing that a consumer could
+ *          have written, but on the records; a hostile one can spoil these,
+ *          and with them count and position: -EBADMSG, or a wrong count.)
  * OBSERVE  what an endpoint stored before it began to write a slot again
  *          (release, of the count: the first store into the slot) -> an
  *          acquire load of that count by an observer, who meant to read

@@ -296,19 +296,10 @@ static inline uint64_t sluice_priv_next_state(const struct sluice_layout_doorbel
 /* The first stores of a new producer, whose handle is filled in. */
 static inline void sluice_priv_producer_begin(struct sluice_producer *p, uint64_t state)
 {
-        sluice_word *next = sluice_priv_word(p->ring, p->position & p->mask);
+        sluice_word *next = sluice_priv_word(p->ring, p->tail & p->mask);
 
-        /* With both slots at one position, 0 is in force: never write that one
-         * before the other has moved on. PROGRESS:store, OBSERVE:store, for
-         * observers: the slot may be read while it is brought up to date. */
-        if (sluice_priv_load_relaxed(&p->own->progress.slot[p->base.slot ^ 1].position) !=
-            p->position) {
-                sluice_priv_store_release(&p->own->progress.slot[p->base.slot].messages,
-                                          p->messages);
-                sluice_priv_store_release(&p->own->progress.slot[p->base.slot].position,
-                                          p->position);
-                p->base.slot ^= 1;
-        }
+        /* For observers: the slot may be read while it is brought up to date. */
+        sluice_priv_tell_progress(p);
         /* A predecessor may have been killed in its sleep. Relaxed: a peer that
          * finds its word once more makes one needless wake-up. */
         sluice_priv_store_relaxed(&p->own->doorbell.parked, 0);
@@ -345,9 +336,12 @@ static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem
         p->mask = s.capacity - 1;
         p->unit_mask = s.unit - 1;
         p->max_len = s.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
-        p->position = p->tail = p->contiguous_end = found.position;
+        p->tail = p->contiguous_end = found.position;
         p->messages = found.messages;
+        p->usual = SLUICE_LAYOUT_WHOLE;
+        p->base.looks = SLUICE_PRIV_FIRST_LOOKS;
         p->base.slot = found.slot;
+        p->told = sluice_priv_load_relaxed(&p->own->progress.slot[found.slot ^ 1].position);
         p->seen = consumer.position;
         p->limit = p->seen + p->mask - p->unit_mask;
         p->base.doorbell.peer_parked = &p->peer->doorbell.parked;
@@ -377,9 +371,10 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
         c->mask = s.capacity - 1;
         c->unit_mask = s.unit - 1;
         c->max_len = s.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
-        c->position = c->next = c->end = c->contiguous_end = found.position;
+        c->next = c->end = c->contiguous_end = found.position;
         c->messages = found.messages;
         sluice_priv_pace_begin(c);
+        c->base.looks = SLUICE_PRIV_FIRST_LOOKS;
         c->base.slot = found.slot;
         c->base.doorbell.peer_parked = &c->peer->doorbell.parked;
         /* Relaxed: as in sluice_priv_producer_join, and advice. */
@@ -387,7 +382,7 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
         sluice_priv_store_relaxed(&c->own->doorbell.hint, 0);
         /* No longer closed. RELEASE:store: a predecessor that was killed may have
          * read on behind the position that it stored. */
-        sluice_priv_store_release(&c->own->position, c->position);
+        sluice_priv_store_release(&c->own->position, c->next);
         sluice_priv_store_release(&c->own->doorbell.state, /* STATE:store, ENDING:store */
                                   sluice_priv_next_state(&c->own->doorbell, state));
         return 0;
@@ -427,9 +422,10 @@ SLUICE_INLINE void sluice_producer_detach(struct sluice_producer *p)
 
         if (!p->own)
                 return;
+        sluice_priv_tell_progress(p);
         /* PUBLISH:store: the end takes the place of the next header, which has
          * room. */
-        sluice_priv_store_release(sluice_priv_word(p->ring, p->position & p->mask),
+        sluice_priv_store_release(sluice_priv_word(p->ring, sluice_priv_published(p) & p->mask),
                                   SLUICE_LAYOUT_END);
         /* STATE:store: whoever finds the role free has seen how it was left. */
         sluice_priv_store_release(&p->own->doorbell.state,
@@ -453,7 +449,8 @@ SLUICE_INLINE void sluice_consumer_detach(struct sluice_consumer *c)
         if (!c->own)
                 return;
         /* RELEASE:store, once more, with the flag. */
-        sluice_priv_store_release(&c->own->position, c->position | SLUICE_LAYOUT_POSITION_CLOSED);
+        sluice_priv_store_release(&c->own->position,
+                                  sluice_priv_released(c) | SLUICE_LAYOUT_POSITION_CLOSED);
         /* STATE:store: whoever finds the role free has seen how it was left. */
         sluice_priv_store_release(&c->own->doorbell.state,
                                   sluice_priv_load_relaxed(&c->own->doorbell.state) |

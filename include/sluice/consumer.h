@@ -46,6 +46,12 @@ static inline const sluice_word *sluice_priv_next_word(const struct sluice_consu
         return (const sluice_word *)(const void *)sluice_priv_consumer_ring(c, c->next & c->mask);
 }
 
+/* Up to where all is released. */
+static inline uint64_t sluice_priv_released(const struct sluice_consumer *c)
+{
+        return c->next - c->behind;
+}
+
 /* From now on every call returns err. The fast path needs no test for it:
  * a poisoned consumer has no message. */
 static inline int sluice_priv_consumer_poison(struct sluice_consumer *c, int err)
@@ -53,8 +59,8 @@ static inline int sluice_priv_consumer_poison(struct sluice_consumer *c, int err
         c->base.err = err;
         c->ring = 0;
         c->mask = 0;
-        c->end = c->next;
-        c->held = 0;
+        c->next = c->end = sluice_priv_released(c);
+        c->behind = c->held = 0;
         c->base.doorbell.open = 0;
         return err;
 }
@@ -62,7 +68,7 @@ static inline int sluice_priv_consumer_poison(struct sluice_consumer *c, int err
 /* No message of an honest producer ends beyond. */
 static inline uint64_t sluice_priv_consumer_limit(const struct sluice_consumer *c)
 {
-        return c->position + c->mask - c->unit_mask;
+        return sluice_priv_released(c) + c->mask - c->unit_mask;
 }
 
 /*
@@ -81,7 +87,8 @@ static __attribute__((noinline, unused)) int sluice_priv_accept_slow(struct slui
 
         if (sluice_priv_header_len(word) > c->max_len || bytes > rest || bytes > room)
                 return sluice_priv_consumer_poison(c, -EBADMSG);
-        c->contiguous_end = c->next + (room < rest ? room : rest);
+        c->contiguous_end = c->next + sluice_priv_run(room, rest, c->mask);
+        sluice_priv_pace_run(c);
         if ((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_PACKED) {
                 /* Another of its batch follows. UNTRUSTED. PUBLISH:load for a
                  * successor that begins here, as behind padding. */
@@ -109,7 +116,7 @@ static inline int sluice_priv_accept(struct sluice_consumer *c, uint64_t word)
         const uint64_t bytes = sluice_priv_record_bytes(len, c->unit_mask);
         const uint64_t next = c->next;
 
-        if (sluice_priv_unlikely(len > c->max_len || bytes > c->contiguous_end - next))
+        if (sluice_priv_unlikely(bytes > c->contiguous_end - next))
                 return sluice_priv_accept_slow(c, word);
         c->word = word;
         c->end = next + sluice_priv_pace_record(c, bytes);
@@ -132,6 +139,7 @@ static inline int sluice_priv_accept_other(struct sluice_consumer *c, uint64_t w
             rest > sluice_priv_consumer_limit(c) - c->next)
                 return sluice_priv_consumer_poison(c, -EBADMSG);
         c->next += rest;
+        c->behind += rest;
         c->end = c->contiguous_end = c->next;
         /* UNTRUSTED. PUBLISH:load for a successor that begins here; for others
          * the padding's header was that. */
@@ -152,19 +160,36 @@ static __attribute__((noinline, unused)) int sluice_priv_accept_end(struct sluic
         return given_up && c->base.sleep ? c->base.sleep->tell(c, given_up) : given_up;
 }
 
+/*
+ * The word at next. One who waits looks a number of times, with a pause before
+ * each further look, before anything is called: nearly always long enough where
+ * both sides run.
+ */
+static inline uint64_t sluice_priv_first_looks(const struct sluice_consumer *c,
+                                               sluice_deadline until)
+{
+        const sluice_word *const next = sluice_priv_next_word(c);
+        /* PUBLISH:load. UNTRUSTED: checked by accept. */
+        uint64_t word = sluice_priv_load_acquire(next);
+
+        if (sluice_priv_unlikely(word == 0) && until > SLUICE_NOW)
+                for (unsigned i = c->base.looks; i > 0 && word == 0; i--) {
+                        sluice_priv_pause();
+                        word = sluice_priv_load_acquire(next); /* PUBLISH:load */
+                }
+        return word;
+}
+
+/* No message was there at the first looks. */
 static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_consumer *c,
-                                                              sluice_deadline until)
+                                                              uint64_t word, sluice_deadline until)
 {
         unsigned turn = 0;
         int given_up = 0;
 
+        if (c->mask == 0) /* poisoned, or never attached */
+                return c->base.err ? c->base.err : -EINVAL;
         for (;;) {
-                uint64_t word;
-
-                if (c->mask == 0) /* poisoned, or never attached */
-                        return c->base.err ? c->base.err : -EINVAL;
-                /* PUBLISH:load. UNTRUSTED. */
-                word = sluice_priv_load_acquire(sluice_priv_next_word(c));
                 if (sluice_priv_is_data(word))
                         return sluice_priv_accept(c, word);
                 if (sluice_priv_unlikely((word | (uint64_t)given_up) != 0)) {
@@ -174,11 +199,13 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
                         if (given_up)
                                 return given_up;
                 }
-                if (sluice_priv_pace_empty(c, until))
-                        continue;
                 given_up = sluice_priv_wait_step(&c->base, &c->own->counters, &turn, 0, until);
                 if (sluice_priv_is_final(given_up))
                         return given_up;
+                if (c->mask == 0)
+                        return c->base.err;
+                /* PUBLISH:load. UNTRUSTED. */
+                word = sluice_priv_load_acquire(sluice_priv_next_word(c));
         }
 }
 
@@ -201,11 +228,10 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_peek(struct sluice_consumer *c, struct
                                                sluice_deadline until)
 {
         if (c->end == c->next) {
-                /* PUBLISH:load. UNTRUSTED: checked by accept. */
-                const uint64_t word = sluice_priv_load_acquire(sluice_priv_next_word(c));
+                const uint64_t word = sluice_priv_first_looks(c, until);
                 const int r = sluice_priv_likely(sluice_priv_is_data(word))
                                       ? sluice_priv_accept(c, word)
-                                      : sluice_priv_look(c, until);
+                                      : sluice_priv_look(c, word, until);
 
                 if (sluice_priv_unlikely(r != 0))
                         return r;
@@ -224,8 +250,49 @@ SLUICE_INLINE int sluice_advance(struct sluice_consumer *c)
 {
         if (sluice_priv_unlikely(c->end == c->next))
                 return c->base.err ? c->base.err : -EINVAL;
+        c->behind += c->end - c->next;
         c->next = c->end;
         c->held++;
+        return 0;
+}
+
+/* Gives n messages back, those from `from` to `to`, and wakes the producer if
+ * it waits for that. */
+static inline void sluice_priv_release_records(struct sluice_consumer *c, uint64_t from,
+                                               uint64_t to, uint64_t n)
+{
+        /* In locals: the stores below might change anything, for all that the
+         * compiler knows. */
+        struct sluice_layout_consumer *const own = c->own;
+        const uint64_t messages = c->messages + n;
+        const uint32_t slot = c->base.slot;
+        uint64_t parked;
+
+        sluice_priv_pace_before_release(c, from, to);
+        c->messages = messages;
+        c->base.slot = slot ^ 1;
+        /* OBSERVE:store, then PROGRESS:store: in force once the position below is
+         * stored. */
+        sluice_priv_store_release(&own->progress.slot[slot].messages, messages);
+        sluice_priv_store_release(&own->progress.slot[slot].position, to);
+        /* RELEASE:store */
+        sluice_priv_store_release(&own->position, to);
+        parked = sluice_priv_doorbell_due(&c->base.doorbell, to);
+        if (sluice_priv_unlikely(parked != 0))
+                c->base.sleep->wake(c, parked);
+}
+
+/* Behind padding, beside messages that were passed by advance, or nothing. */
+static __attribute__((noinline, unused)) int sluice_priv_release_slow(struct sluice_consumer *c)
+{
+        const uint64_t from = sluice_priv_released(c), n = c->held + (c->end != c->next);
+
+        if (n == 0)
+                return c->base.err ? c->base.err : -EINVAL;
+        c->next = c->end;
+        c->behind = 0;
+        c->held = 0;
+        sluice_priv_release_records(c, from, c->next, n);
         return 0;
 }
 
@@ -237,34 +304,13 @@ SLUICE_INLINE int sluice_advance(struct sluice_consumer *c)
  */
 SLUICE_INLINE int sluice_release(struct sluice_consumer *c)
 {
-        /* In locals: the stores below might change anything, for all that the
-         * compiler knows. */
-        struct sluice_layout_consumer *const own = c->own;
-        const uint64_t position = c->end;
-        const uint32_t slot = c->base.slot;
-        uint64_t passed = c->held, messages, parked;
+        const uint64_t from = c->next, to = c->end;
 
-        if (position != c->next) {
-                c->next = position;
-                passed++;
-        }
-        if (sluice_priv_unlikely(passed == 0))
-                return c->base.err ? c->base.err : -EINVAL;
-        if (sluice_priv_unlikely(c->held != 0))
-                c->held = 0;
-        messages = c->messages + passed;
-        c->messages = messages;
-        c->position = position;
-        c->base.slot = slot ^ 1;
-        /* OBSERVE:store, then PROGRESS:store: in force once the position below is
-         * stored. */
-        sluice_priv_store_release(&own->progress.slot[slot].messages, messages);
-        sluice_priv_store_release(&own->progress.slot[slot].position, position);
-        /* RELEASE:store */
-        sluice_priv_store_release(&own->position, position);
-        parked = sluice_priv_doorbell_due(&c->base.doorbell, position);
-        if (sluice_priv_unlikely(parked != 0))
-                c->base.sleep->wake(c, parked);
+        if (sluice_priv_unlikely(c->behind != 0 || to == from))
+                return sluice_priv_release_slow(c);
+        /* The same for one message, with nothing kept before it. */
+        c->next = to;
+        sluice_priv_release_records(c, from, to, 1);
         return 0;
 }
 
@@ -339,7 +385,7 @@ SLUICE_INLINE size_t sluice_consumer_max_len(const struct sluice_consumer *c)
  * by all consumers. Exact after a take-over. */
 SLUICE_INLINE uint64_t sluice_consumer_position(const struct sluice_consumer *c)
 {
-        return c->position;
+        return sluice_priv_released(c);
 }
 
 SLUICE_INLINE uint64_t sluice_consumer_messages(const struct sluice_consumer *c)

@@ -54,6 +54,43 @@ static inline void sluice_priv_demote(const void *line)
 #endif
 }
 
+/* A counter that runs at a constant rate, and costs a few instructions and no
+ * system call. 0: there is none. (Where user programs may not read it, the
+ * C library's clock does not work either.) */
+static inline uint64_t sluice_priv_ticks(void)
+{
+#if defined SLUICE_ATOMIC_HEADER
+        return 0;
+#elif defined __x86_64__ || defined __i386__
+        return __builtin_ia32_rdtsc();
+#elif defined __aarch64__
+        uint64_t ticks;
+
+        __asm__ __volatile__("mrs %0, cntvct_el0" : "=r"(ticks));
+        return ticks;
+#else
+        return 0;
+#endif
+}
+
+/* Does sluice_priv_demote do something here? */
+static inline int sluice_priv_can_demote(void)
+{
+#if defined __x86_64__ && !defined SLUICE_ATOMIC_HEADER
+        uint32_t eax = 0, ebx, ecx, edx;
+
+        __asm__ __volatile__("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+        if (eax < 7)
+                return 0;
+        eax = 7;
+        ecx = 0;
+        __asm__ __volatile__("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+        return (ecx >> 25) & 1;
+#else
+        return 0;
+#endif
+}
+
 /* Returns the value, but the compiler knows nothing about it: so it cannot
  * replace it by another one that it is compared with, or reorder its
  * computation. No instruction. */

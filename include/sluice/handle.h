@@ -29,19 +29,23 @@ struct sluice_priv_endpoint {
         void *queue;                           /* of a named queue, else NULL */
         uint32_t slot;                         /* PROGRESS: the one that is not in force */
         unsigned polls;                        /* unsuccessful looks */
+        unsigned looks;                        /* before a wait begins, each with a pause */
         int err;                               /* the handle is poisoned with this, or 0 */
 };
 
-/* What a consumer has observed of how messages come: pace.h. */
+/* What a consumer has measured of its ways to treat cache lines: pace.h. */
 struct sluice_priv_pace {
-        uint64_t stride; /* bytes of the latest record, as the next may have */
-        uint64_t passed; /* messages, when the ring was last found empty behind one */
-        int64_t since_ns;
-        uint64_t from_passed, from_position; /* likewise, when this period began */
-        int64_t from_ns;
-        unsigned times;     /* that the ring was found empty in this period */
-        unsigned sparse;    /* periods in a row, modulo SLUICE_PRIV_TRIAL */
-        int64_t backoff_ns; /* a stream: how long to back off; else 0 */
+        uint64_t stride;      /* bytes of the latest record, as the next may have */
+        uint64_t from;        /* where this window began: a position, and a time */
+        uint64_t from_ticks;  /* 0: not known */
+        uint64_t price;       /* of the latest window: ticks * 1024 / bytes */
+        uint64_t other_price; /* in a comparison: of the other way */
+        unsigned way;         /* in force */
+        unsigned available;   /* ways: 0: none is ever compared */
+        unsigned differs;     /* in a comparison: what the other way differs in */
+        unsigned step;        /* of a comparison */
+        unsigned wins;        /* of the other way, in a row */
+        unsigned gap, left;   /* windows between two comparisons, and until the next */
 };
 
 /* Handles are the caller's memory and must stay where they are while
@@ -57,15 +61,17 @@ struct sluice_producer {
         uint64_t tail;           /* end of the last staged record */
         uint64_t contiguous_end; /* a record at tail that ends by here needs no other check */
         uint64_t limit;          /* tail must not pass this position */
-        uint64_t position;       /* end of the last published record */
-        uint64_t reserved;       /* SLUICE_PRIV_RESERVED, 0: nothing is */
+        uint64_t batch;          /* where the staged messages begin, if there are any */
+        uint64_t reserved;       /* a header word, of kind 0: nothing is reserved */
+        uint64_t usual;          /* its kind for a whole message */
         uint64_t first;          /* header of the first staged record, stored last */
         uint64_t messages;       /* published, ever */
+        uint64_t told;           /* position in the slot in force: PROGRESS */
         uint64_t staged;         /* messages finished and not published */
         struct sluice_layout_producer *own;
         const struct sluice_layout_consumer *peer;
         uint64_t seen; /* the consumer's position when last looked at */
-        unsigned char unused[256];
+        unsigned char unused[240];
 };
 
 struct sluice_consumer {
@@ -78,13 +84,13 @@ struct sluice_consumer {
         uint64_t end;            /* of the current message; next: there is none */
         uint64_t word;           /* its header, checked */
         uint64_t contiguous_end; /* a record at next that ends by here needs no other check */
-        uint64_t position;       /* released */
+        uint64_t behind;         /* bytes before next that are not released */
         uint64_t held;           /* messages passed by advance, not released */
         uint64_t messages;       /* released, ever */
         struct sluice_layout_consumer *own;
         const struct sluice_layout_producer *peer;
         struct sluice_priv_pace pace;
-        unsigned char unused[256];
+        unsigned char unused[248];
 };
 
 SLUICE_PRIV_END

@@ -107,8 +107,8 @@ struct sluice_layout_doorbell {
 #define SLUICE_LAYOUT_MUTE      UINT64_C(8) /* never wakes anybody: the peer sleeps in short slices */
 #define SLUICE_LAYOUT_UNLOCKED  UINT64_C(16) /* holds no lock on its pipe: exec is not noticed */
 
-/* Flag of a hint (the consumer's): messages come few at a time, so what counts
- * is how soon a whole one is there. */
+/* Flag of a hint (the consumer's): what counts is how soon a whole message is
+ * there, so the producer is asked to demote its lines: pace.h. */
 #define SLUICE_LAYOUT_SPARSE UINT64_C(1)
 
 /* Flag of the consumer's position: it has closed. */
@@ -202,7 +202,7 @@ static inline enum sluice_kind sluice_priv_message_kind(uint64_t word)
 /* Bytes that a payload of len takes behind a multiple of the alignment. */
 static inline uint64_t sluice_priv_record_bytes(uint64_t len, uint64_t unit_mask)
 {
-        return (len + SLUICE_LAYOUT_HEADER_BYTES + unit_mask) & ~unit_mask;
+        return ((len + SLUICE_LAYOUT_HEADER_BYTES - 1) | unit_mask) + 1;
 }
 
 /* The end of the record with this header at any multiple of 8. */
@@ -217,6 +217,16 @@ static inline uint64_t sluice_priv_record_end(uint64_t position, uint64_t word, 
 static inline uint64_t sluice_priv_rest(uint64_t position, uint64_t mask)
 {
         return mask + 1 - (position & mask);
+}
+
+/* How far records may go on without another check: as far as there is room, in
+ * one piece, and no more than half the ring. So a record that fits there is
+ * never longer than the longest message. */
+static inline uint64_t sluice_priv_run(uint64_t room, uint64_t rest, uint64_t mask)
+{
+        const uint64_t half = (mask + 1) / 2, run = room < rest ? room : rest;
+
+        return run < half ? run : half;
 }
 
 static inline sluice_word *sluice_priv_word(unsigned char *ring, uint64_t off)

@@ -15,8 +15,12 @@
 
 SLUICE_PRIV_BEGIN
 
-/* A caller that polls checks its peer at every 64th look in vain. */
-enum { SLUICE_PRIV_POLLS_PER_CHECK = 64 };
+enum {
+        /* A caller that polls checks its peer at every 64th look in vain. */
+        SLUICE_PRIV_POLLS_PER_CHECK = 64,
+        /* Looks of a caller that waits, before the wait begins. */
+        SLUICE_PRIV_FIRST_LOOKS = 64
+};
 
 /* Does the next look in vain check the peer? */
 static inline int sluice_priv_check_is_next(const struct sluice_priv_endpoint *e)

@@ -405,7 +405,7 @@ QTest(await_peer, is_not_for_a_closer)
         /* Between the end record and the closed flag. */
         for (int i = 0; i < 7; i++)
                 call(recv_number(&c, SLUICE_NOW), i);
-        sluice_priv_store_release(sluice_priv_word(p.ring, p.position & p.mask), SLUICE_LAYOUT_END);
+        sluice_priv_store_release(sluice_priv_word(p.ring, p.tail & p.mask), SLUICE_LAYOUT_END);
         call(recv_number(&c, soon()), -EPIPE);
         call(sluice_consumer_await_peer(&c, SLUICE_NOW), -EAGAIN);
         call(sluice_consumer_await_peer(&c, sluice_after(MS(20))), -ETIMEDOUT);

@@ -120,6 +120,9 @@ static void load(unsigned char *mem)
         }
 }
 
+/* The producer's slots: offset in the memory of a queue. */
+enum { PROGRESS = 8192 + 128 };
+
 static uint64_t word_at(const unsigned char *mem, size_t offset)
 {
         uint64_t word;
@@ -155,6 +158,9 @@ Test(golden, is_what_the_same_history_writes)
         }
         load(mem);
         for (size_t i = 0; i < BYTES; i += 8) {
+                /* How far the producer's progress is behind is its own choice. */
+                if (i >= PROGRESS && i < PROGRESS + 32)
+                        continue;
                 test_at("offset %zu", i);
                 test_eq(word_at(r.mem, i), word_at(mem, i));
         }

@@ -45,22 +45,10 @@ static void pass_messages(struct test_rig *r, uint64_t *number, unsigned n)
         *number += n;
 }
 
-/* Waiting calls in a stream, until they back off. */
-static void come_to_a_stream(struct test_rig *r, uint64_t *number)
-{
-        struct sluice_message m;
-
-        pass_messages(r, number, 2);
-        r->c.pace.backoff_ns = INT64_C(1) << 20;
-        test_eq(sluice_peek(&r->c, &m, 1), -ETIMEDOUT);
-        r->c.pace.backoff_ns = INT64_C(1) << 40; /* who backs off now is noticed */
-}
-
 TEST_EACH(poll, for_a_message_costs_a_pause_at_most_and_no_clock, 64)
 {
         uint64_t number = 0;
 
-        come_to_a_stream(r, &number);
         for (unsigned i = 0; i < 4 * PER_CHECK; i++) {
                 const unsigned asks = i % PER_CHECK == PER_CHECK - 1;
 
@@ -71,14 +59,15 @@ TEST_EACH(poll, for_a_message_costs_a_pause_at_most_and_no_clock, 64)
         }
 }
 
-TEST_EACH(poll, for_room_costs_a_pause_at_most_and_no_clock, 8)
+/* A rest, which leaves the consumer's line alone. */
+TEST_EACH(poll, for_room_costs_a_short_rest_and_no_clock, 8)
 {
         for (uint64_t i = 0; i < 7; i++)
                 test_eq(test_send(r, i, 0), 0);
         for (unsigned i = 0; i < 4 * PER_CHECK; i++) {
                 count_from_here();
                 test_eq(sluice_send(&r->p, "", 0, SLUICE_NOW), -EAGAIN);
-                expect_cost(1, 0);
+                expect_cost(SLUICE_PRIV_REST / 4, 0);
         }
 }
 

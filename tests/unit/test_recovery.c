@@ -135,8 +135,8 @@ static void producer_died(uint64_t published)
         surviving_consumer(&c);
         if (s.consumer_before.own) {
                 if (c.end != c.next || c.held) {
-                        c.next = c.end = c.contiguous_end = c.position;
-                        c.held = 0;
+                        c.next = c.end = c.contiguous_end = sluice_consumer_position(&c);
+                        c.behind = c.held = 0;
                 }
                 drains(&c, s.released, published);
                 take_over_producer(&p, published);
