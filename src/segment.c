@@ -16,6 +16,9 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
+/* A segment with a ring of 1 MiB: larger ones are prefaulted on request. */
+#define PREFAULTED_BYTES (SLUICE_LAYOUT_RING + ((size_t)1 << 20) + SLUICE_PRIV_SEGMENT_TAIL)
+
 /* The control words, a power of two, and the tail. */
 static bool is_size_of_ours(size_t bytes)
 {
@@ -198,16 +201,30 @@ int sluice_priv_segment_find(struct sluice_priv_segment *s, const struct sluice_
                                  : find_key(s, place, read_only);
 }
 
-/* SLUICE_PREFAULT, SLUICE_LOCK. */
+/* A kernel before 5.14 does not know the advice. Reading a byte of each page
+ * brings them as well, and changes nothing in a queue that is in use. */
+static int bring_pages(void *mem, size_t bytes)
+{
+        volatile const unsigned char *byte = mem;
+
+        if (madvise(mem, bytes, MADV_POPULATE_WRITE) == 0)
+                return 0;
+        if (errno != EINVAL) /* EAGAIN, EFAULT: no page is free */
+                return errno == EHWPOISON ? -EIO : -ENOMEM;
+        for (size_t i = 0; i < bytes; i += SLUICE_LAYOUT_PAGE)
+                (void)byte[i];
+        return 0;
+}
+
+/* SLUICE_PREFAULT, SLUICE_LOCK. The pages of a small ring are brought always;
+ * what is not there then comes when it is used, as it does in a large one. */
 int sluice_priv_prepare_pages(void *mem, size_t bytes, unsigned flags)
 {
-        if ((flags & SLUICE_PREFAULT) && madvise(mem, bytes, MADV_POPULATE_WRITE) != 0) {
-                volatile const unsigned char *byte = mem;
+        if ((flags & SLUICE_PREFAULT) || bytes <= PREFAULTED_BYTES) {
+                const int r = bring_pages(mem, bytes);
 
-                if (errno != EINVAL) /* EAGAIN, EFAULT: no page is free */
-                        return errno == EHWPOISON ? -EIO : -ENOMEM;
-                for (size_t i = 0; i < bytes; i += SLUICE_LAYOUT_PAGE)
-                        (void)byte[i]; /* a kernel before 5.14 */
+                if (r && (flags & SLUICE_PREFAULT))
+                        return r;
         }
         if ((flags & SLUICE_LOCK) && mlock(mem, bytes) != 0) {
                 const int err = errno;

@@ -44,7 +44,7 @@ static const struct option_text options[] = {
         {'A', 0, "align", "BYTES", "with --create: record alignment, 8 to 128 (64)"},
         {'M', 0, "mode", "OCTAL", "with --create: permissions, in octal (0600)"},
         {'H', 0, "huge", NULL, "with --create: use huge pages"},
-        {'P', 0, "prefault", NULL, "touch all memory at the start"},
+        {'P', 0, "prefault", NULL, "touch all memory at the start; up to 1M always"},
         {'L', 0, "lock", NULL, "keep the memory from being paged out"},
         {'w', 0, "wait", "HOW", "how to wait: futex, fifo or spin (futex)"},
         {'t', 1, "timeout", "SECONDS",

@@ -216,6 +216,8 @@ static bool is_tolerated(enum inject_kind kind, int error)
                     (tolerated[i].error == ANY || tolerated[i].error == error) &&
                     strncmp(now->name, tolerated[i].scenario, strlen(tolerated[i].scenario)) == 0)
                         return true;
+        if (kind == K_POPULATE && !(now->flags & FAIL_PREFAULT))
+                return true; /* the pages come when they are used */
         if ((now->flags & FAIL_ONCE_MORE) && error == ENOENT)
                 return true; /* the user's directory was removed meanwhile */
         /* What cannot be read is not shown. */

@@ -12,7 +12,8 @@ enum {
         FAIL_WAITS = 32,    /* the number of calls depends on time */
         FAIL_APART = 64,    /* in a process of its own each time */
         FAIL_ROOT = 128,    /* needs another user's queue, and the right to remove it */
-        FAIL_REMOVES = 256  /* all that was prepared */
+        FAIL_REMOVES = 256, /* all that was prepared */
+        FAIL_PREFAULT = 512 /* by SLUICE_PREFAULT: without it, pages may stay away */
 };
 
 /* Of no particular user. */

@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <grp.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -307,6 +309,46 @@ void make(const char *name, size_t capacity)
         const struct sluice_options o = opt(capacity);
 
         call(sluice_create(name, &o), 0);
+}
+
+static long faults_now(void)
+{
+        struct rusage use;
+
+        eq(getrusage(RUSAGE_SELF, &use), 0);
+        return use.ru_minflt;
+}
+
+static long lap_faults(struct sluice_producer *p, struct sluice_consumer *c, size_t capacity)
+{
+        const long before = faults_now();
+
+        for (size_t i = 0; i < capacity / SLUICE_RECORD_ALIGN_DEFAULT; i++) {
+                eq(send_number(p, i, SLUICE_NOW), 0);
+                eq(recv_number(c, SLUICE_NOW), i);
+        }
+        return faults_now() - before;
+}
+
+long first_lap_faults(const struct sluice_options *o)
+{
+        long fewest = LONG_MAX;
+
+        for (int tries = 0; tries < 5; tries++) {
+                struct sluice_producer p;
+                struct sluice_consumer c;
+                long n;
+
+                call(sluice_create("lap", o), 0);
+                call(sluice_producer_open(&p, "lap", o), 0);
+                call(sluice_consumer_open(&c, "lap", o), 0);
+                n = lap_faults(&p, &c, look("lap").capacity);
+                fewest = n < fewest ? n : fewest;
+                call(sluice_producer_close(&p), 0);
+                call(sluice_consumer_close(&c), 0);
+                call(sluice_remove("lap"), 0);
+        }
+        return fewest;
 }
 
 void poke(key_t key, size_t offset, const void *bytes, size_t n)

@@ -144,6 +144,10 @@ int64_t recv_number(struct sluice_consumer *c, sluice_deadline until);
 /* Fills a queue with numbers from `first` on; the first that did not fit. */
 uint64_t fill_numbers(struct sluice_producer *p, uint64_t first);
 
+/* Page faults of the first lap through a new queue, made and opened with
+ * these options: the fewest of some, as the kernel may take a page away. */
+long first_lap_faults(const struct sluice_options *o);
+
 static inline sluice_deadline soon(void)
 {
         return sluice_after(INT64_C(10000000000)); /* never in a test that passes */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Sleeping by futex on kernels without the newer calls: a filter answers
- * ENOSYS or EPERM to them, from the test's first step to its end. */
+/* Sleeping by futex, and prefaulting, on kernels without the newer calls: a
+ * filter answers for them, from the test's first step to its end. */
 #define _GNU_SOURCE
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -11,6 +12,9 @@
 
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv 449
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
 #endif
 #ifdef SYS_futex_time64
 #define LAST_NEW_CALL SYS_futex_time64
@@ -22,6 +26,14 @@ static struct sluice_producer p;
 static struct sluice_consumer c;
 
 /* Any thread that is started later has the filter, too. */
+static void filter_calls(struct sock_filter *program, size_t n)
+{
+        const struct sock_fprog filter = {(unsigned short)n, program};
+
+        eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+}
+
 static void forbid(long first, long second, int error)
 {
         struct sock_filter program[] = {
@@ -31,11 +43,26 @@ static void forbid(long first, long second, int error)
                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
         };
-        const struct sock_fprog filter = {sizeof program / sizeof *program, program};
 
-        eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+        filter_calls(program, sizeof program / sizeof *program);
         eq(syscall(second, NULL, 0, 0, NULL, NULL, 0), -1);
+        eq(errno, error);
+}
+
+/* Only this advice, not MADV_DONTFORK. */
+static void forbid_populating(int error)
+{
+        struct sock_filter program[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_POPULATE_WRITE, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+
+        filter_calls(program, sizeof program / sizeof *program);
+        eq(madvise(NULL, 0, MADV_POPULATE_WRITE), -1);
         eq(errno, error);
 }
 
@@ -126,4 +153,31 @@ QTest(old_filter, knows_no_newer_calls)
 {
         forbid(LAST_NEW_CALL, SYS_futex_waitv, EPERM);
         sleeps_with();
+}
+
+QTest(old_kernel, cannot_populate_and_touches_each_page)
+{
+        struct sluice_options o = opt(0);
+
+        forbid_populating(EINVAL);
+        eq(first_lap_faults(&o), 0);
+        o.capacity = 2 << 20;
+        check(first_lap_faults(&o) > 0);
+        o.flags = SLUICE_PREFAULT;
+        eq(first_lap_faults(&o), 0);
+}
+
+/* What worked without prefaulting works: the pages come when they are used. */
+QTest(no_memory, is_an_error_only_where_prefaulting_was_asked_for)
+{
+        struct sluice_options o = opt(0);
+
+        forbid_populating(ENOMEM);
+        check(first_lap_faults(&o) > 0);
+        o.flags = SLUICE_PREFAULT;
+        refused(sluice_create("q", &o), -ENOMEM);
+        make("q", 0);
+        refused(sluice_producer_open(&p, "q", &o), -ENOMEM);
+        refused(sluice_consumer_open(&c, "q", &o), -ENOMEM);
+        call(sluice_remove("q"), 0);
 }

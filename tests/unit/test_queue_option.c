@@ -67,6 +67,19 @@ QTest(option, prefault_and_lock_bring_the_pages)
         call(sluice_remove("q"), 0);
 }
 
+QTest(option, small_rings_are_prefaulted)
+{
+        struct sluice_options o = opt(0);
+
+        eq(first_lap_faults(&o), 0);
+        o.capacity = 1 << 20;
+        eq(first_lap_faults(&o), 0);
+        o.capacity = 2 << 20;
+        check(first_lap_faults(&o) > 0);
+        o.flags = SLUICE_PREFAULT;
+        eq(first_lap_faults(&o), 0);
+}
+
 static int may_not_lock(void *ctx)
 {
         struct rlimit none = {0, 0};
