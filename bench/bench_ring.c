@@ -7,7 +7,7 @@
  *   stream     as many as pass; a multiple of the textbook ring ("index")
  *   batch      a stream in batches of 1 to 64 messages; a multiple of batches
  *              of one of sluice
- *   large      (with stream) 16 KiB to 1 MiB; a multiple of plain memcpy
+ *   large      (with stream) 1 KiB to 1 MiB; a multiple of plain memcpy
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages of 16 KiB to 1 MiB. What limits them is memcpy, so that is the
+ * Messages of 1 KiB to 1 MiB. What limits them is memcpy, so that is the
  * base: "memcpy twice" copies through a buffer of the message's size, as a copy
  * in and a copy out do; "memcpy once" writes and reads each byte once, as the
- * writer and the reader of a message in place do. The payload is a block that
+ * writer and the reader of a message in place do. These copy as sluice does, by
+ * plain moves, from and to the same places in a page; so does the writer
+ * in place, whose payload is 8 bytes behind a cache line. The payload is a block that
  * is made in advance; its first and last words carry the number and are
  * compared always, the rest of one message in eight. The ring is the default
  * of 256 KiB up to 64 KiB, and four messages long beyond; a wide one is
@@ -72,7 +74,7 @@ static void sum(const unsigned char *block, size_t len, uint64_t number, const c
 static double plain(const struct bench_case *c, uint64_t n)
 {
         const size_t len = (size_t)c->arg;
-        unsigned char *from = bench_mine->buf, *through = from + BENCH_BUFFER / 5 * 2;
+        unsigned char *from = bench_mine->buf, *through = from + BENCH_BUFFER / 5 * 2 + 8;
         unsigned char *to = bench_theirs->buf;
         double start;
 
@@ -80,10 +82,10 @@ static double plain(const struct bench_case *c, uint64_t n)
         start = bench_now();
         for (uint64_t i = 1; i <= n; i++) {
                 mark(from, len, i);
-                memcpy(through, from, len);
+                sluice_priv_copy_in(through, from, len);
                 __asm__ __volatile__("" : : "r"(through) : "memory");
                 if (c->arg2 == 2) {
-                        memcpy(to, through, len);
+                        sluice_priv_copy_out(to, through, len);
                         __asm__ __volatile__("" : : "r"(to) : "memory");
                 }
         }
@@ -128,7 +130,7 @@ static void put_place(struct bench_side *s)
                 mark(s->buf, len, i);
                 while (sluice_reserve(&r->p, len, &to, SLUICE_NOW) != 0)
                         bench_relax();
-                memcpy(to, s->buf, len);
+                sluice_priv_copy_in(to, s->buf, len);
                 (void)sluice_commit(&r->p, len);
         }
 }
@@ -299,11 +301,12 @@ void bench_large_add(void)
                 {"large in place", "sluice, wide ring", PLACE_WIDE, false},
                 {"large in place", "index", INDEX_PLACE, false},
         };
-        static const char *const labels[] = {"16 KiB", "64 KiB", "256 KiB", "1 MiB"};
+        static const char *const labels[] = {"1 KiB",  "4 KiB",   "16 KiB",
+                                             "64 KiB", "256 KiB", "1 MiB"};
 
         for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-                for (int k = 0; k < 4; k++) {
-                        const long len = 16384L << 2 * k;
+                for (int k = 0; k < 6; k++) {
+                        const long len = 1024L << 2 * k;
                         const struct bench_case c = {.contender = lines[i].contender,
                                                      .metric = lines[i].metric,
                                                      .label = labels[k],
