@@ -89,7 +89,7 @@ static int endpoint_fd(const struct sluice_priv_endpoint *e)
 /* false: do not wait, the next call returns a message or an error. */
 static bool consumer_must_wait(const struct sluice_consumer *c, struct sluice_priv_await *a)
 {
-        if (c->end != c->next || c->base.err)
+        if (c->word != 0 || c->base.err)
                 return false;
         sluice_priv_await_message(a, c);
         return true;

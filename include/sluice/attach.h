@@ -371,7 +371,7 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
         c->mask = s.capacity - 1;
         c->unit_mask = s.unit - 1;
         c->max_len = s.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
-        c->next = c->end = c->contiguous_end = found.position;
+        c->next = c->contiguous_end = found.position;
         c->messages = found.messages;
         sluice_priv_pace_begin(c);
         c->base.looks = SLUICE_PRIV_FIRST_LOOKS;

@@ -59,7 +59,8 @@ static inline int sluice_priv_consumer_poison(struct sluice_consumer *c, int err
         c->base.err = err;
         c->ring = 0;
         c->mask = 0;
-        c->next = c->end = sluice_priv_released(c);
+        c->next = sluice_priv_released(c);
+        c->word = 0;
         c->behind = c->held = 0;
         c->base.doorbell.open = 0;
         return err;
@@ -74,7 +75,7 @@ static inline uint64_t sluice_priv_consumer_limit(const struct sluice_consumer *
 /*
  * Accepts a record that passes contiguous_end, and moves that; also one that
  * is packed or follows a packed one, where the arithmetic of
- * sluice_priv_accept is not right: contiguous_end is kept at c->next wherever
+ * sluice_priv_fits is not right: contiguous_end is kept at c->next wherever
  * that is no multiple of the alignment. 0 or -EBADMSG.
  */
 static __attribute__((noinline, unused)) int sluice_priv_accept_slow(struct sluice_consumer *c,
@@ -102,25 +103,27 @@ static __attribute__((noinline, unused)) int sluice_priv_accept_slow(struct slui
                 word += SLUICE_LAYOUT_WHOLE - SLUICE_LAYOUT_PACKED;
         }
         c->word = word;
-        c->end = end;
+        c->bytes = bytes;
         return 0;
 }
 
-/*
- * A data header at next: checks it and makes it current. All that follows uses
- * the checked copy. 0 or -EBADMSG.
- */
-static inline int sluice_priv_accept(struct sluice_consumer *c, uint64_t word)
+/* The header of a message that ends by contiguous_end? So it is no longer than
+ * the longest, and lies in the ring. */
+static inline int sluice_priv_fits(const struct sluice_consumer *c, uint64_t word)
 {
-        const uint64_t len = sluice_priv_header_len(word);
-        const uint64_t bytes = sluice_priv_record_bytes(len, c->unit_mask);
-        const uint64_t next = c->next;
+        return sluice_priv_is_data(word) &&
+               sluice_priv_record_bytes(sluice_priv_header_len(word), c->unit_mask) <=
+                       c->contiguous_end - c->next;
+}
 
-        if (sluice_priv_unlikely(bytes > c->contiguous_end - next))
-                return sluice_priv_accept_slow(c, word);
+/* Makes the record at next current. All that follows uses the checked copy of
+ * its header. */
+static inline void sluice_priv_accept(struct sluice_consumer *c, uint64_t word)
+{
+        const uint64_t bytes = sluice_priv_record_bytes(sluice_priv_header_len(word), c->unit_mask);
+
         c->word = word;
-        c->end = next + sluice_priv_pace_record(c, bytes);
-        return 0;
+        sluice_priv_pace_record(c, bytes);
 }
 
 /* Anything at next but the header of kinds 1 to 4. */
@@ -140,7 +143,7 @@ static inline int sluice_priv_accept_other(struct sluice_consumer *c, uint64_t w
                 return sluice_priv_consumer_poison(c, -EBADMSG);
         c->next += rest;
         c->behind += rest;
-        c->end = c->contiguous_end = c->next;
+        c->contiguous_end = c->next;
         /* UNTRUSTED. PUBLISH:load for a successor that begins here; for others
          * the padding's header was that. */
         word = sluice_priv_load_acquire(sluice_priv_next_word(c));
@@ -180,7 +183,7 @@ static inline uint64_t sluice_priv_first_looks(const struct sluice_consumer *c,
         return word;
 }
 
-/* No message was there at the first looks. */
+/* No message was there at the first looks, or none that fits. */
 static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_consumer *c,
                                                               uint64_t word, sluice_deadline until)
 {
@@ -190,8 +193,12 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
         if (c->mask == 0) /* poisoned, or never attached */
                 return c->base.err ? c->base.err : -EINVAL;
         for (;;) {
+                if (sluice_priv_fits(c, word)) {
+                        sluice_priv_accept(c, word);
+                        return 0;
+                }
                 if (sluice_priv_is_data(word))
-                        return sluice_priv_accept(c, word);
+                        return sluice_priv_accept_slow(c, word);
                 if (sluice_priv_unlikely((word | (uint64_t)given_up) != 0)) {
                         if (word != 0 && (word != SLUICE_LAYOUT_END || !c->base.sleep))
                                 return sluice_priv_accept_other(c, word);
@@ -227,19 +234,24 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
 SLUICE_NODISCARD SLUICE_INLINE int sluice_peek(struct sluice_consumer *c, struct sluice_message *m,
                                                sluice_deadline until)
 {
-        if (c->end == c->next) {
-                const uint64_t word = sluice_priv_first_looks(c, until);
-                const int r = sluice_priv_likely(sluice_priv_is_data(word))
-                                      ? sluice_priv_accept(c, word)
-                                      : sluice_priv_look(c, word, until);
+        uint64_t word = c->word;
 
-                if (sluice_priv_unlikely(r != 0))
-                        return r;
+        if (sluice_priv_likely(word == 0)) {
+                word = sluice_priv_first_looks(c, until);
+                if (sluice_priv_likely(sluice_priv_fits(c, word))) {
+                        sluice_priv_accept(c, word);
+                } else {
+                        const int r = sluice_priv_look(c, word, until);
+
+                        if (r)
+                                return r;
+                        word = c->word;
+                }
         }
         m->data = sluice_priv_consumer_ring(c, c->next & c->mask) + SLUICE_LAYOUT_HEADER_BYTES;
-        m->len = (size_t)sluice_priv_header_len(c->word);
-        m->tag = (uint32_t)(c->word >> 32);
-        m->kind = (enum sluice_kind)((c->word & SLUICE_LAYOUT_KIND) - SLUICE_LAYOUT_WHOLE);
+        m->len = (size_t)sluice_priv_header_len(word);
+        m->tag = (uint32_t)(word >> 32);
+        m->kind = (enum sluice_kind)((word & SLUICE_LAYOUT_KIND) - SLUICE_LAYOUT_WHOLE);
         m->position = c->next;
         return 0;
 }
@@ -248,10 +260,11 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_peek(struct sluice_consumer *c, struct
  * is kept until release. -EINVAL: no message has been peeked. */
 SLUICE_INLINE int sluice_advance(struct sluice_consumer *c)
 {
-        if (sluice_priv_unlikely(c->end == c->next))
+        if (sluice_priv_unlikely(c->word == 0))
                 return c->base.err ? c->base.err : -EINVAL;
-        c->behind += c->end - c->next;
-        c->next = c->end;
+        c->behind += c->bytes;
+        c->next += c->bytes;
+        c->word = 0;
         c->held++;
         return 0;
 }
@@ -285,11 +298,13 @@ static inline void sluice_priv_release_records(struct sluice_consumer *c, uint64
 /* Behind padding, beside messages that were passed by advance, or nothing. */
 static __attribute__((noinline, unused)) int sluice_priv_release_slow(struct sluice_consumer *c)
 {
-        const uint64_t from = sluice_priv_released(c), n = c->held + (c->end != c->next);
+        const uint64_t from = sluice_priv_released(c), n = c->held + (c->word != 0);
 
         if (n == 0)
                 return c->base.err ? c->base.err : -EINVAL;
-        c->next = c->end;
+        if (c->word != 0)
+                c->next += c->bytes;
+        c->word = 0;
         c->behind = 0;
         c->held = 0;
         sluice_priv_release_records(c, from, c->next, n);
@@ -304,11 +319,12 @@ static __attribute__((noinline, unused)) int sluice_priv_release_slow(struct slu
  */
 SLUICE_INLINE int sluice_release(struct sluice_consumer *c)
 {
-        const uint64_t from = c->next, to = c->end;
+        const uint64_t from = c->next, to = from + sluice_priv_hide_from_compiler(c->bytes);
 
-        if (sluice_priv_unlikely(c->behind != 0 || to == from))
+        if (sluice_priv_unlikely(c->behind != 0 || c->word == 0))
                 return sluice_priv_release_slow(c);
         /* The same for one message, with nothing kept before it. */
+        c->word = 0;
         c->next = to;
         sluice_priv_release_records(c, from, to, 1);
         return 0;

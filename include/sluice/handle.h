@@ -35,7 +35,6 @@ struct sluice_priv_endpoint {
 
 /* What a consumer has measured of its ways to treat cache lines: pace.h. */
 struct sluice_priv_pace {
-        uint64_t stride;      /* bytes of the latest record, as the next may have */
         uint64_t from;        /* where this window began: a position, and a time */
         uint64_t from_ticks;  /* 0: not known */
         uint64_t price;       /* of the latest window: ticks * 1024 / bytes */
@@ -81,8 +80,8 @@ struct sluice_consumer {
         uint64_t unit_mask;
         uint64_t max_len;
         uint64_t next;           /* where the current or next message begins */
-        uint64_t end;            /* of the current message; next: there is none */
-        uint64_t word;           /* its header, checked */
+        uint64_t word;           /* the current message's header, checked; 0: there is none */
+        uint64_t bytes;          /* of the current or latest record */
         uint64_t contiguous_end; /* a record at next that ends by here needs no other check */
         uint64_t behind;         /* bytes before next that are not released */
         uint64_t held;           /* messages passed by advance, not released */
@@ -90,7 +89,7 @@ struct sluice_consumer {
         struct sluice_layout_consumer *own;
         const struct sluice_layout_producer *peer;
         struct sluice_priv_pace pace;
-        unsigned char unused[248];
+        unsigned char unused[256];
 };
 
 SLUICE_PRIV_END

@@ -165,13 +165,14 @@ static inline void sluice_priv_touch(struct sluice_consumer *c, uint64_t from, u
 {
         const uintptr_t ring = (uintptr_t)&c->base.nothing + c->ring;
 
-        for (; (int64_t)(to - from) > 0; from = (from | (SLUICE_PRIV_LINE - 1)) + 1) {
+        do {
                 sluice_word *const word = (sluice_word *)(ring + (uintptr_t)(from & c->mask));
 
                 /* Relaxed, both: PUBLISH has made the value visible, and
                  * RELEASE:store comes after it. */
                 sluice_priv_store_relaxed(word, sluice_priv_load_relaxed(word));
-        }
+                from = (from | (SLUICE_PRIV_LINE - 1)) + 1;
+        } while ((int64_t)(to - from) > 0);
 }
 
 static __attribute__((noinline, unused)) void
@@ -199,15 +200,13 @@ static inline void sluice_priv_pace_begin(struct sluice_consumer *c)
 }
 
 /* Nearly always a record is as long as the previous one: the processor predicts
- * that, and fetches the next header without waiting for the length in this
- * one. Returns bytes. */
-static inline uint64_t sluice_priv_pace_record(struct sluice_consumer *c, uint64_t bytes)
+ * that, and goes on to the next header with the length that it has, without
+ * waiting for the one in this header. So the compiler must not take one for the
+ * other where they are equal. */
+static inline void sluice_priv_pace_record(struct sluice_consumer *c, uint64_t bytes)
 {
-        uint64_t expected = sluice_priv_hide_from_compiler(c->pace.stride);
-
-        if (sluice_priv_unlikely(bytes != c->pace.stride))
-                expected = c->pace.stride = bytes;
-        return expected;
+        if (sluice_priv_unlikely(sluice_priv_hide_from_compiler(c->bytes) != bytes))
+                c->bytes = bytes;
 }
 
 /* At least once a lap. */
@@ -255,10 +254,9 @@ static inline void sluice_priv_pace_begin(struct sluice_consumer *c)
         (void)c;
 }
 
-static inline uint64_t sluice_priv_pace_record(struct sluice_consumer *c, uint64_t bytes)
+static inline void sluice_priv_pace_record(struct sluice_consumer *c, uint64_t bytes)
 {
-        (void)c;
-        return bytes;
+        c->bytes = bytes;
 }
 
 static inline void sluice_priv_pace_run(struct sluice_consumer *c)

@@ -327,7 +327,7 @@ static void compare_untouched(const struct state *before)
         test_eq(t.rig.p.staged, before->p.staged);
         test_eq(t.rig.c.next, before->c.next);
         test_eq(t.rig.c.held, before->c.held);
-        test_eq(t.rig.c.end, before->c.end);
+        test_eq(t.rig.c.word, before->c.word);
 }
 
 static void say_path(void)

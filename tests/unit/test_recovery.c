@@ -134,9 +134,9 @@ static void producer_died(uint64_t published)
         take_copy();
         surviving_consumer(&c);
         if (s.consumer_before.own) {
-                if (c.end != c.next || c.held) {
-                        c.next = c.end = c.contiguous_end = sluice_consumer_position(&c);
-                        c.behind = c.held = 0;
+                if (c.word != 0 || c.held) {
+                        c.next = c.contiguous_end = sluice_consumer_position(&c);
+                        c.word = c.behind = c.held = 0;
                 }
                 drains(&c, s.released, published);
                 take_over_producer(&p, published);

@@ -39,7 +39,7 @@ static void expect_release(struct test_rig *r, unsigned char *before)
         t.capacity = r->geometry.capacity;
         t.position = &test_consumer_half(r)->position;
         t.from = sluice_consumer_position(&r->c);
-        t.to = r->c.end;
+        t.to = r->c.next + r->c.bytes;
         t.lines = t.released = 0;
         memcpy(before, t.ring, t.capacity);
         test_hook_stored = stored;
