@@ -51,7 +51,7 @@ extern const struct bench_ipc bench_ipc_kernel[], bench_ipc_shm[], bench_ipc_slu
 extern const struct bench_ipc bench_ipc_boost[], bench_ipc_libqb[], bench_ipc_zmq[];
 extern const struct bench_ipc bench_ipc_nng[], bench_ipc_iceoryx[];
 
-/* ---- ipc_trial.c: ns per operation; negative: not possible here ---- */
+/* ---- ipc_trial.c: ns per operation; negative: not possible here, or failed ---- */
 
 double bench_ipc_roundtrip(const struct bench_ipc *ipc, size_t len, uint64_t n);
 double bench_ipc_stream(const struct bench_ipc *ipc, size_t len, uint64_t n);

@@ -386,7 +386,8 @@ static void idle(const char *name, double seconds)
                               .trials = 1};
 
         p.ctx = p.ipc->open(LEN);
-        bench_children(idle_waker, idle_sleeper, &p, NULL, 1);
+        if (bench_children(idle_waker, idle_sleeper, &p, NULL, 1) < 0)
+                bench_die("%s: the idle endpoint failed", name);
         p.ipc->close(p.ctx);
         r.value.low = r.value.median = r.value.high =
                 100 * bench_theirs->busy / (bench_theirs->end - bench_theirs->begin);

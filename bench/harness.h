@@ -77,7 +77,8 @@ void bench_begin(int argc, char **argv, const char *suite, double seconds);
  * or be older than bench_begin.
  *
  * bench_children: two children of this trial alone, for contenders that open
- * descriptors or start threads of their own.
+ * descriptors or start threads of their own. When one of them fails or hangs,
+ * the result is negative.
  *
  * bench_threads: two threads of the caller, where memory is kept between
  * trials or too large for an arena; --threads makes bench_processes do so,
@@ -125,7 +126,14 @@ double bench_children(bench_side_fn *mine, bench_side_fn *theirs, void *a, void 
 void bench_timed_begin(struct bench_side *side);
 void bench_timed_end(struct bench_side *side);
 
-enum bench_fate { BENCH_FINE, BENCH_PREEMPTED, BENCH_FAULTED, BENCH_DISAGREED, BENCH_FATES };
+enum bench_fate {
+        BENCH_FINE,
+        BENCH_PREEMPTED,
+        BENCH_FAULTED,
+        BENCH_DISAGREED,
+        BENCH_FAILED,
+        BENCH_FATES
+};
 
 extern enum bench_fate bench_fate; /* of the latest run */
 extern const char *bench_running;  /* the contender, for messages */
@@ -208,7 +216,8 @@ struct bench_case {
         enum bench_kind kind;
         bool base;   /* of its metric and point */
         bool across; /* one base, and one group, for all points of the metric */
-        /* ns per operation, n operations; negative: not possible here. */
+        /* ns per operation, n operations; negative: not possible here, or it has
+         * failed. The contender is then left out at this point. */
         double (*trial)(const struct bench_case *c, uint64_t n);
         const void *ctx;
         long arg, arg2;

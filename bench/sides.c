@@ -293,6 +293,30 @@ static __attribute__((noreturn)) void be_child(bench_side_fn *fn, struct bench_s
         _exit(0);
 }
 
+/* Until both have ended. When one of them fails, the other is killed: false. */
+static bool reap_both(const pid_t pid[2])
+{
+        bool fine = true;
+
+        for (int left = 2; left > 0;) {
+                int status;
+                const pid_t gone = wait(&status);
+
+                if (gone == partner)
+                        bench_die("the partner has gone");
+                if (gone != pid[0] && gone != pid[1])
+                        continue;
+                left--;
+                if (status == 0 || !fine)
+                        continue;
+                fine = false;
+                fprintf(stderr, "bench: %s: a side ended with status %#x\n", bench_running,
+                        (unsigned)status);
+                kill(gone == pid[0] ? pid[1] : pid[0], SIGKILL);
+        }
+        return fine;
+}
+
 /* Both sides are children: libraries with threads of their own live for one
  * trial, and none of them meets a fork. */
 double bench_children(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n)
@@ -301,6 +325,7 @@ double bench_children(bench_side_fn *mine, bench_side_fn *theirs, void *a, void 
         pid_t pid[2];
 
         set_out(a, b, n);
+        alarm(0); /* a child has its own, and its end is noticed */
         fflush(NULL);
         for (int i = 1; i >= 0; i--) {
                 bench_pin(bench_options.cpu[i]); /* each starts where it stays */
@@ -310,22 +335,10 @@ double bench_children(bench_side_fn *mine, bench_side_fn *theirs, void *a, void 
                 if (pid[i] == 0)
                         be_child(fn[i], i ? bench_theirs : bench_mine);
         }
-        for (int left = 2; left > 0;) {
-                int status;
-                const pid_t gone = wait(&status);
-
-                if (gone == partner)
-                        bench_die("the partner has gone");
-                if (gone != pid[0] && gone != pid[1])
-                        continue;
-                if (status != 0) { /* the other dies with us: PR_SET_PDEATHSIG */
-                        kill(gone == pid[0] ? pid[1] : pid[0], SIGKILL);
-                        bench_die("%s: a side ended with status %#x", bench_running,
-                                  (unsigned)status);
-                }
-                left--;
+        if (!reap_both(pid)) {
+                bench_fate = BENCH_FAILED;
+                return -1;
         }
-        alarm(0);
         bench_fate = preempted(child_broken);
         return (bench_mine->end - bench_mine->begin) / (double)n;
 }

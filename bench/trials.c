@@ -85,17 +85,28 @@ static void keep(struct bench_case *c, struct bench_sample s)
         dropped += !s.kept;
 }
 
+/* It is not tried again, and none of its figures are reported. */
+static void leave_out(struct bench_case *c)
+{
+        c->impossible = true;
+        c->count = 0;
+        if (bench_fate == BENCH_FAILED)
+                bench_note("left out, because it failed: %s, %s, %s\n", c->contender, c->metric,
+                           c->label);
+}
+
 /* How many operations last target_ns: doubled until a trial is long enough to
  * tell. These trials are not kept. */
 static void calibrate(struct bench_case *c, double target_ns)
 {
+        bench_fate = BENCH_FINE;
         c->n = 64;
         for (;;) {
                 const double ns = c->trial(c, c->n);
                 double n;
 
                 if (ns < 0) {
-                        c->impossible = true;
+                        leave_out(c);
                         return;
                 }
                 n = target_ns / (ns > 0.1 ? ns : 0.1);
@@ -119,6 +130,10 @@ static bool try_once(struct bench_case *c, uint32_t round)
         bench_fate = BENCH_FINE;
         s.ns = c->trial(c, c->n);
         fate = bench_fate;
+        if (s.ns < 0) {
+                leave_out(c);
+                return false;
+        }
         y1 = yard_behind();
         s.yard = (y0 + y1) / 2;
         if (fate == BENCH_FINE && !agree(y0, y1))

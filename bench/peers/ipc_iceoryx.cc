@@ -2,7 +2,9 @@
 /*
  * iceoryx: publisher and subscriber that block, the subscriber asleep in a
  * WaitSet. It needs its daemon, RouDi: one is started as a child the first
- * time, with its default memory pools, and ends with the benchmark.
+ * time, with its default memory pools, and ends with the benchmark. There can
+ * be one on a machine: while another program, or another benchmark, has one
+ * running, iceoryx is left out.
  */
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +14,7 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench_ipc.h"
@@ -51,7 +54,13 @@ static void daemon_serve(int ready_fd, const sigset_t &stop)
                 sigwait(&stop, &sig);
 }
 
-static void daemon_main(int ready_fd)
+/* Of this benchmark's sides: another one may be running, or have been killed. */
+static std::string side_name(pid_t benchmark, int side)
+{
+        return "bench-" + std::to_string(benchmark) + "-" + std::to_string(side);
+}
+
+static void daemon_main(int ready_fd, pid_t benchmark)
 {
         sigset_t stop;
 
@@ -64,37 +73,57 @@ static void daemon_main(int ready_fd)
                 _exit(1);
         quiet();
         daemon_serve(ready_fd, stop);
-        for (const char *left : {"/tmp/bench-side-0", "/tmp/bench-side-0.lock", "/tmp/bench-side-1",
-                                 "/tmp/bench-side-1.lock"})
-                unlink(left);
+        for (int side = 0; side < 2; side++)
+                for (const char *suffix : {"", ".lock"})
+                        unlink(("/tmp/" + side_name(benchmark, side) + suffix).c_str());
         _exit(0);
 }
 
-static void daemon_start()
+static pid_t daemon_pid, daemon_owner;
+
+/* A side that fails calls exit, too. */
+static void daemon_stop()
 {
-        static bool started;
+        if (getpid() != daemon_owner)
+                return;
+        kill(daemon_pid, SIGTERM);
+        waitpid(daemon_pid, nullptr, 0);
+}
+
+/* false: it does not start, or has not when it was tried before. */
+static bool daemon_runs()
+{
+        static bool tried, runs;
         int pipe_ends[2];
         char byte;
 
-        if (started)
-                return;
-        started = true;
+        if (tried)
+                return runs;
+        tried = true;
         if (pipe(pipe_ends) != 0)
                 bench_die("pipe");
-        if (fork() == 0)
-                daemon_main(pipe_ends[1]);
+        daemon_owner = getpid();
+        daemon_pid = fork();
+        if (daemon_pid == 0)
+                daemon_main(pipe_ends[1], daemon_owner);
         close(pipe_ends[1]);
-        if (read(pipe_ends[0], &byte, 1) != 1)
-                bench_die("iceoryx: its daemon does not start");
+        runs = daemon_pid > 0 && read(pipe_ends[0], &byte, 1) == 1;
         close(pipe_ends[0]);
+        if (runs)
+                atexit(daemon_stop);
+        else
+                bench_note("left out, because its daemon did not start: iceoryx\n");
+        return runs;
 }
 
 static void *start(size_t)
 {
         static unsigned serial;
+
+        if (!daemon_runs())
+                return nullptr;
         auto *e = new ends;
 
-        daemon_start();
         e->serial = serial++;
         return e;
 }
@@ -115,15 +144,13 @@ static iox::capro::ServiceDescription service(const ends *e, int which)
 static void begin(void *ctx, int side)
 {
         auto *e = static_cast<ends *>(ctx);
-        char name[128] = "";
         iox::popo::PublisherOptions publish;
         iox::popo::SubscriberOptions subscribe;
 
         quiet();
         /* The same in each trial: RouDi clears away what had that name before. */
-        std::snprintf(name, sizeof name, "bench-side-%d", side);
-        iox::runtime::PoshRuntime::initRuntime(
-                iox::RuntimeName_t(iox::cxx::TruncateToCapacity, name));
+        iox::runtime::PoshRuntime::initRuntime(iox::RuntimeName_t(
+                iox::cxx::TruncateToCapacity, side_name(getppid(), side).c_str()));
         publish.subscriberTooSlowPolicy = iox::popo::ConsumerTooSlowPolicy::WAIT_FOR_CONSUMER;
         subscribe.queueFullPolicy = iox::popo::QueueFullPolicy::BLOCK_PRODUCER;
         subscribe.queueCapacity = 256;
