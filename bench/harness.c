@@ -51,6 +51,16 @@ void bench_pin(int cpu)
                 bench_die("cannot run on processor %d: %s", cpu, strerror(-r));
 }
 
+static struct cpus allowed;
+
+void bench_unpin(void)
+{
+        const int r = cpus_set(&allowed);
+
+        if (r)
+                bench_die("cannot leave a processor: %s", strerror(-r));
+}
+
 uint64_t bench_random(void)
 {
         uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
@@ -83,7 +93,6 @@ double bench_mix_mean(void)
 
 static void two_cpus(void)
 {
-        struct cpus allowed;
         const int r = cpus_get(&allowed);
 
         if (r)

@@ -122,6 +122,12 @@ double bench_processes(bench_side_fn *mine, bench_side_fn *theirs, void *a, void
 double bench_threads(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n);
 double bench_children(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n);
 
+/* Where children run from now on: on a processor each, or wherever the scheduler
+ * likes. That they have to share one is then what is measured: such a run is
+ * never disturbed. */
+enum { BENCH_ANYWHERE = -1 };
+void bench_place(int mine, int theirs);
+
 /* A child says so itself, since joining is not to be counted. */
 void bench_timed_begin(struct bench_side *side);
 void bench_timed_end(struct bench_side *side);
@@ -143,6 +149,7 @@ extern struct bench_side *bench_mine, *bench_theirs;
 
 double bench_now(void); /* ns on CLOCK_MONOTONIC */
 void bench_pin(int cpu);
+void bench_unpin(void); /* to all processors that the program may use */
 uint64_t bench_random(void);
 double bench_yardstick(void); /* ns per round trip */
 __attribute__((noreturn, format(printf, 1, 2))) void bench_die(const char *format, ...);

@@ -123,6 +123,27 @@ void bench_timed_end(struct bench_side *s)
         s->waited += child_waits();
 }
 
+/* bench_place: processors, or BENCH_ANYWHERE. */
+static int places[2];
+static bool is_placed;
+
+void bench_place(int mine, int theirs)
+{
+        places[0] = mine;
+        places[1] = theirs;
+        is_placed = true;
+}
+
+static void go_to_place(int side)
+{
+        if (!is_placed)
+                bench_pin(bench_options.cpu[side]);
+        else if (places[side] == BENCH_ANYWHERE)
+                bench_unpin();
+        else
+                bench_pin(places[side]);
+}
+
 static enum bench_fate preempted(bool broken(const struct bench_side *))
 {
         return broken(bench_mine) || broken(bench_theirs) ? BENCH_PREEMPTED : BENCH_FINE;
@@ -328,7 +349,7 @@ double bench_children(bench_side_fn *mine, bench_side_fn *theirs, void *a, void 
         alarm(0); /* a child has its own, and its end is noticed */
         fflush(NULL);
         for (int i = 1; i >= 0; i--) {
-                bench_pin(bench_options.cpu[i]); /* each starts where it stays */
+                go_to_place(i); /* each starts where it stays */
                 pid[i] = fork();
                 if (pid[i] < 0)
                         bench_die("fork: %s", strerror(errno));
@@ -339,7 +360,7 @@ double bench_children(bench_side_fn *mine, bench_side_fn *theirs, void *a, void 
                 bench_fate = BENCH_FAILED;
                 return -1;
         }
-        bench_fate = preempted(child_broken);
+        bench_fate = is_placed ? BENCH_FINE : preempted(child_broken);
         return (bench_mine->end - bench_mine->begin) / (double)n;
 }
 
