@@ -8,7 +8,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -16,19 +15,8 @@
 
 #include "internal.h"
 
-#define SPIN_DEFAULT_NS INT64_C(50000)
-
 /* How many milliseconds to wait for a predecessor that is just closing. */
 enum { HANDOVER_TRIES = 200 };
-
-/* The peer may need our only CPU: then spinning has to yield it, unless the
- * caller has said how long to spin. */
-static bool one_cpu_only(void)
-{
-        cpu_set_t set;
-
-        return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1;
-}
 
 /* ---- What both roles share ---------------------------------------- */
 
@@ -65,12 +53,9 @@ static struct sluice_priv_queue *queue_new(struct sluice_priv_endpoint *e, int r
         q->by_fifo = o->wake == SLUICE_WAKE_FIFO;
         q->own_fd = q->peer_fd = q->keeper_fd = q->interrupt_fd = q->dirfd = -1;
         q->poll_fd = q->alarm_fd = -1;
-        q->spin_ns = o->spin_ns == SLUICE_SPIN_DEFAULT ? SPIN_DEFAULT_NS : o->spin_ns;
-        if (q->spin_ns == SLUICE_SPIN_NONE)
-                q->spin_ns = 0;
-        q->shares_cpu = o->spin_ns == SLUICE_SPIN_DEFAULT && one_cpu_only();
-        q->spin_skips_next = SLUICE_PRIV_SPIN_SKIPS_LEAST;
-        q->spin_budget_ns = q->spin_ns;
+        q->by_habit = o->spin_ns == SLUICE_SPIN_DEFAULT;
+        q->spin_ns = o->spin_ns == SLUICE_SPIN_NONE ? 0 : o->spin_ns;
+        sluice_priv_habit_begin(&q->habit);
         q->slice_ns = o->slice_ns;
         q->membarrier = sluice_priv_membarrier_register();
         return q;

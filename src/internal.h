@@ -345,6 +345,13 @@ struct sluice_priv_file {
         ino_t ino;
 };
 
+/* What an endpoint has learned about its waits: habit.c. */
+struct sluice_priv_habit {
+        int64_t usual_ns;    /* average of the latest waits */
+        int64_t price_ns[2]; /* what a sleep adds to one; [1]: the peer is on the same CPU */
+        int64_t paused_until_ns, pause_ns; /* no yields until then; how long that pause is */
+};
+
 /* What belongs to a handle that can sleep, and is not in the caller's memory. */
 struct sluice_priv_queue {
         /* All open queues of the process, under the fork lock; neighbours write link. */
@@ -374,12 +381,14 @@ struct sluice_priv_queue {
         int64_t alarm_ns;       /* when it expires; in the past: it has */
         sluice_word interrupt;  /* 1: the next wait is to return -ECANCELED; a futex */
 
-        int64_t spin_ns, spin_budget_ns, slice_ns;
+        int64_t spin_ns, slice_ns;
         /* -EPIPE or -EOWNERDEAD: the peer of reported_epoch ended so, and has no
          * successor; or 0. */
         int reported_end;
-        unsigned spin_skips_left; /* this many more waits do not spin */
-        unsigned spin_skips_next; /* and this many the next time that yielding takes too long */
+        struct sluice_priv_habit habit;
+        uint64_t stale_note; /* of the peer, which was not on the CPU that it tells */
+        unsigned yields;     /* that this endpoint has made */
+        long switches;       /* of context, of the calling thread, at the last check of yields */
         /* Epochs of the peer's role, one per attach. */
         uint64_t peer_epoch;     /* the last one that await_peer returned for */
         uint64_t checked_epoch;  /* at the last check */
@@ -387,7 +396,8 @@ struct sluice_priv_queue {
         uint64_t reported_epoch; /* the last one whose end was reported, or is not to be */
         int64_t checked_ns;      /* when the peer was last checked */
         uint64_t keeper_epoch;   /* when keeper_fd was opened */
-        bool shares_cpu;         /* the peer may have to run on our CPU */
+        bool by_habit;           /* the caller has not said how long to spin */
+        bool together;           /* by_habit: the peer is on our CPU, as far as is known */
         bool check_due;          /* check the peer at the next opportunity */
         bool hung_up;            /* no process holds the writing end of own_fd */
         bool watched;            /* poll_fd contains own_fd */
@@ -439,8 +449,6 @@ void sluice_priv_fd_check(struct sluice_priv_queue *q, enum sluice_priv_which wh
 
 /* ---- park.c ------------------------------------------------------- */
 
-#define SLUICE_PRIV_SPIN_SKIPS_LEAST 128u
-
 /* How an endpoint with a sluice_priv_queue sleeps and wakes. */
 extern const struct sluice_priv_sleep sluice_priv_queue_sleep;
 
@@ -486,12 +494,29 @@ void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_pr
 
 /* ---- spin.c ------------------------------------------------------- */
 
-/* true: ready, or interrupted. Spins no longer than has paid off lately;
- * keeps *now. */
+/* true: ready, or interrupted. Keeps *now. */
 bool sluice_priv_spin_until(struct sluice_priv_queue *q, const struct sluice_priv_await *a,
                             int64_t *now, int64_t until);
-/* After a wait that was not in vain. */
-void sluice_priv_spin_adapt(struct sluice_priv_queue *q, int64_t waited_ns);
+/* After a wait with this result. slept: when it parked; 0: it did not. */
+void sluice_priv_spin_learn(struct sluice_priv_queue *q, int64_t begin, int64_t slept, int64_t now,
+                            int result);
+/* Notes for the peer where and when we wake it. */
+void sluice_priv_note_wake(struct sluice_priv_queue *q);
+
+/* ---- habit.c: the policy, without a clock ------------------------- */
+
+void sluice_priv_habit_begin(struct sluice_priv_habit *h);
+/* The longest wait that is worth spinning. */
+int64_t sluice_priv_habit_worth_ns(const struct sluice_priv_habit *h, bool together);
+/* How long the next wait spins: that, or not at all. */
+int64_t sluice_priv_habit_budget_ns(const struct sluice_priv_habit *h);
+/* After a wait: how long until what was waited for was there. */
+void sluice_priv_habit_waited(struct sluice_priv_habit *h, bool together, int64_t ns);
+/* After a sleep: how long the wake-up took. */
+void sluice_priv_habit_slept(struct sluice_priv_habit *h, bool together, int64_t ns);
+/* May a wait yield? And after each yield: how long it took. */
+bool sluice_priv_habit_yields(const struct sluice_priv_habit *h, int64_t now);
+void sluice_priv_habit_yielded(struct sluice_priv_habit *h, int64_t now, int64_t took);
 
 /* ---- wake.c ------------------------------------------------------- */
 

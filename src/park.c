@@ -421,8 +421,9 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
         return r;
 }
 
+/* slept: when it parked, if it did. */
 static int spin_then_sleep(struct sluice_priv_queue *q, const struct sluice_priv_await *a,
-                           int64_t *now, sluice_deadline until)
+                           int64_t *now, int64_t *slept, sluice_deadline until)
 {
         int r;
 
@@ -432,6 +433,7 @@ static int spin_then_sleep(struct sluice_priv_queue *q, const struct sluice_priv
                 return 0;
         /* The first check of the peer comes before the first sleep. */
         q->check_due = is_check_due(q, *now);
+        *slept = *now;
         r = sleep_until(q, a, *now, until);
         *now = sluice_now_ns();
         return r;
@@ -443,7 +445,7 @@ static int wait_until(void *handle, uint64_t need, sluice_deadline until)
         struct sluice_priv_queue *q = e->queue;
         const struct sluice_priv_entry entry = sluice_priv_enter();
         const int64_t begin = sluice_now_ns();
-        int64_t now = begin;
+        int64_t now = begin, slept = 0;
         struct sluice_priv_await a;
         int r;
 
@@ -451,9 +453,8 @@ static int wait_until(void *handle, uint64_t need, sluice_deadline until)
                 sluice_priv_await_room(&a, sluice_priv_producer_of(q), need);
         else
                 sluice_priv_await_message(&a, sluice_priv_consumer_of(q));
-        r = spin_then_sleep(q, &a, &now, until);
-        if (r == 0)
-                sluice_priv_spin_adapt(q, now - begin);
+        r = spin_then_sleep(q, &a, &now, &slept, until);
+        sluice_priv_spin_learn(q, begin, slept, now, r);
         sluice_priv_leave(&entry);
         return r;
 }

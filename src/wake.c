@@ -37,6 +37,7 @@ static const sluice_word *awaited_word(const struct sluice_priv_queue *q, uint64
 /* The peer that has parked with this word. */
 static void wake_peer(struct sluice_priv_queue *q, uint64_t parked)
 {
+        sluice_priv_note_wake(q);
         if (!(parked & SLUICE_LAYOUT_BY_FIFO)) {
                 futex_wake(awaited_word(q, parked));
                 return;

@@ -88,8 +88,8 @@ struct sluice_layout_doorbell {
         /* How often the role was taken, times 256, plus flags: it changes at
          * every attach and close, so whoever waits for a peer sleeps on it. */
         sluice_word state;
-        /* Advice for the peer, 0 or more flags. It is free to ignore it, and
-         * ignores flags that it does not know. */
+        /* Advice for the peer: 0 or more flags, and a note of the latest
+         * wake-up call. It is free to ignore it, and ignores what it does not know. */
         sluice_word hint;
         unsigned char unused[104];
 };
@@ -107,9 +107,16 @@ struct sluice_layout_doorbell {
 #define SLUICE_LAYOUT_MUTE      UINT64_C(8) /* never wakes anybody: the peer sleeps in short slices */
 #define SLUICE_LAYOUT_UNLOCKED  UINT64_C(16) /* holds no lock on its pipe: exec is not noticed */
 
-/* Flag of a hint (the consumer's): what counts is how soon a whole message is
- * there, so the producer is asked to demote its lines: pace.h. */
+/* Flags of a hint. The consumer's: what counts is how soon a whole message is
+ * there, so the producer is asked to demote its lines (pace.h). */
+#define SLUICE_LAYOUT_HINTS  UINT64_C(255)
 #define SLUICE_LAYOUT_SPARSE UINT64_C(1)
+
+/* The rest of a hint: where this endpoint was when it last woke its peer (the
+ * CPU's number + 1; 0: not known), and when, in ns modulo 2^40. */
+#define SLUICE_LAYOUT_WAKE_CPU        UINT64_C(0xffff00)
+#define SLUICE_LAYOUT_WAKE_CPU_SHIFT  8
+#define SLUICE_LAYOUT_WAKE_TIME_SHIFT 24
 
 /* Flag of the consumer's position: it has closed. */
 #define SLUICE_LAYOUT_POSITION_CLOSED UINT64_C(1)

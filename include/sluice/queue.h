@@ -120,8 +120,8 @@ struct sluice_options {
         unsigned flags;          /* SLUICE_PREFAULT ... */
         /* open */
         int wake;        /* how this endpoint sleeps: SLUICE_WAKE_FUTEX or _FIFO */
-        int64_t spin_ns; /* spin so long before sleeping; SLUICE_SPIN_*; by default 50 us,
-                          * giving way to others when the caller may run on one CPU only */
+        int64_t spin_ns; /* spin so long before sleeping; SLUICE_SPIN_*; by default as long
+                          * as that pays, and giving way to a peer on the same CPU */
         /* create */
         int numa_node; /* node + 1; 0: where it is first touched */
         /* open */

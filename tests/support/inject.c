@@ -128,7 +128,6 @@ const struct inject_info inject_info[K_KINDS] = {
         [K_MEMBARRIER_REGISTER] = {"membarrier, register", {ENOSYS, EINVAL, EPERM}, 0},
         [K_MEMBARRIER] = {"membarrier", {EPERM, EINVAL, ENOMEM, ENOSYS}, 0},
         [K_MBIND] = {"mbind", {EINVAL, EIO, ENOMEM, ENOSYS, EPERM}, 0},
-        [K_AFFINITY] = {"sched_getaffinity", {EINVAL}, 0},
         [K_ATFORK] = {"pthread_atfork", {ENOMEM}, 0},
         [K_NANOSLEEP] = {"nanosleep", {EINTR}, 0},
 };
@@ -665,12 +664,6 @@ long __wrap_syscall(long number, ...)
                 kind = (int)a[1] == FUTEX_WAKE ? K_FUTEX_WAKE : K_FUTEX_WAIT;
         FAIL(kind, -1);
         return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
-
-REAL(int, sched_getaffinity, pid_t pid, size_t size, cpu_set_t *set)
-{
-        FAIL(K_AFFINITY, -1);
-        return __real_sched_getaffinity(pid, size, set);
 }
 
 REAL(int, pthread_atfork, void (*prepare)(void), void (*parent)(void), void (*child)(void))

@@ -87,7 +87,6 @@ enum inject_kind {
         K_MEMBARRIER_REGISTER,
         K_MEMBARRIER,
         K_MBIND,
-        K_AFFINITY,
         K_ATFORK,
         K_NANOSLEEP,
         K_KINDS
