@@ -129,7 +129,7 @@ static int arm(struct sluice_priv_queue *q, const struct sluice_priv_await *a)
         int r;
 
         sluice_priv_fd_check(q, SLUICE_PRIV_OWN);
-        q->hung_up = sluice_priv_fifo_drain(q->own_fd);
+        q->hung_up = sluice_priv_fifo_drain(q->own_fd) == SLUICE_PRIV_HUNG_UP;
         wait = sluice_priv_park(q, a);
         if (sluice_priv_if_unreported(q, sluice_priv_peer_check(q, &present)) != 0)
                 wait = false;

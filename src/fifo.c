@@ -125,19 +125,24 @@ void sluice_priv_fifo_ring_at(const struct sluice_priv_place *place, const char 
 }
 
 /* A peer can write as fast as we read, hence at most one full pipe. */
-bool sluice_priv_fifo_drain(int fd)
+enum sluice_priv_drained sluice_priv_fifo_drain(int fd)
 {
         char bytes[512];
+        enum sluice_priv_drained found = SLUICE_PRIV_QUIET;
 
         for (int i = 0; i < 128; i++) {
                 const ssize_t n = read(fd, bytes, sizeof bytes);
 
                 if (n < 0 && errno == EINTR)
                         continue;
+                if (n == 0)
+                        return SLUICE_PRIV_HUNG_UP;
+                if (n > 0 || errno != EAGAIN)
+                        found = SLUICE_PRIV_BYTES;
                 if (n < (ssize_t)sizeof bytes)
-                        return n == 0;
+                        break;
         }
-        return false;
+        return found;
 }
 
 static struct flock whole_byte(void)

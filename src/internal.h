@@ -149,8 +149,13 @@ void sluice_priv_fifo_ring(int fd);
 void sluice_priv_fifo_ring_once(int fd);
 void sluice_priv_fifo_ring_at(const struct sluice_priv_place *place, const char *which,
                               mode_t mode);
-/* Takes all bytes out. true: no process holds the writing end. */
-bool sluice_priv_fifo_drain(int fd);
+/* Takes all bytes out. What it has found: */
+enum sluice_priv_drained {
+        SLUICE_PRIV_QUIET,  /* no byte, and a process that may write one */
+        SLUICE_PRIV_BYTES,  /* some; or it cannot be read */
+        SLUICE_PRIV_HUNG_UP /* no process holds the writing end */
+};
+enum sluice_priv_drained sluice_priv_fifo_drain(int fd);
 /* A lock that exec releases and fork does not share: 0, -EBUSY, or -ENOLCK. */
 int sluice_priv_fifo_lock(int fd);
 void sluice_priv_fifo_unlock(int fd);

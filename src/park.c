@@ -378,7 +378,7 @@ static int sleep_round(struct sluice_priv_queue *q, const struct sluice_priv_awa
         uint64_t value;
         int r;
 
-        if (q->by_fifo || is_check_due(q, *now)) {
+        if (is_check_due(q, *now)) {
                 bool present;
 
                 r = check_peer(q, *now, &present);
@@ -404,16 +404,28 @@ static int sleep_round(struct sluice_priv_queue *q, const struct sluice_priv_awa
         return a->producer && *now >= slice_end ? 0 : SLEEP_ON;
 }
 
+/* Takes stale bytes out of the pipe. The peer is checked before the sleep unless the
+ * pipe is as a peer that is there leaves it: a stale byte may come from whoever
+ * has removed the queue, and a pipe that we hold open ourselves tells nothing. */
+static void prepare_pipe(struct sluice_priv_queue *q)
+{
+        enum sluice_priv_drained found;
+
+        sluice_priv_fd_check(q, SLUICE_PRIV_OWN);
+        found = sluice_priv_fifo_drain(q->own_fd);
+        q->hung_up = found == SLUICE_PRIV_HUNG_UP;
+        if (found != SLUICE_PRIV_QUIET || q->keeper_fd >= 0)
+                q->check_due = true;
+}
+
 /* Parks, and sleeps until it is ready or there is a reason to give up. */
 static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_await *a, int64_t now,
                        sluice_deadline until)
 {
         int r;
 
-        if (q->by_fifo) {
-                sluice_priv_fd_check(q, SLUICE_PRIV_OWN);
-                q->hung_up = sluice_priv_fifo_drain(q->own_fd);
-        }
+        if (q->by_fifo)
+                prepare_pipe(q);
         r = sluice_priv_park(q, a) ? SLEEP_ON : 0;
         while (r == SLEEP_ON)
                 r = sleep_round(q, a, &now, until);
