@@ -23,6 +23,10 @@ enum { PART = 5 };
 /* Until the first sleep has shown its price. */
 #define PRICE_GUESS_NS INT64_C(10000)
 
+/* A wake-up that takes longer has waited for a CPU, or the peer lies: no wait spins
+ * for more than a millisecond. */
+#define PRICE_MOST_NS INT64_C(200000)
+
 /* A yield that takes so many times as long as a wait with a sleep: another thread
  * has had a turn. */
 enum { LATE = 8 };
@@ -63,7 +67,8 @@ void sluice_priv_habit_waited(struct sluice_priv_habit *h, bool together, int64_
 void sluice_priv_habit_slept(struct sluice_priv_habit *h, bool together, int64_t ns)
 {
         int64_t *price = &h->price_ns[together];
-        const int64_t more = (ns - *price) / 4, most = *price / 4 + 1;
+        const int64_t sample = ns < PRICE_MOST_NS ? ns : PRICE_MOST_NS;
+        const int64_t more = (sample - *price) / 4, most = *price / 4 + 1;
 
         *price += more < most ? more : most;
 }

@@ -119,6 +119,15 @@ Test(habit, one_late_wake_up_hardly_changes_the_price)
         test_check(sluice_priv_habit_worth_ns(&h, false) <= worth * 11 / 10);
 }
 
+/* Of a peer that lies, or on a machine that is overloaded. */
+Test(habit, spinning_never_takes_more_than_a_millisecond)
+{
+        begin();
+        price(false, 1000 * MS);
+        test_check(sluice_priv_habit_budget_ns(&h) <= MS);
+        test_check(sluice_priv_habit_budget_ns(&h) > MS * 9 / 10);
+}
+
 /* ---- Yielding ----------------------------------------------------- */
 
 static int64_t pause_after(int64_t now, int64_t took)
