@@ -111,7 +111,8 @@ struct sluice_priv_sleep {
 };
 
 /* The wait of a handle that cannot sleep. turn counts from 0 and is kept
- * by the caller. Returns 0: look again, or -ETIMEDOUT. */
+ * by the caller. The peer may need this CPU: yields after 1,024 and 2,048 turns,
+ * and from 4,096 on after each 64. Returns 0: look again, or -ETIMEDOUT. */
 static inline int sluice_priv_spin(unsigned *turn, sluice_deadline until, int timed_out)
 {
         if (++*turn % 64 != 0) {
@@ -120,7 +121,7 @@ static inline int sluice_priv_spin(unsigned *turn, sluice_deadline until, int ti
         }
         if (until != SLUICE_FOREVER && sluice_now_ns() >= until)
                 return timed_out;
-        if (*turn >= 4096)
+        if (*turn == 1024 || *turn == 2048 || *turn >= 4096)
                 sluice_priv_sched_yield();
         return 0;
 }

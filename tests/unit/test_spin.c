@@ -286,3 +286,20 @@ Test(note, nothing_is_learned_where_the_caller_has_said_how_long)
         learn(22000, 0);
         test_eq(world.q.habit.usual_ns, 0);
 }
+
+/* ---- A handle that cannot sleep ----------------------------------- */
+
+Test(bare, gives_way_after_1024_looks)
+{
+        static const int at[] = {1024, 2048, 4096, 4160, 4224, INT32_MAX};
+        unsigned turn = 0;
+
+        begin(HERE, 0);
+        for (int i = 1, next = 0; i < 4288; i++) {
+                test_eq(sluice_priv_spin(&turn, SLUICE_FOREVER, -ETIMEDOUT), 0);
+                next += i == at[next];
+                test_eq(world.yields, next);
+        }
+        turn = 63;
+        test_eq(sluice_priv_spin(&turn, 1, -ETIMEDOUT), -ETIMEDOUT);
+}
