@@ -142,6 +142,15 @@ static inline void sluice_priv_window(struct sluice_priv_pace *pace, uint64_t by
         pace->step++;
 }
 
+/* Relaxed: advice, which protects nothing. The rest of the word is spin.c's. */
+static inline void sluice_priv_ask_to_demote(struct sluice_consumer *c, int yes)
+{
+        sluice_word *const hint = &c->own->doorbell.hint;
+        const uint64_t others = sluice_priv_load_relaxed(hint) & ~SLUICE_LAYOUT_SPARSE;
+
+        sluice_priv_store_relaxed(hint, others | (yes ? SLUICE_LAYOUT_SPARSE : 0));
+}
+
 /* Out of line: once a lap. */
 static __attribute__((noinline, unused)) void sluice_priv_end_window(struct sluice_consumer *c)
 {
@@ -153,11 +162,8 @@ static __attribute__((noinline, unused)) void sluice_priv_end_window(struct slui
                 sluice_priv_window(pace, c->next - pace->from, now - pace->from_ticks);
         pace->from = c->next;
         pace->from_ticks = now;
-        /* Relaxed: advice, which protects nothing. */
         if (((before ^ pace->way) & SLUICE_PRIV_DEMOTE) != 0)
-                sluice_priv_store_relaxed(&c->own->doorbell.hint, (pace->way & SLUICE_PRIV_DEMOTE)
-                                                                          ? SLUICE_LAYOUT_SPARSE
-                                                                          : 0);
+                sluice_priv_ask_to_demote(c, (pace->way & SLUICE_PRIV_DEMOTE) != 0);
 }
 
 /* Whole words, as layout.md permits. */
