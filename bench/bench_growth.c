@@ -292,21 +292,25 @@ static void add(const char *metric, const char *contender, const char *label, do
         (void)bench_add(&c);
 }
 
-/* An empty row: "-" in the table, and not normal pages under that name. */
+/* An empty row: "-" in the tables, and not normal pages under that name. */
 static void not_granted(const char *label, double capacity)
 {
-        const struct bench_row row = {.metric = "capacity",
-                                      .contender = "huge pages: not granted",
-                                      .label = label,
-                                      .placement = "separate",
-                                      .x = capacity,
-                                      .bytes = LEN,
-                                      .unit = "ns",
-                                      .value = {NAN, NAN, NAN},
-                                      .ratio_of = "normal pages",
-                                      .ratio = {NAN, NAN, NAN}};
+        const struct bench_placements *where = bench_where();
+        struct bench_row row = {.metric = "capacity",
+                                .contender = "huge pages: not granted",
+                                .label = label,
+                                .x = capacity,
+                                .bytes = LEN,
+                                .unit = "ns",
+                                .value = {NAN, NAN, NAN},
+                                .ratio_of = "normal pages",
+                                .ratio = {NAN, NAN, NAN}};
 
-        bench_add_row(&row);
+        for (int k = 0; k < where->count; k++) {
+                row.placement = bench_placement_name(k);
+                row.yard = where->at[k].yard.median;
+                bench_add_row(&row);
+        }
 }
 
 static enum pages add_huge(const char *label, long capacity)

@@ -169,13 +169,14 @@ static void slice(struct pool *pool, double gap, double seconds, double *latency
 
 /* ---- Rows --------------------------------------------------------- */
 
-static void row(const struct pool *p, int g, bool separate, const char *metric, const char *unit,
+static void row(const struct pool *p, int g, int where, const char *metric, const char *unit,
                 struct bench_spread v, unsigned n)
 {
         const struct bench_row r = {.metric = metric,
                                     .contender = p->ipc->name,
                                     .label = gaps[g].label,
-                                    .placement = separate ? "separate" : "siblings",
+                                    .placement = bench_placement_name(where),
+                                    .yard = bench_where()->at[where].yard.median,
                                     .x = gaps[g].ns,
                                     .bytes = LEN,
                                     .unit = unit,
@@ -199,13 +200,13 @@ static const struct {
                    {"wake p99.9", 99.9, 2000},
                    {"wake max", 100, 1}};
 
-static bool of(const struct slice *s, bool separate)
+static bool of(const struct slice *s, int where)
 {
-        return (s->yard > bench_threshold()) == separate;
+        return bench_placement_of(bench_where(), s->yard) == where;
 }
 
 /* Pooled percentiles; the spread is that of the slices. */
-static void report_latency(const struct pool *p, int g, bool separate)
+static void report_latency(const struct pool *p, int g, int where)
 {
         double *all = malloc((p->count + 1) * sizeof *all);
         double *each = malloc((p->slice_count + 1) * sizeof *each);
@@ -220,7 +221,7 @@ static void report_latency(const struct pool *p, int g, bool separate)
                 for (unsigned i = 0; i < p->slice_count; i++) {
                         const struct slice *s = &p->slices[i];
 
-                        if (!of(s, separate))
+                        if (!of(s, where))
                                 continue;
                         memcpy(all + n, p->latency + s->first, s->count * sizeof *all);
                         (void)bench_spread_of(all + n, s->count); /* sorts */
@@ -232,13 +233,13 @@ static void report_latency(const struct pool *p, int g, bool separate)
                 v = bench_spread_of(each, slices);
                 (void)bench_spread_of(all, n);
                 v.median = figures_percentile(all, n, percentiles[k].p);
-                row(p, g, separate, percentiles[k].metric, "ns", v, (unsigned)n);
+                row(p, g, where, percentiles[k].metric, "ns", v, (unsigned)n);
         }
         free(all);
         free(each);
 }
 
-static void report_slices(const struct pool *p, int g, bool separate)
+static void report_slices(const struct pool *p, int g, int where)
 {
         static const char *const metric[] = {"wake CPU", "wake switches", "producer calls",
                                              "consumer calls"};
@@ -257,10 +258,10 @@ static void report_slices(const struct pool *p, int g, bool separate)
                         const struct slice *s = &p->slices[i];
                         const double v[] = {s->cpu, s->switches, s->calls[0], s->calls[1]};
 
-                        if (of(s, separate))
+                        if (of(s, where))
                                 each[n++] = v[k];
                 }
-                row(p, g, separate, metric[k], unit[k], bench_spread_of(each, n), (unsigned)n);
+                row(p, g, where, metric[k], unit[k], bench_spread_of(each, n), (unsigned)n);
         }
         free(each);
 }
@@ -294,12 +295,12 @@ static void sweep(double seconds)
                 }
         }
         bench_unshare(latency, (BENCH_BARE_MESSAGES + 2) * sizeof *latency);
-        for (int separate = 1; separate >= 0; separate--)
+        for (int where = 0; where < bench_where()->count; where++)
                 for (int k = 0; k < CONTENDERS; k++)
                         for (int g = 0; g < GAPS; g++)
                                 if (pools[k][g].slice_count) {
-                                        report_latency(&pools[k][g], g, separate);
-                                        report_slices(&pools[k][g], g, separate);
+                                        report_latency(&pools[k][g], g, where);
+                                        report_slices(&pools[k][g], g, where);
                                 }
 }
 

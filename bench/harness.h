@@ -22,9 +22,10 @@
  * one after the other, drawn at random from 8 MiB; and memory of a trial
  * begins at a random page of an arena (bench_trial_memory).
  *
- * Two virtual processors may be two hardware threads of one core, and
- * may become so at any time. The yardstick shows which: results of the
- * two placements are kept apart (report.c, bench_placement_threshold).
+ * Two virtual processors may be threads of one core, cores that share a
+ * cache, or cores that do not, and may move at any time. The yardstick
+ * shows it: its values form clusters, here called placements (placement.c).
+ * Results of each are reported for themselves.
  *
  * A trap that costs a factor of eight: what one side writes in its loop
  * must not share a line, nor a pair of lines, with anything that the
@@ -255,9 +256,33 @@ struct bench_spread {
         double low, median, high; /* p10, p50, p90 */
 };
 
+struct bench_spread bench_spread_of(double *values, size_t n); /* sorts */
+
+/* ---- Placements: clusters of the yardstick ------------------------ */
+
+enum { BENCH_PLACEMENTS = 4 }; /* at most */
+
+struct bench_placements {
+        int count; /* from the nearest to the farthest */
+        struct {
+                struct bench_spread yard;
+                size_t count;
+        } at[BENCH_PLACEMENTS];
+};
+
+struct bench_placements bench_find_placements(double *yards, size_t n); /* sorts */
+/* -1: in none of them. */
+int bench_placement_of(const struct bench_placements *p, double yard);
+const char *bench_placement_name(int k);          /* "1" to "4" */
+const struct bench_placements *bench_where(void); /* of all yardsticks of this run */
+void bench_note_yard(double ns);
+
+/* ---- Rows --------------------------------------------------------- */
+
 struct bench_row {
         const char *metric, *contender, *label;
-        const char *placement; /* "separate", "siblings", "any" */
+        const char *placement; /* "any", or bench_placement_name */
+        double yard;           /* of that placement; 0: any */
         double x, bytes;
         const char *unit;
         bool rate; /* the table shows millions per second */
@@ -268,17 +293,14 @@ struct bench_row {
         bool series; /* too many for a table */
 };
 
-struct bench_spread bench_spread_of(double *values, size_t n); /* sorts */
-/* Two placements in these yardsticks? Returns ns above which processors are
- * separate cores. *measured: found by a gap in the data, not by default. */
-double bench_placement_threshold(double *yards, size_t n, bool *measured); /* sorts */
-double bench_threshold(void); /* from all yardsticks of this run */
-void bench_note_yard(double ns);
 void bench_add_row(const struct bench_row *row); /* strings must stay */
 void bench_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void bench_report_cases(const struct bench_case *cases, size_t n);
-/* Median ratio of a row; negative when it rests on fewer than ten trials. */
-double bench_ratio(const char *metric, const char *contender, const char *label);
+void bench_report_cases(const struct bench_case *cases, size_t n,
+                        const struct bench_placements *where);
+/* Median ratio of a row; negative when it rests on fewer than ten trials.
+ * placement: NULL: the one with most trials. */
+double bench_ratio(const char *metric, const char *contender, const char *label,
+                   const char *placement);
 
 /* Table on standard output; with --out also SUITE.json, .tsv and .txt. */
 void bench_end(void);

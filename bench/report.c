@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Statistics of trials, and how results are written: a table for people,
- * JSON for programs, tab-separated values for gnuplot. */
+/* How results are written: a table for people, JSON for programs,
+ * tab-separated values for gnuplot. */
 #define _GNU_SOURCE
 #include "../src/measure/figures.h"
 #include "harness.h"
@@ -12,15 +12,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* Without two groups in the data: above this a round trip of two lines has
- * left the core. Threads of one core meet in their first-level cache and
- * need about 50 to 150 ns for it; cores meet in the last level at best. */
-#define DEFAULT_THRESHOLD 170.0
-
 static struct bench_row *rows;
 static size_t row_count, row_room;
-static double *yards;
-static size_t yard_count, yard_room;
 static char notes[4096];
 
 enum { MAX_COLUMNS = 32, LEAST_TRIALS = 10 };
@@ -49,40 +42,6 @@ static void *grow(void *list, size_t count, size_t *room, size_t size)
         return list;
 }
 
-void bench_note_yard(double ns)
-{
-        yards = grow(yards, yard_count, &yard_room, sizeof *yards);
-        yards[yard_count++] = ns;
-}
-
-/* The widest gap between neighbours, as a ratio, that lies where the two
- * placements can meet and has a twentieth of the data on either side. */
-double bench_placement_threshold(double *list, size_t n, bool *measured)
-{
-        const size_t edge = n / 20 + 5;
-        double widest = 1.2, at = DEFAULT_THRESHOLD;
-
-        *measured = false;
-        figures_sort(list, n);
-        for (size_t i = edge; i + edge < n; i++) {
-                const double gap = list[i] / list[i - 1];
-
-                if (list[i - 1] < 40 || list[i - 1] > 200 || gap <= widest)
-                        continue;
-                widest = gap;
-                at = sqrt(list[i] * list[i - 1]);
-                *measured = true;
-        }
-        return at;
-}
-
-double bench_threshold(void)
-{
-        bool measured;
-
-        return bench_placement_threshold(yards, yard_count, &measured);
-}
-
 void bench_note(const char *format, ...)
 {
         const size_t used = strlen(notes);
@@ -99,101 +58,19 @@ void bench_add_row(const struct bench_row *row)
         rows[row_count++] = *row;
 }
 
-double bench_ratio(const char *metric, const char *contender, const char *label)
+double bench_ratio(const char *metric, const char *contender, const char *label,
+                   const char *placement)
 {
         const struct bench_row *best = NULL;
 
         for (size_t i = 0; i < row_count; i++)
                 if (strcmp(rows[i].metric, metric) == 0 &&
                     strcmp(rows[i].contender, contender) == 0 &&
-                    strcmp(rows[i].label, label) == 0 && (!best || rows[i].trials > best->trials))
+                    strcmp(rows[i].label, label) == 0 &&
+                    (!placement || strcmp(rows[i].placement, placement) == 0) &&
+                    (!best || rows[i].trials > best->trials))
                         best = &rows[i];
         return best && best->trials >= LEAST_TRIALS ? best->ratio.median : -1;
-}
-
-/* ---- From samples to rows ----------------------------------------- */
-
-static bool belongs(const struct bench_sample *s, bool separate, double threshold)
-{
-        return s->kept && (s->yard > threshold) == separate;
-}
-
-/* The base's time in the same round, or a negative number. */
-static double base_ns(const struct bench_case *cases, size_t n, const struct bench_case *c,
-                      uint32_t round, bool separate, double threshold)
-{
-        for (size_t i = 0; i < n; i++) {
-                if (!cases[i].base || cases[i].group != c->group)
-                        continue;
-                for (size_t j = 0; j < cases[i].count; j++)
-                        if (cases[i].samples[j].round == round &&
-                            belongs(&cases[i].samples[j], separate, threshold))
-                                return cases[i].samples[j].ns;
-        }
-        return -1;
-}
-
-static const char *base_name(const struct bench_case *cases, size_t n, const struct bench_case *c)
-{
-        for (size_t i = 0; i < n; i++)
-                if (cases[i].base && cases[i].group == c->group)
-                        return cases[i].contender;
-        return "";
-}
-
-static void report_case(const struct bench_case *cases, size_t n, const struct bench_case *c,
-                        bool separate, double threshold)
-{
-        double *value = malloc((c->count + 1) * sizeof *value);
-        double *ratio = malloc((c->count + 1) * sizeof *ratio);
-        size_t values = 0, ratios = 0;
-        struct bench_row row = {.metric = c->metric,
-                                .contender = c->contender,
-                                .label = c->label,
-                                .placement = separate ? "separate" : "siblings",
-                                .x = c->x,
-                                .bytes = c->bytes,
-                                .unit = "ns",
-                                .rate = c->kind == BENCH_RATE,
-                                .ratio_of = c->kind == BENCH_LATENCY ? "yardstick"
-                                                                     : base_name(cases, n, c)};
-
-        if (!value || !ratio)
-                bench_die("no memory");
-        for (size_t i = 0; i < c->count; i++) {
-                const struct bench_sample *s = &c->samples[i];
-
-                row.dropped += !s->kept;
-                if (!belongs(s, separate, threshold))
-                        continue;
-                value[values++] = s->ns;
-                if (c->kind == BENCH_LATENCY) {
-                        ratio[ratios++] = s->ns / s->yard;
-                } else {
-                        const double base = base_ns(cases, n, c, s->round, separate, threshold);
-
-                        if (base > 0)
-                                ratio[ratios++] =
-                                        c->kind == BENCH_RATE ? base / s->ns : s->ns / base;
-                }
-        }
-        row.trials = (unsigned)values;
-        row.value = bench_spread_of(value, values);
-        row.ratio = bench_spread_of(ratio, ratios);
-        if (values > 0)
-                bench_add_row(&row);
-        free(value);
-        free(ratio);
-}
-
-void bench_report_cases(const struct bench_case *cases, size_t n)
-{
-        bool measured;
-        const double threshold = bench_placement_threshold(yards, yard_count, &measured);
-
-        for (int separate = 1; separate >= 0; separate--)
-                for (size_t i = 0; i < n; i++)
-                        report_case(cases, n, &cases[i], separate, threshold);
 }
 
 /* ---- Tables ------------------------------------------------------- */
@@ -275,11 +152,11 @@ static void print_table(FILE *to, const struct bench_row *table, enum column wha
 {
         size_t columns[MAX_COLUMNS];
         const size_t n = columns_of(table, columns);
-        const char *cores = strcmp(table->placement, "separate") == 0   ? ", separate cores"
-                            : strcmp(table->placement, "siblings") == 0 ? ", threads of one core"
-                                                                        : "";
 
-        fprintf(to, "\n%s%s: ", table->metric, cores);
+        fprintf(to, "\n%s", table->metric);
+        if (table->yard > 0)
+                fprintf(to, ", placement %s (%.0f ns)", table->placement, table->yard);
+        fprintf(to, ": ");
         if (what == RATIO)
                 fprintf(to, "median of ratios to the %s", table->ratio_of);
         else if (what == RATE)
@@ -313,7 +190,7 @@ static void print_tables(FILE *to)
 static void print_all_rows(FILE *to)
 {
         fprintf(to, "\n%-14s %-26s %-8s %-8s %6s %5s  %-30s %s\n", "metric", "contender", "at",
-                "cores", "trials", "drop", "median (p10 .. p90)", "ratio (p10 .. p90)");
+                "placed", "trials", "drop", "median (p10 .. p90)", "ratio (p10 .. p90)");
         for (size_t i = 0; i < row_count; i++) {
                 const struct bench_row *r = &rows[i];
 
@@ -353,8 +230,10 @@ static void json_row(FILE *to, const struct bench_row *r)
         fprintf(to, "{\"metric\":\"%s\",\"contender\":\"%s\",\"at\":\"%s\",", r->metric,
                 r->contender, r->label);
         json_number(to, "x", r->x);
-        fprintf(to, ",\"placement\":\"%s\",\"trials\":%u,\"dropped\":%u,\"unit\":\"%s\",",
-                r->placement, r->trials, r->dropped, r->unit);
+        fprintf(to, ",\"placement\":\"%s\",", r->placement);
+        json_number(to, "yardstick", r->yard > 0 ? r->yard : NAN);
+        fprintf(to, ",\"trials\":%u,\"dropped\":%u,\"unit\":\"%s\",", r->trials, r->dropped,
+                r->unit);
         json_number(to, "bytes", r->bytes);
         fprintf(to, ",");
         json_spread(to, "value", r->value);
@@ -365,24 +244,31 @@ static void json_row(FILE *to, const struct bench_row *r)
         fprintf(to, "}");
 }
 
+static void json_placements(FILE *to, const struct bench_placements *where)
+{
+        fprintf(to, "\"placements\":{\"unit\":\"ns\",\"disagree\":%g,\"found\":[", BENCH_DISAGREE);
+        for (int k = 0; k < where->count; k++) {
+                fprintf(to, "%s{\"placement\":\"%s\",\"count\":%zu,", k ? "," : "",
+                        bench_placement_name(k), where->at[k].count);
+                json_spread(to, "yardstick", where->at[k].yard);
+                fprintf(to, "}");
+        }
+        fprintf(to, "]}");
+}
+
 static void write_json(FILE *to)
 {
         const struct bench_options *o = &bench_options;
-        struct bench_spread yard;
-        bool measured;
-        const double threshold = bench_placement_threshold(yards, yard_count, &measured);
         const time_t now = time(NULL);
         char date[32];
 
-        yard = bench_spread_of(yards, yard_count);
         strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
         fprintf(to, "{\"suite\":\"%s\",\"date\":\"%s\",\"seed\":%llu,\"seconds\":%g,\n", o->suite,
                 date, (unsigned long long)o->seed, o->seconds);
         bench_machine_json(to);
-        fprintf(to, ",\n\"yardstick\":{\"unit\":\"ns\",\"count\":%zu,", yard_count);
-        json_spread(to, "value", yard);
-        fprintf(to, ",\"threshold\":%.6g,\"threshold_from\":\"%s\",\"disagree\":%g},\n\"rows\":[",
-                threshold, measured ? "a gap in the data" : "default", BENCH_DISAGREE);
+        fprintf(to, ",\n");
+        json_placements(to, bench_where());
+        fprintf(to, ",\n\"rows\":[");
         for (size_t i = 0; i < row_count; i++) {
                 fprintf(to, i ? ",\n" : "\n");
                 json_row(to, &rows[i]);
@@ -393,29 +279,31 @@ static void write_json(FILE *to)
 static void write_tsv(FILE *to)
 {
         fprintf(to, "#metric\tplacement\tcontender\tat\tx\tbytes\tunit\tp10\tmedian\tp90\tratio_p10"
-                    "\tratio\tratio_p90\ttrials\n");
+                    "\tratio\tratio_p90\ttrials\tratio_of\tyardstick\n");
         for (size_t i = 0; i < row_count; i++) {
                 const struct bench_row *r = &rows[i];
 
-                fprintf(to, "%s\t%s\t%s\t%s\t%g\t%g\t%s\t%g\t%g\t%g\t%g\t%g\t%g\t%u\n", r->metric,
-                        r->placement, r->contender, r->label, r->x, r->bytes, r->unit, r->value.low,
-                        r->value.median, r->value.high, r->ratio.low, r->ratio.median,
-                        r->ratio.high, r->trials);
+                fprintf(to, "%s\t%s\t%s\t%s\t%g\t%g\t%s\t%g\t%g\t%g\t%g\t%g\t%g\t%u\t%s\t%g\n",
+                        r->metric, r->placement, r->contender, r->label, r->x, r->bytes, r->unit,
+                        r->value.low, r->value.median, r->value.high, r->ratio.low, r->ratio.median,
+                        r->ratio.high, r->trials, r->ratio_of, r->yard);
         }
+}
+
+static void print_placements(FILE *to, const struct bench_placements *where)
+{
+        for (int k = 0; k < where->count; k++)
+                if (where->at[k].count > 0)
+                        fprintf(to, "placement %s: yardstick %.0f ns (%.0f .. %.0f), %zu times\n",
+                                bench_placement_name(k), where->at[k].yard.median,
+                                where->at[k].yard.low, where->at[k].yard.high, where->at[k].count);
 }
 
 static void write_text(FILE *to)
 {
-        bool measured;
-        const double threshold = bench_placement_threshold(yards, yard_count, &measured);
-        const struct bench_spread yard = bench_spread_of(yards, yard_count);
-
         fprintf(to, "%s: seed %llu\n", bench_options.suite, (unsigned long long)bench_options.seed);
         bench_machine_text(to);
-        if (yard_count > 0)
-                fprintf(to, "yardstick %.0f ns (%.0f .. %.0f); separate cores above %.0f ns (%s)\n",
-                        yard.median, yard.low, yard.high, threshold,
-                        measured ? "a gap in the data" : "default: no gap in the data");
+        print_placements(to, bench_where());
         fputs(notes, to);
         print_tables(to);
 }

@@ -208,7 +208,7 @@ void bench_run(double seconds, double target_ns)
                            "yardsticks\n",
                            trials, fates[BENCH_PREEMPTED], fates[BENCH_FAULTED],
                            fates[BENCH_DISAGREED]);
-        bench_report_cases(cases, case_count);
+        bench_report_cases(cases, case_count, bench_where());
         for (size_t i = 0; i < case_count; i++)
                 free(cases[i].samples);
         free(cases);
