@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Suites roundtrip, stream and batch: rings between two processes, all of 256 KiB or
- * the nearest that they can have, every payload written and compared in full.
+ * Suites roundtrip, stream and batch: rings between two processes, all of 256
+ * KiB or the nearest that they can have, every payload written and compared in full.
  *
  *   roundtrip  one message there and one back; a multiple of the yardstick
  *   stream     as many as pass; a multiple of the textbook ring ("index")
  *   batch      a stream in batches of 1 to 64 messages; a multiple of batches
  *              of one of sluice
  *   large      (with stream) 1 KiB to 1 MiB; a multiple of plain memcpy
+ *
+ * Each also as a ratio to the best contender, and to the best of four models.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,12 +18,39 @@
 #include "large.h"
 #include "rings.h"
 
-static const struct bench_peer *const peers[] = {
-        &bench_peer_sluice,      &bench_peer_sluice_copy, &bench_peer_sluice_batch,
-        &bench_peer_index,       &bench_peer_flag,        &bench_peer_boost,
-        &bench_peer_boost_batch, &bench_peer_moodycamel,  &bench_peer_ck,
-        &bench_peer_dpdk,        &bench_peer_dpdk_zc,     &bench_peer_dpdk_batch,
-        &bench_peer_urcu,        &bench_peer_jack,        &bench_peer_spa,
+enum { SINGLE, BATCHES }; /* leagues */
+
+static const struct contender {
+        const struct bench_peer *peer;
+        enum bench_role role;
+        int league;
+} contenders[] = {
+        {&bench_peer_sluice, BENCH_OURS, SINGLE},
+        {&bench_peer_sluice_wait, BENCH_OURS, SINGLE},
+        {&bench_peer_sluice_copy, BENCH_OURS, SINGLE},
+        {&bench_peer_sluice_batch, BENCH_OURS, BATCHES},
+        {&bench_peer_index, BENCH_RIVAL, SINGLE},
+        {&bench_peer_flag, BENCH_RIVAL, SINGLE},
+        {&bench_peer_flag_tight, BENCH_RIVAL, SINGLE},
+        {&bench_peer_record, BENCH_RIVAL, SINGLE},
+        {&bench_peer_record_tight, BENCH_RIVAL, SINGLE},
+        {&bench_peer_record_wipe, BENCH_RIVAL, SINGLE},
+        {&bench_peer_record_wipe_tight, BENCH_RIVAL, SINGLE},
+        {&bench_peer_quarter_zero, BENCH_MODEL, SINGLE},
+        {&bench_peer_quarter_stamp, BENCH_MODEL, SINGLE},
+        {&bench_peer_quarter_touch, BENCH_MODEL, SINGLE},
+        {&bench_peer_quarter_clear, BENCH_MODEL, SINGLE},
+        {&bench_peer_boost, BENCH_RIVAL, SINGLE},
+        {&bench_peer_boost_batch, BENCH_RIVAL, BATCHES},
+        {&bench_peer_moodycamel, BENCH_RIVAL, SINGLE},
+        {&bench_peer_ck, BENCH_RIVAL, SINGLE},
+        {&bench_peer_dpdk, BENCH_RIVAL, SINGLE},
+        {&bench_peer_dpdk_zc, BENCH_RIVAL, SINGLE},
+        {&bench_peer_dpdk_batch, BENCH_RIVAL, BATCHES},
+        {&bench_peer_dpdk_zc_batch, BENCH_RIVAL, BATCHES},
+        {&bench_peer_urcu, BENCH_RIVAL, SINGLE},
+        {&bench_peer_jack, BENCH_RIVAL, SINGLE},
+        {&bench_peer_spa, BENCH_RIVAL, SINGLE},
 };
 
 static double roundtrip(const struct bench_case *c, uint64_t n)
@@ -55,14 +84,18 @@ static double stream(const struct bench_case *c, uint64_t n)
         return ns;
 }
 
-static void add(const struct bench_peer *peer, const struct bench_loops *l, bool is_stream)
+/* ---- Cases -------------------------------------------------------- */
+
+static void add(const struct contender *who, const struct bench_loops *l, bool is_stream)
 {
         static char labels[64][8];
         static size_t used;
-        struct bench_case c = {.contender = peer->name,
+        struct bench_case c = {.contender = who->peer->name,
                                .metric = is_stream ? "stream" : "roundtrip",
                                .kind = is_stream ? BENCH_RATE : BENCH_LATENCY,
-                               .base = is_stream && peer == &bench_peer_index,
+                               .role = who->role,
+                               .league = who->league,
+                               .base = is_stream && who->peer == &bench_peer_index,
                                .trial = is_stream ? stream : roundtrip,
                                .ctx = l};
         size_t i = 0;
@@ -81,68 +114,100 @@ static void add(const struct bench_peer *peer, const struct bench_loops *l, bool
         (void)bench_add(&c);
 }
 
-static void add_batches(void)
+static void add_roundtrips(const struct contender *who)
 {
-        static const struct {
-                const char *name;
-                const struct bench_peer *peer;
-        } lines[] = {{"sluice", &bench_peer_sluice_batch},
-                     {"rte_ring in place", &bench_peer_dpdk_zc_batch},
-                     {"rte_ring", &bench_peer_dpdk_batch},
-                     {"boost spsc_queue", &bench_peer_boost_batch}};
+        for (size_t j = 0; j < who->peer->count; j++)
+                add(who, &who->peer->loops[j], false);
+}
+
+static void add_streams(const struct contender *who)
+{
+        for (size_t j = 0; j < who->peer->count; j++)
+                add(who, &who->peer->loops[j], true);
+}
+
+enum { COUNTS = 6 };
+
+/* Of a batch. */
+static const char *const count_labels[COUNTS] = {"1", "4", "8", "16", "32", "64"};
+
+static void add_batch(const char *metric, const char *name, const struct bench_loops *l)
+{
+        const bool ours = strcmp(name, "sluice") == 0;
+
+        for (int k = 0; k < COUNTS; k++) {
+                const struct bench_case c = {.contender = name,
+                                             .metric = metric,
+                                             .label = count_labels[k],
+                                             .x = atof(count_labels[k]),
+                                             .bytes = (double)l->max,
+                                             .kind = BENCH_RATE,
+                                             .role = ours ? BENCH_OURS : BENCH_RIVAL,
+                                             .base = ours && k == 0,
+                                             .across = true,
+                                             .trial = stream,
+                                             .ctx = l,
+                                             .arg = atol(count_labels[k])};
+
+                (void)bench_add(&c);
+        }
+}
+
+/* The name that tables have for a contender with batches; NULL: none. */
+static const char *batch_name(const struct bench_peer *peer)
+{
+        return peer == &bench_peer_sluice_batch    ? "sluice"
+               : peer == &bench_peer_dpdk_zc_batch ? "rte_ring in place"
+               : peer == &bench_peer_dpdk_batch    ? "rte_ring"
+               : peer == &bench_peer_boost_batch   ? "boost spsc_queue"
+                                                   : NULL;
+}
+
+static void add_batches(const struct contender *who)
+{
         static const struct {
                 size_t len;
                 const char *metric;
-        } sizes[] = {{8, "batch, 8 B"}, {56, "batch, 56 B"}, {248, "batch, 248 B"}};
-        static const char *const labels[] = {"1", "4", "8", "16", "32", "64"};
+        } sizes[] = {
+                {8, "batch, 8 B"}, {24, "batch, 24 B"}, {56, "batch, 56 B"}, {248, "batch, 248 B"}};
+        const char *name = batch_name(who->peer);
 
-        for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-                for (size_t j = 0; j < lines[i].peer->count; j++)
-                        for (size_t k = 0; k < 18; k++) {
-                                const struct bench_loops *l = &lines[i].peer->loops[j];
-                                const struct bench_case c = {.contender = lines[i].name,
-                                                             .metric = sizes[k / 6].metric,
-                                                             .label = labels[k % 6],
-                                                             .x = atof(labels[k % 6]),
-                                                             .bytes = (double)l->max,
-                                                             .kind = BENCH_RATE,
-                                                             .base = i == 0 && k % 6 == 0,
-                                                             .across = true,
-                                                             .trial = stream,
-                                                             .ctx = l,
-                                                             .arg = atol(labels[k % 6])};
-
-                                if (l->max == sizes[k / 6].len)
-                                        (void)bench_add(&c);
-                        }
+        for (size_t j = 0; name && j < who->peer->count; j++)
+                for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+                        if (who->peer->loops[j].max == sizes[k].len)
+                                add_batch(sizes[k].metric, name, &who->peer->loops[j]);
 }
 
-static void add_sizes(bool is_stream)
+static const struct suite {
+        const char *name;
+        double trial_ns;
+        void (*add)(const struct contender *who);
+} suites[] = {{"roundtrip", 2e6, add_roundtrips},
+              {"stream", 3e6, add_streams},
+              {"batch", 3e6, add_batches}};
+
+static const struct suite *find_suite(const char *name)
 {
-        for (size_t i = 0; i < sizeof peers / sizeof *peers; i++) {
-                if (peers[i]->count == 0)
-                        bench_note("not installed: %s\n", peers[i]->name);
-                for (size_t j = 0; j < peers[i]->count; j++)
-                        add(peers[i], &peers[i]->loops[j], is_stream);
-        }
-        if (is_stream)
-                bench_large_add();
+        for (size_t i = 0; i < sizeof suites / sizeof *suites; i++)
+                if (strcmp(suites[i].name, name) == 0)
+                        return &suites[i];
+        bench_die("no suite '%s' here", name);
 }
 
 int main(int argc, char **argv)
 {
-        bool is_stream, is_batch;
+        const struct suite *suite;
 
         bench_begin(argc, argv, "roundtrip", 60);
-        is_stream = strcmp(bench_options.suite, "stream") == 0;
-        is_batch = strcmp(bench_options.suite, "batch") == 0;
-        if (!is_stream && !is_batch && strcmp(bench_options.suite, "roundtrip") != 0)
-                bench_die("suites here: roundtrip, stream, batch");
-        if (is_batch)
-                add_batches();
-        else
-                add_sizes(is_stream);
-        bench_run(bench_options.seconds, is_stream || is_batch ? 3e6 : 2e6);
+        suite = find_suite(bench_options.suite);
+        for (size_t i = 0; i < sizeof contenders / sizeof *contenders; i++) {
+                if (contenders[i].peer->count == 0)
+                        bench_note("not installed: %s\n", contenders[i].peer->name);
+                suite->add(&contenders[i]);
+        }
+        if (suite->add == add_streams)
+                bench_large_add();
+        bench_run(bench_options.seconds, suite->trial_ns);
         bench_end();
         return 0;
 }

@@ -208,6 +208,16 @@ enum bench_kind {
         BENCH_COST     /* ratio: ns / ns of the base */
 };
 
+/* Whose case is it? Of all rivals with the same metric, label and league, the one
+ * with the lowest median is the best, in each placement: each case of the
+ * league is shown as a ratio to it, and ours likewise to the best model. */
+enum bench_role {
+        BENCH_ALONE, /* in no league */
+        BENCH_OURS,
+        BENCH_RIVAL,
+        BENCH_MODEL /* shows what is possible; nobody can use it */
+};
+
 struct bench_sample {
         double ns, yard;
         uint32_t round;
@@ -222,6 +232,8 @@ struct bench_case {
         double x;
         double bytes; /* payload of one operation; 0: not given */
         enum bench_kind kind;
+        enum bench_role role;
+        int league;
         bool base;   /* of its metric and point */
         bool across; /* one base, and one group, for all points of the metric */
         /* ns per operation, n operations; negative: not possible here, or it has
@@ -290,7 +302,8 @@ struct bench_row {
         const char *ratio_of; /* "" when there is no ratio */
         struct bench_spread ratio;
         unsigned trials, dropped;
-        bool series; /* too many for a table */
+        bool series;     /* too many for a table */
+        bool ratio_only; /* the table shows no value: another row does */
 };
 
 void bench_add_row(const struct bench_row *row); /* strings must stay */

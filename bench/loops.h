@@ -10,16 +10,25 @@
  *      PEER_CLOSE(r, MAX, MIX)
  *
  * and one of three ways to pass a message. MAX and MIX are constants; len is
- * one where MIX is 0. All of them return 0 at once when nothing can be done.
+ * one where MIX is 0. All of them return 0 when nothing can be done: at once,
+ * unless PEER_TRY_... are defined, which do.
  *
  *  copying
  *      PEER_PUSH(r, MAX, MIX, msg, len)
  *      PEER_POP(r, MAX, MIX, msg)
  *  in place; the pointer stays valid until commit, release
- *      PEER_RESERVE(r, MAX, MIX, len), PEER_COMMIT(r, len), PEER_FLUSH(r)
- *      PEER_PEEK(r, MAX, MIX, len), PEER_RELEASE(r)
+ *      PEER_RESERVE(r, MAX, MIX, len), PEER_COMMIT(r, MAX, MIX, len)
+ *      PEER_PEEK(r, MAX, MIX, len), PEER_RELEASE(r, MAX, MIX, len)
+ *      PEER_FLUSH(r), behind the last; or not defined
  *  batches of messages that stand side by side
  *      PEER_PUSH_N(r, MAX, msgs, count), PEER_POP_N(r, MAX, msgs, count)
+ *
+ * PEER_HANDLE: a type that *PEER_OPEN has, of which each loop works on a copy of
+ * its own; r points to that.
+ *
+ * Between two looks in vain both sides pause in a stream, and do nothing where
+ * an answer is waited for; unless PEER_WAIT is defined, or PEER_WAIT_ROOM for a
+ * producer alone.
  *
  * A contender with batches finds the number of messages in `batch`, a variable
  * for everybody. PEER_FIXED: no mix.
@@ -36,6 +45,27 @@ struct bench_way {
         void *out, *in;
         unsigned char *buf;
 };
+
+#ifdef PEER_WAIT
+#define BENCH_WAIT      PEER_WAIT
+#define BENCH_WAIT_TURN PEER_WAIT
+#else
+#define BENCH_WAIT      bench_relax()
+#define BENCH_WAIT_TURN (void)0
+#endif
+#ifndef PEER_WAIT_ROOM
+#define PEER_WAIT_ROOM BENCH_WAIT
+#endif
+
+#ifdef PEER_HANDLE
+#define BENCH_HANDLE         PEER_HANDLE
+#define BENCH_ENTER(r, ring) PEER_HANDLE r##_handle = *(PEER_HANDLE *)(ring), *const r = &r##_handle
+#define BENCH_LEAVE(r, ring) (*(PEER_HANDLE *)(ring) = r##_handle)
+#else
+#define BENCH_HANDLE         void
+#define BENCH_ENTER(r, ring) void *const r = (ring)
+#define BENCH_LEAVE(r, ring) (void)(r)
+#endif
 
 #define BENCH_PASTE_(a, b) a##b
 #define BENCH_PASTE(a, b)  BENCH_PASTE_(a, b)
@@ -81,13 +111,17 @@ struct bench_way {
 #else
 
 #if defined PEER_RESERVE
-#define BENCH_LAP(MAX, MIX)                    \
-        (void)m;                               \
-        while (PEER_RESERVE(r, MAX, MIX, MAX)) \
-                PEER_COMMIT(r, MAX);           \
-        PEER_FLUSH(r);                         \
-        while (PEER_PEEK(r, MAX, MIX, MAX))    \
-                PEER_RELEASE(r);
+#ifndef PEER_TRY_RESERVE
+#define PEER_TRY_RESERVE PEER_RESERVE
+#define PEER_TRY_PEEK    PEER_PEEK
+#endif
+#define BENCH_LAP(MAX, MIX)                        \
+        (void)m;                                   \
+        while (PEER_TRY_RESERVE(r, MAX, MIX, MAX)) \
+                PEER_COMMIT(r, MAX, MIX, MAX);     \
+        PEER_FLUSH(r);                             \
+        while (PEER_TRY_PEEK(r, MAX, MIX, MAX))    \
+                PEER_RELEASE(r, MAX, MIX, MAX);
 #define BENCH_SEND(r, MAX, MIX, i, WAIT)                       \
         do {                                                   \
                 const size_t len = BENCH_LEN(MAX, MIX, i);     \
@@ -95,7 +129,7 @@ struct bench_way {
                 while (!(to = PEER_RESERVE(r, MAX, MIX, len))) \
                         WAIT;                                  \
                 payload_fill(to, i, len);                      \
-                PEER_COMMIT(r, len);                           \
+                PEER_COMMIT(r, MAX, MIX, len);                 \
         } while (0)
 #define BENCH_RECEIVE(r, MAX, MIX, i, WAIT)                   \
         do {                                                  \
@@ -105,7 +139,7 @@ struct bench_way {
                         WAIT;                                 \
                 if (!payload_good(from, i, len))              \
                         bench_corrupt(PEER_NAME, i);          \
-                PEER_RELEASE(r);                              \
+                PEER_RELEASE(r, MAX, MIX, len);               \
         } while (0)
 #else
 #ifdef PEER_OWN_LENGTH
@@ -143,13 +177,13 @@ struct bench_way {
 #define PEER_FLUSH(r) (void)(r)
 #endif
 
-#define BENCH_PUT_BODY(MAX, MIX)                           \
-        for (uint64_t i = 1; i <= n; i++)                  \
-                BENCH_SEND(r, MAX, MIX, i, bench_relax()); \
+#define BENCH_PUT_BODY(MAX, MIX)                            \
+        for (uint64_t i = 1; i <= n; i++)                   \
+                BENCH_SEND(r, MAX, MIX, i, PEER_WAIT_ROOM); \
         PEER_FLUSH(r);
 #define BENCH_GET_BODY(MAX, MIX)          \
         for (uint64_t i = 1; i <= n; i++) \
-                BENCH_RECEIVE(r, MAX, MIX, i, bench_relax());
+                BENCH_RECEIVE(r, MAX, MIX, i, BENCH_WAIT);
 
 #ifdef PEER_STREAM_ONLY
 #define BENCH_ROUNDTRIP(TAG, MAX, MIX)
@@ -160,29 +194,33 @@ struct bench_way {
         MEASURE_INLINE int send_##TAG(void *way, uint64_t i)                          \
         {                                                                             \
                 const struct bench_way *const w = (const struct bench_way *)way;      \
-                void *const r = w->out;                                               \
+                BENCH_HANDLE *const r = (BENCH_HANDLE *)w->out;                       \
                 unsigned char *const m = w->buf;                                      \
                 (void)m;                                                              \
-                BENCH_SEND(r, MAX, MIX, i, (void)0);                                  \
+                BENCH_SEND(r, MAX, MIX, i, BENCH_WAIT_TURN);                          \
                 return 0;                                                             \
         }                                                                             \
         MEASURE_INLINE int receive_##TAG(void *way, uint64_t i)                       \
         {                                                                             \
                 const struct bench_way *const w = (const struct bench_way *)way;      \
-                void *const r = w->in;                                                \
+                BENCH_HANDLE *const r = (BENCH_HANDLE *)w->in;                        \
                 unsigned char *const m = w->buf;                                      \
                 (void)m;                                                              \
-                BENCH_RECEIVE(r, MAX, MIX, i, (void)0);                               \
+                BENCH_RECEIVE(r, MAX, MIX, i, BENCH_WAIT_TURN);                       \
                 return 0;                                                             \
         }                                                                             \
         static MEASURE_NOINLINE void ping_##TAG(struct bench_side *s)                 \
         {                                                                             \
-                struct bench_way w = {s->a, s->b, s->buf};                            \
+                BENCH_ENTER(out, s->a);                                               \
+                BENCH_ENTER(in, s->b);                                                \
+                struct bench_way w = {out, in, s->buf};                               \
                 (void)roundtrip_initiator(&w, send_##TAG, receive_##TAG, NULL, s->n); \
         }                                                                             \
         static MEASURE_NOINLINE void pong_##TAG(struct bench_side *s)                 \
         {                                                                             \
-                struct bench_way w = {s->b, s->a, s->buf};                            \
+                BENCH_ENTER(out, s->b);                                               \
+                BENCH_ENTER(in, s->a);                                                \
+                struct bench_way w = {out, in, s->buf};                               \
                 (void)roundtrip_reflector(&w, send_##TAG, receive_##TAG, s->n);       \
         }
 #define BENCH_PING(TAG) ping_##TAG
@@ -193,7 +231,7 @@ struct bench_way {
 #define BENCH_LOOP(TAG, MAX, MIX)                                    \
         static MEASURE_NOINLINE void put_##TAG(struct bench_side *s) \
         {                                                            \
-                void *const r = s->a;                                \
+                BENCH_ENTER(r, s->a);                                \
                 const uint64_t n = s->n;                             \
                 const size_t batch = s->batch;                       \
                 unsigned char *const m = s->buf;                     \
@@ -202,7 +240,7 @@ struct bench_way {
         }                                                            \
         static MEASURE_NOINLINE void get_##TAG(struct bench_side *s) \
         {                                                            \
-                void *const r = s->a;                                \
+                BENCH_ENTER(r, s->a);                                \
                 const uint64_t n = s->n;                             \
                 const size_t batch = s->batch;                       \
                 unsigned char *const m = s->buf;                     \
@@ -212,13 +250,15 @@ struct bench_way {
         BENCH_ROUNDTRIP(TAG, MAX, MIX)                               \
         static void *open_##TAG(void)                                \
         {                                                            \
-                void *const r = PEER_OPEN(MAX, MIX);                 \
+                void *const ring = PEER_OPEN(MAX, MIX);              \
+                BENCH_ENTER(r, ring);                                \
                 unsigned char *const m = bench_mine->buf;            \
                 const size_t batch = bench_mine->batch;              \
                 (void)batch;                                         \
                 *(payload_word *)(void *)m = (MAX)-8;                \
                 BENCH_LAP(MAX, MIX)                                  \
-                return r;                                            \
+                BENCH_LEAVE(r, ring);                                \
+                return ring;                                         \
         }                                                            \
         static void close_##TAG(void *r)                             \
         {                                                            \

@@ -157,7 +157,9 @@ static void print_table(FILE *to, const struct bench_row *table, enum column wha
         if (table->yard > 0)
                 fprintf(to, ", placement %s (%.0f ns)", table->placement, table->yard);
         fprintf(to, ": ");
-        if (what == RATIO)
+        if (what == RATIO && table->ratio_only)
+                fprintf(to, "median of ratios");
+        else if (what == RATIO)
                 fprintf(to, "median of ratios to the %s", table->ratio_of);
         else if (what == RATE)
                 fprintf(to, "millions per second");
@@ -183,7 +185,8 @@ static void print_tables(FILE *to)
                         continue;
                 if (rows[i].ratio_of[0])
                         print_table(to, &rows[i], RATIO);
-                print_table(to, &rows[i], rows[i].rate ? RATE : NS);
+                if (!rows[i].ratio_only)
+                        print_table(to, &rows[i], rows[i].rate ? RATE : NS);
         }
 }
 

@@ -13,7 +13,7 @@ extern "C" {
 enum { BENCH_BATCH = 16 }; /* of contenders "in batches of 16" */
 
 /* A contender at one size. Memory of open, called in bench_trial_memory, has
- * had a first lap. put and ping run in one process, get and pong in another. */
+ * had a first lap. put and ping run in one process, the others in another. */
 struct bench_loops {
         size_t max; /* bytes of a message; the mix: of a slot */
         int mix;
@@ -29,8 +29,13 @@ struct bench_peer {
         size_t count; /* 0: its headers are not installed */
 };
 
-extern const struct bench_peer bench_peer_sluice, bench_peer_sluice_copy, bench_peer_sluice_batch;
-extern const struct bench_peer bench_peer_index, bench_peer_flag;
+extern const struct bench_peer bench_peer_sluice, bench_peer_sluice_wait, bench_peer_sluice_copy;
+extern const struct bench_peer bench_peer_sluice_batch;
+extern const struct bench_peer bench_peer_index, bench_peer_flag, bench_peer_flag_tight;
+extern const struct bench_peer bench_peer_record, bench_peer_record_tight;
+extern const struct bench_peer bench_peer_record_wipe, bench_peer_record_wipe_tight;
+extern const struct bench_peer bench_peer_quarter_zero, bench_peer_quarter_stamp;
+extern const struct bench_peer bench_peer_quarter_touch, bench_peer_quarter_clear;
 extern const struct bench_peer bench_peer_boost, bench_peer_boost_batch;
 extern const struct bench_peer bench_peer_moodycamel;
 extern const struct bench_peer bench_peer_ck;

@@ -159,6 +159,43 @@ static void ratios_by_placement(void)
         check(fabs(far - 0.5) < 1e-9, "... the farther one, too", far);
 }
 
+static struct bench_case made_up_case(const char *contender, enum bench_role role, int league,
+                                      struct bench_sample *samples, double ns)
+{
+        for (uint32_t i = 0; i < 20; i++)
+                samples[i] = (struct bench_sample){.ns = ns, .yard = 130, .round = i, .kept = 1};
+        return (struct bench_case){.contender = contender,
+                                   .metric = "leagues",
+                                   .label = "1",
+                                   .kind = BENCH_RATE,
+                                   .role = role,
+                                   .league = league,
+                                   .samples = samples,
+                                   .count = 20};
+}
+
+/* The best is a rival, of the same league; and a model is not. */
+static void leagues(void)
+{
+        static struct bench_sample samples[5][20];
+        const struct bench_placements where = {.count = 1, .at = {{.yard = {120, 130, 140}}}};
+        const struct bench_case cases[] = {
+                made_up_case("ours", BENCH_OURS, 0, samples[0], 20),
+                made_up_case("slow", BENCH_RIVAL, 0, samples[1], 40),
+                made_up_case("good", BENCH_RIVAL, 0, samples[2], 10),
+                made_up_case("other league", BENCH_RIVAL, 1, samples[3], 2),
+                made_up_case("model", BENCH_MODEL, 0, samples[4], 5)};
+        double best, slow, model;
+
+        bench_report_cases(cases, 5, &where);
+        best = bench_ratio("leagues / best", "ours", "1", NULL);
+        slow = bench_ratio("leagues / best", "slow", "1", NULL);
+        model = bench_ratio("leagues / model", "ours", "1", NULL);
+        check(fabs(best - 0.5) < 1e-9, "a ratio to the best rival of the league", best);
+        check(fabs(slow - 0.25) < 1e-9, "... of a rival", slow);
+        check(fabs(model - 0.25) < 1e-9, "a ratio to the best model", model);
+}
+
 static void placements(void)
 {
         clusters(1, "one placement is not torn apart", 0);
@@ -169,6 +206,7 @@ static void placements(void)
         clusters(3, "... with strays between them", 3);
         no_clusters();
         ratios_by_placement();
+        leagues();
 }
 
 static void payload(void)
@@ -364,6 +402,28 @@ static void batches(void)
         check(true, "batches of 1, 7 and 64 arrive", runs);
 }
 
+/* Streams of several laps, of all lengths. */
+static void own_contenders(void)
+{
+        const struct bench_peer *const peers[] = {
+                &bench_peer_sluice_wait,       &bench_peer_flag,
+                &bench_peer_flag_tight,        &bench_peer_record,
+                &bench_peer_record_tight,      &bench_peer_record_wipe,
+                &bench_peer_record_wipe_tight, &bench_peer_quarter_zero,
+                &bench_peer_quarter_stamp,     &bench_peer_quarter_touch,
+                &bench_peer_quarter_clear};
+        unsigned runs = 0;
+
+        for (size_t i = 0; i < sizeof peers / sizeof *peers; i++)
+                for (size_t j = 0; j < peers[i]->count; j++, runs++) {
+                        const struct bench_case c = {.ctx = &peers[i]->loops[j]};
+
+                        bench_running = peers[i]->name;
+                        (void)stream(&c, 100001);
+                }
+        check(true, "streams of our own contenders arrive", runs);
+}
+
 /* ---- Two counters: on one line, or apart -------------------------- */
 
 struct counters {
@@ -451,6 +511,7 @@ int main(int argc, char **argv)
         pages();
         company();
         batches();
+        own_contenders();
         /* On a busy machine all trials may have to be dropped: again, then. */
         for (int i = 0; i < 5 && !(itself > 0 && threads > 0 && shared > 0); i++) {
                 measure();

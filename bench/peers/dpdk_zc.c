@@ -39,9 +39,9 @@ MEASURE_INLINE void *place_mix(void *r, size_t max, int mix, size_t len)
 #define PEER_OPEN(MAX, MIX)            dpdk_open(MAX)
 #define PEER_CLOSE(r, MAX, MIX)        dpdk_close(r, MAX)
 #define PEER_RESERVE(r, MAX, MIX, len) place_mix(r, MAX, MIX, len)
-#define PEER_COMMIT(r, len)            rte_ring_enqueue_zc_finish((struct rte_ring *)(r), 1)
+#define PEER_COMMIT(r, MAX, MIX, len)  rte_ring_enqueue_zc_finish((struct rte_ring *)(r), 1)
 #define PEER_PEEK(r, MAX, MIX, len)    look(r, MAX, MIX, len)
-#define PEER_RELEASE(r)                rte_ring_dequeue_zc_finish((struct rte_ring *)(r), 1)
+#define PEER_RELEASE(r, MAX, MIX, len) rte_ring_dequeue_zc_finish((struct rte_ring *)(r), 1)
 #include "loops.h"
 #else
 const struct bench_peer bench_peer_dpdk_zc = {"rte_ring in place", NULL, 0};

@@ -92,10 +92,10 @@ MEASURE_INLINE void seen(void *rig)
 #define PEER_OPEN(MAX, MIX)            rig_open(MAX)
 #define PEER_CLOSE(r, MAX, MIX)        rig_close(r, MAX)
 #define PEER_RESERVE(r, MAX, MIX, len) place(r, MAX, batch)
-#define PEER_COMMIT(r, len)            done(r)
+#define PEER_COMMIT(r, MAX, MIX, len)  done(r)
 #define PEER_FLUSH(r)                  flush(r)
 #define PEER_PEEK(r, MAX, MIX, len)    look(r, MAX, batch)
-#define PEER_RELEASE(r)                seen(r)
+#define PEER_RELEASE(r, MAX, MIX, len) seen(r)
 #define PEER_FIXED                     1
 #include "loops.h"
 #else
