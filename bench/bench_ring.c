@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Suites roundtrip, stream and batch: rings between two processes, all of 256
+ * Suites roundtrip, stream, batch and burst: rings between two processes, all of 256
  * KiB or the nearest that they can have, every payload written and compared in full.
  *
  *   roundtrip  one message there and one back; a multiple of the yardstick
  *   stream     as many as pass; a multiple of the textbook ring ("index")
  *   batch      a stream in batches of 1 to 64 messages; a multiple of batches
  *              of one of sluice
+ *   burst      1 to 64 messages, then a wait for an answer of 8 bytes
  *   large      (with stream) 1 KiB to 1 MiB; a multiple of plain memcpy
  *
  * Each also as a ratio to the best contender, and to the best of four models.
@@ -84,6 +85,26 @@ static double stream(const struct bench_case *c, uint64_t n)
         return ns;
 }
 
+/* ctx: the contender; arg: messages of a burst; arg2: which of its loops. */
+static double burst(const struct bench_case *c, uint64_t n)
+{
+        const struct bench_peer *peer = c->ctx;
+        const struct bench_loops *l = &peer->loops[c->arg2], *answers = &peer->loops[0];
+        const uint64_t size = (uint64_t)c->arg;
+        void *a, *b;
+        double ns;
+
+        bench_mine->batch = bench_theirs->batch = size;
+        bench_trial_memory(true);
+        a = l->open();
+        b = answers->open();
+        bench_trial_memory(false);
+        ns = bench_processes(l->burst, l->answer, a, b, (n + size - 1) / size * size);
+        l->close(a);
+        answers->close(b);
+        return ns;
+}
+
 /* ---- Cases -------------------------------------------------------- */
 
 static void add(const struct contender *who, const struct bench_loops *l, bool is_stream)
@@ -128,7 +149,7 @@ static void add_streams(const struct contender *who)
 
 enum { COUNTS = 6 };
 
-/* Of a batch. */
+/* Of a batch, or a burst. */
 static const char *const count_labels[COUNTS] = {"1", "4", "8", "16", "32", "64"};
 
 static void add_batch(const char *metric, const char *name, const struct bench_loops *l)
@@ -178,13 +199,49 @@ static void add_batches(const struct contender *who)
                                 add_batch(sizes[k].metric, name, &who->peer->loops[j]);
 }
 
+static void add_bursts_of(const struct contender *who, const char *metric, size_t j)
+{
+        for (int k = 0; k < COUNTS; k++) {
+                const struct bench_case c = {.contender = who->peer->name,
+                                             .metric = metric,
+                                             .label = count_labels[k],
+                                             .x = atof(count_labels[k]),
+                                             .bytes = (double)who->peer->loops[j].max,
+                                             .kind = BENCH_RATE,
+                                             .role = who->role,
+                                             .league = who->league,
+                                             .trial = burst,
+                                             .ctx = who->peer,
+                                             .arg = atol(count_labels[k]),
+                                             .arg2 = (long)j};
+
+                if (c.arg != 8)
+                        (void)bench_add(&c);
+        }
+}
+
+static void add_bursts(const struct contender *who)
+{
+        static const struct {
+                size_t len;
+                const char *metric;
+        } sizes[] = {{8, "burst, 8 B"},     {56, "burst, 56 B"},     {120, "burst, 120 B"},
+                     {248, "burst, 248 B"}, {1016, "burst, 1016 B"}, {4088, "burst, 4088 B"}};
+
+        for (size_t j = 0; j < who->peer->count; j++)
+                for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+                        if (who->peer->loops[j].max == sizes[k].len && who->peer->loops[j].burst)
+                                add_bursts_of(who, sizes[k].metric, j);
+}
+
 static const struct suite {
         const char *name;
         double trial_ns;
         void (*add)(const struct contender *who);
 } suites[] = {{"roundtrip", 2e6, add_roundtrips},
               {"stream", 3e6, add_streams},
-              {"batch", 3e6, add_batches}};
+              {"batch", 3e6, add_batches},
+              {"burst", 1.5e6, add_bursts}};
 
 static const struct suite *find_suite(const char *name)
 {

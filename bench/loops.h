@@ -228,6 +228,43 @@ struct bench_way {
 #endif
 #endif
 
+/* Messages in bursts of `batch`, each answered with one of 8 bytes. */
+#if defined PEER_PUSH_N || defined PEER_STREAM_ONLY
+#define BENCH_BURSTS(TAG, MAX, MIX)
+#define BENCH_BURST(TAG)  NULL
+#define BENCH_ANSWER(TAG) NULL
+#else
+#define BENCH_BURSTS(TAG, MAX, MIX)                                             \
+        static MEASURE_NOINLINE void burst_##TAG(struct bench_side *s)          \
+        {                                                                       \
+                BENCH_ENTER(r, s->a);                                           \
+                BENCH_ENTER(back, s->b);                                        \
+                const uint64_t n = s->n, batch = s->batch;                      \
+                unsigned char *const m = s->buf;                                \
+                (void)m;                                                        \
+                for (uint64_t i = 0; i < n;) {                                  \
+                        for (uint64_t k = 0; k < batch; k++, i++)               \
+                                BENCH_SEND(r, MAX, MIX, i, BENCH_WAIT_TURN);    \
+                        BENCH_RECEIVE(back, 8, 0, i, BENCH_WAIT_TURN);          \
+                }                                                               \
+        }                                                                       \
+        static MEASURE_NOINLINE void answer_##TAG(struct bench_side *s)         \
+        {                                                                       \
+                BENCH_ENTER(r, s->a);                                           \
+                BENCH_ENTER(back, s->b);                                        \
+                const uint64_t n = s->n, batch = s->batch;                      \
+                unsigned char *const m = s->buf;                                \
+                (void)m;                                                        \
+                for (uint64_t i = 0; i < n;) {                                  \
+                        for (uint64_t k = 0; k < batch; k++, i++)               \
+                                BENCH_RECEIVE(r, MAX, MIX, i, BENCH_WAIT_TURN); \
+                        BENCH_SEND(back, 8, 0, i, BENCH_WAIT_TURN);             \
+                }                                                               \
+        }
+#define BENCH_BURST(TAG)  burst_##TAG
+#define BENCH_ANSWER(TAG) answer_##TAG
+#endif
+
 #define BENCH_LOOP(TAG, MAX, MIX)                                    \
         static MEASURE_NOINLINE void put_##TAG(struct bench_side *s) \
         {                                                            \
@@ -248,6 +285,7 @@ struct bench_way {
                 BENCH_GET_BODY(MAX, MIX)                             \
         }                                                            \
         BENCH_ROUNDTRIP(TAG, MAX, MIX)                               \
+        BENCH_BURSTS(TAG, MAX, MIX)                                  \
         static void *open_##TAG(void)                                \
         {                                                            \
                 void *const ring = PEER_OPEN(MAX, MIX);              \
@@ -268,7 +306,7 @@ struct bench_way {
 #define BENCH_ENTRY(TAG, MAX, MIX)                                                        \
         {                                                                                 \
                 MAX, MIX, open_##TAG, close_##TAG, put_##TAG, get_##TAG, BENCH_PING(TAG), \
-                        BENCH_PONG(TAG)                                                   \
+                        BENCH_PONG(TAG), BENCH_BURST(TAG), BENCH_ANSWER(TAG)              \
         }
 
 /* clang-format would lay these out in two ways in turn. */

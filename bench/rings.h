@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef BENCH_RINGS_H
 #define BENCH_RINGS_H
-/* The contenders of the suites roundtrip, stream and batch. */
+/* The contenders of the suites roundtrip, stream, batch and burst. */
 #include "harness.h"
 
 #ifdef __cplusplus
@@ -13,7 +13,7 @@ extern "C" {
 enum { BENCH_BATCH = 16 }; /* of contenders "in batches of 16" */
 
 /* A contender at one size. Memory of open, called in bench_trial_memory, has
- * had a first lap. put and ping run in one process, the others in another. */
+ * had a first lap. put, ping and burst run in one process, the others in another. */
 struct bench_loops {
         size_t max; /* bytes of a message; the mix: of a slot */
         int mix;
@@ -21,6 +21,9 @@ struct bench_loops {
         void (*close)(void *);
         bench_side_fn *put, *get;
         bench_side_fn *ping, *pong; /* NULL: makes no sense */
+        /* Through a the messages, through b, a ring for 8 bytes, the answers;
+         * n is a multiple of the side's batch. */
+        bench_side_fn *burst, *answer;
 };
 
 struct bench_peer {

@@ -402,7 +402,22 @@ static void batches(void)
         check(true, "batches of 1, 7 and 64 arrive", runs);
 }
 
-/* Streams of several laps, of all lengths. */
+static void burst(const struct bench_peer *peer, const struct bench_loops *l, uint64_t size)
+{
+        void *a, *b;
+
+        bench_running = peer->name;
+        bench_mine->batch = bench_theirs->batch = size;
+        bench_trial_memory(true);
+        a = l->open();
+        b = peer->loops[0].open();
+        bench_trial_memory(false);
+        (void)bench_processes(l->burst, l->answer, a, b, 300 * size);
+        l->close(a);
+        peer->loops[0].close(b);
+}
+
+/* Streams of several laps, of all lengths, and bursts that fill the ring. */
 static void own_contenders(void)
 {
         const struct bench_peer *const peers[] = {
@@ -420,8 +435,10 @@ static void own_contenders(void)
 
                         bench_running = peers[i]->name;
                         (void)stream(&c, 100001);
+                        burst(peers[i], c.ctx, 1);
+                        burst(peers[i], c.ctx, 64);
                 }
-        check(true, "streams of our own contenders arrive", runs);
+        check(true, "streams and bursts of our own contenders arrive", runs);
 }
 
 /* ---- Two counters: on one line, or apart -------------------------- */
