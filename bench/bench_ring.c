@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Suites roundtrip, stream, batch and burst: rings between two processes, all of 256
+ * Suites roundtrip, stream, batch, burst and paced: rings between two processes, all of 256
  * KiB or the nearest that they can have, every payload written and compared in full.
  *
  *   roundtrip  one message there and one back; a multiple of the yardstick
@@ -8,6 +8,7 @@
  *   batch      a stream in batches of 1 to 64 messages; a multiple of batches
  *              of one of sluice
  *   burst      1 to 64 messages, then a wait for an answer of 8 bytes
+ *   paced      a message each 1, 10, 100 us; from its due time to its end, one way
  *   large      (with stream) 1 KiB to 1 MiB; a multiple of plain memcpy
  *
  * Each also as a ratio to the best contender, and to the best of four models.
@@ -17,15 +18,12 @@
 #include <string.h>
 
 #include "large.h"
+#include "paced.h"
 #include "rings.h"
 
 enum { SINGLE, BATCHES }; /* leagues */
 
-static const struct contender {
-        const struct bench_peer *peer;
-        enum bench_role role;
-        int league;
-} contenders[] = {
+static const struct bench_contender contenders[] = {
         {&bench_peer_sluice, BENCH_OURS, SINGLE},
         {&bench_peer_sluice_wait, BENCH_OURS, SINGLE},
         {&bench_peer_sluice_copy, BENCH_OURS, SINGLE},
@@ -107,7 +105,7 @@ static double burst(const struct bench_case *c, uint64_t n)
 
 /* ---- Cases -------------------------------------------------------- */
 
-static void add(const struct contender *who, const struct bench_loops *l, bool is_stream)
+static void add(const struct bench_contender *who, const struct bench_loops *l, bool is_stream)
 {
         static char labels[64][8];
         static size_t used;
@@ -135,13 +133,13 @@ static void add(const struct contender *who, const struct bench_loops *l, bool i
         (void)bench_add(&c);
 }
 
-static void add_roundtrips(const struct contender *who)
+static void add_roundtrips(const struct bench_contender *who)
 {
         for (size_t j = 0; j < who->peer->count; j++)
                 add(who, &who->peer->loops[j], false);
 }
 
-static void add_streams(const struct contender *who)
+static void add_streams(const struct bench_contender *who)
 {
         for (size_t j = 0; j < who->peer->count; j++)
                 add(who, &who->peer->loops[j], true);
@@ -184,7 +182,7 @@ static const char *batch_name(const struct bench_peer *peer)
                                                    : NULL;
 }
 
-static void add_batches(const struct contender *who)
+static void add_batches(const struct bench_contender *who)
 {
         static const struct {
                 size_t len;
@@ -199,7 +197,7 @@ static void add_batches(const struct contender *who)
                                 add_batch(sizes[k].metric, name, &who->peer->loops[j]);
 }
 
-static void add_bursts_of(const struct contender *who, const char *metric, size_t j)
+static void add_bursts_of(const struct bench_contender *who, const char *metric, size_t j)
 {
         for (int k = 0; k < COUNTS; k++) {
                 const struct bench_case c = {.contender = who->peer->name,
@@ -220,7 +218,7 @@ static void add_bursts_of(const struct contender *who, const char *metric, size_
         }
 }
 
-static void add_bursts(const struct contender *who)
+static void add_bursts(const struct bench_contender *who)
 {
         static const struct {
                 size_t len;
@@ -237,11 +235,12 @@ static void add_bursts(const struct contender *who)
 static const struct suite {
         const char *name;
         double trial_ns;
-        void (*add)(const struct contender *who);
+        void (*add)(const struct bench_contender *who);
 } suites[] = {{"roundtrip", 2e6, add_roundtrips},
               {"stream", 3e6, add_streams},
               {"batch", 3e6, add_batches},
-              {"burst", 1.5e6, add_bursts}};
+              {"burst", 1.5e6, add_bursts},
+              {"paced", 0, bench_paced_add}};
 
 static const struct suite *find_suite(const char *name)
 {
@@ -264,7 +263,10 @@ int main(int argc, char **argv)
         }
         if (suite->add == add_streams)
                 bench_large_add();
-        bench_run(bench_options.seconds, suite->trial_ns);
+        if (suite->add == bench_paced_add)
+                bench_paced_run(bench_options.seconds);
+        else
+                bench_run(bench_options.seconds, suite->trial_ns);
         bench_end();
         return 0;
 }

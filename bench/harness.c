@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "../src/measure/cpus.h"
 #include "harness.h"
+#include "ticks.h"
 
 #include <math.h>
 #include <signal.h>
@@ -161,6 +162,7 @@ void bench_begin(int argc, char **argv, const char *suite, double seconds)
         mix_make();
         signal(SIGALRM, hangs);
         bench_memory_begin();
+        bench_ticks_begin();
         bench_sides_begin();
         fprintf(stderr, "%s: seed %llu, processors %d and %d\n", o->suite,
                 (unsigned long long)o->seed, o->cpu[0], o->cpu[1]);

@@ -265,6 +265,44 @@ struct bench_way {
 #define BENCH_ANSWER(TAG) answer_##TAG
 #endif
 
+/* Messages at the pace in b. */
+#if defined PEER_PUSH_N || defined PEER_STREAM_ONLY
+#define BENCH_PACES(TAG, MAX, MIX)
+#define BENCH_PACED(TAG)   NULL
+#define BENCH_CLOCKED(TAG) NULL
+#else
+#define BENCH_PACES(TAG, MAX, MIX)                                                      \
+        static MEASURE_NOINLINE void paced_##TAG(struct bench_side *s)                  \
+        {                                                                               \
+                BENCH_ENTER(r, s->a);                                                   \
+                struct bench_pace *const p = (struct bench_pace *)s->b;                 \
+                const uint64_t n = s->n, gap = p->gap, start = bench_ticks() + gap;     \
+                unsigned char *const m = s->buf;                                        \
+                (void)m;                                                                \
+                p->start = start;                                                       \
+                for (uint64_t i = 0; i < n; i++) {                                      \
+                        while ((int64_t)(bench_ticks() - start - i * gap) < 0)          \
+                                ;                                                       \
+                        BENCH_SEND(r, MAX, MIX, i, PEER_WAIT_ROOM);                     \
+                }                                                                       \
+        }                                                                               \
+        static MEASURE_NOINLINE void clocked_##TAG(struct bench_side *s)                \
+        {                                                                               \
+                BENCH_ENTER(r, s->a);                                                   \
+                const struct bench_pace *const p = (const struct bench_pace *)s->b;     \
+                const uint64_t n = s->n, gap = p->gap;                                  \
+                float *const late = p->late;                                            \
+                unsigned char *const m = s->buf;                                        \
+                (void)m;                                                                \
+                for (uint64_t i = 0; i < n; i++) {                                      \
+                        BENCH_RECEIVE(r, MAX, MIX, i, BENCH_WAIT);                      \
+                        late[i] = (float)(int64_t)(bench_ticks() - p->start - i * gap); \
+                }                                                                       \
+        }
+#define BENCH_PACED(TAG)   paced_##TAG
+#define BENCH_CLOCKED(TAG) clocked_##TAG
+#endif
+
 #define BENCH_LOOP(TAG, MAX, MIX)                                    \
         static MEASURE_NOINLINE void put_##TAG(struct bench_side *s) \
         {                                                            \
@@ -286,6 +324,7 @@ struct bench_way {
         }                                                            \
         BENCH_ROUNDTRIP(TAG, MAX, MIX)                               \
         BENCH_BURSTS(TAG, MAX, MIX)                                  \
+        BENCH_PACES(TAG, MAX, MIX)                                   \
         static void *open_##TAG(void)                                \
         {                                                            \
                 void *const ring = PEER_OPEN(MAX, MIX);              \
@@ -303,10 +342,11 @@ struct bench_way {
                 PEER_CLOSE(r, MAX, MIX);                             \
         }
 
-#define BENCH_ENTRY(TAG, MAX, MIX)                                                        \
-        {                                                                                 \
-                MAX, MIX, open_##TAG, close_##TAG, put_##TAG, get_##TAG, BENCH_PING(TAG), \
-                        BENCH_PONG(TAG), BENCH_BURST(TAG), BENCH_ANSWER(TAG)              \
+#define BENCH_ENTRY(TAG, MAX, MIX)                                                              \
+        {                                                                                       \
+                MAX, MIX, open_##TAG, close_##TAG, put_##TAG, get_##TAG, BENCH_PING(TAG),       \
+                        BENCH_PONG(TAG), BENCH_BURST(TAG), BENCH_ANSWER(TAG), BENCH_PACED(TAG), \
+                        BENCH_CLOCKED(TAG)                                                      \
         }
 
 /* clang-format would lay these out in two ways in turn. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef BENCH_RINGS_H
 #define BENCH_RINGS_H
-/* The contenders of the suites roundtrip, stream, batch and burst. */
+/* The contenders of the suites roundtrip, stream, batch, burst and paced. */
 #include "harness.h"
+#include "ticks.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,12 +25,27 @@ struct bench_loops {
         /* Through a the messages, through b, a ring for 8 bytes, the answers;
          * n is a multiple of the side's batch. */
         bench_side_fn *burst, *answer;
+        /* Through a, at the pace in b. */
+        bench_side_fn *paced, *clocked;
+};
+
+/* A message each `gap` ticks from `start` on, whatever became of those before. */
+struct bench_pace {
+        volatile uint64_t start; /* written by the sender before its first message */
+        uint64_t gap;
+        float *late; /* ticks from when each should have been sent to when it had been read */
 };
 
 struct bench_peer {
         const char *name;
         const struct bench_loops *loops;
         size_t count; /* 0: its headers are not installed */
+};
+
+struct bench_contender {
+        const struct bench_peer *peer;
+        enum bench_role role;
+        int league;
 };
 
 extern const struct bench_peer bench_peer_sluice, bench_peer_sluice_wait, bench_peer_sluice_copy;

@@ -441,6 +441,63 @@ static void own_contenders(void)
         check(true, "streams and bursts of our own contenders arrive", runs);
 }
 
+/* ---- A pace ------------------------------------------------------- */
+
+enum { PACED = 2000 };
+
+/* Latencies of messages of 8 B; the median in ns. */
+static double at_pace(uint64_t gap, float *late)
+{
+        const struct bench_loops *l = &bench_peer_flag.loops[0];
+        struct bench_pace *pace;
+        double sorted[PACED];
+        void *ring;
+
+        bench_trial_memory(true);
+        ring = l->open();
+        pace = bench_shared(sizeof *pace);
+        pace->late = bench_shared(PACED * sizeof *pace->late);
+        bench_trial_memory(false);
+        pace->gap = gap;
+        (void)bench_processes(l->paced, l->clocked, ring, pace, PACED);
+        for (int i = 0; i < PACED; i++) {
+                late[i] = pace->late[i] * (float)bench_tick_ns;
+                sorted[i] = (double)late[i];
+        }
+        l->close(ring);
+        return bench_spread_of(sorted, PACED).median;
+}
+
+/* ns by the ticks for one by the clock. */
+static double tick_rate(void)
+{
+        const double begin = bench_now();
+        const uint64_t ticks = bench_ticks();
+
+        while (bench_now() - begin < 2e7)
+                ;
+        return (double)(bench_ticks() - ticks) * bench_tick_ns / (bench_now() - begin);
+}
+
+/* Again, where the machine is busy. */
+static void paces(void)
+{
+        static float late[PACED];
+        double rate = 0, ns = 1e9, error, apart;
+
+        for (int i = 0; i < 10 && fabs(rate - 1) > 1e-3; i++)
+                rate = tick_rate();
+        check(fabs(rate - 1) <= 1e-3, "the ticks' rate is known", rate);
+        apart = bench_ticks_apart(&error);
+        check(fabs(apart) <= error + bench_tick_ns, "both processors have the same ticks", apart);
+        for (int i = 0; i < 10 && ns > 1e4; i++)
+                ns = at_pace((uint64_t)(1e4 / bench_tick_ns), late);
+        check(ns > 0 && ns < 1e4, "a message each 10 us arrives before the next", ns);
+        (void)at_pace(1, late);
+        check(late[PACED - 1] > PACED / 2 && late[PACED - 1] > 2 * late[PACED / 10],
+              "messages behind their schedule count as late", (double)late[PACED - 1]);
+}
+
 /* ---- Two counters: on one line, or apart -------------------------- */
 
 struct counters {
@@ -529,6 +586,7 @@ int main(int argc, char **argv)
         company();
         batches();
         own_contenders();
+        paces();
         /* On a busy machine all trials may have to be dropped: again, then. */
         for (int i = 0; i < 5 && !(itself > 0 && threads > 0 && shared > 0); i++) {
                 measure();
