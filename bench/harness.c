@@ -121,6 +121,42 @@ static void hangs(int sig)
         _exit(1);
 }
 
+/* An option that has a value. */
+static void take_option(const char *name, const char *value)
+{
+        struct bench_options *o = &bench_options;
+
+        if (strcmp(name, "--suite") == 0)
+                o->suite = value;
+        else if (strcmp(name, "--seconds") == 0)
+                o->seconds = atof(value);
+        else if (strcmp(name, "--out") == 0)
+                o->out = value;
+        else if (strcmp(name, "--only") == 0)
+                o->only = value;
+        else if (strcmp(name, "--seed") == 0)
+                o->seed = strtoull(value, NULL, 0);
+        else if (strcmp(name, "--cpus") != 0 || sscanf(value, "%d,%d", &o->cpu[0], &o->cpu[1]) != 2)
+                usage();
+}
+
+static void take_options(int argc, char **argv)
+{
+        for (int i = 1; i < argc; i++) {
+                const bool is_long = strcmp(argv[i], "--long") == 0;
+                const bool is_threads = strcmp(argv[i], "--threads") == 0;
+
+                bench_options.long_run |= is_long;
+                bench_options.threads |= is_threads;
+                if (is_long || is_threads)
+                        continue;
+                if (i + 1 == argc)
+                        usage();
+                take_option(argv[i], argv[i + 1]);
+                i++;
+        }
+}
+
 void bench_begin(int argc, char **argv, const char *suite, double seconds)
 {
         struct bench_options *o = &bench_options;
@@ -129,34 +165,7 @@ void bench_begin(int argc, char **argv, const char *suite, double seconds)
         o->seconds = seconds;
         o->seed = (uint64_t)time(NULL);
         two_cpus();
-        for (int i = 1; i < argc; i++) {
-                const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-
-                if (strcmp(argv[i], "--long") == 0) {
-                        o->long_run = true;
-                        continue;
-                }
-                if (strcmp(argv[i], "--threads") == 0) {
-                        o->threads = true;
-                        continue;
-                }
-                if (!value)
-                        usage();
-                if (strcmp(argv[i], "--suite") == 0)
-                        o->suite = value;
-                else if (strcmp(argv[i], "--seconds") == 0)
-                        o->seconds = atof(value);
-                else if (strcmp(argv[i], "--out") == 0)
-                        o->out = value;
-                else if (strcmp(argv[i], "--only") == 0)
-                        o->only = value;
-                else if (strcmp(argv[i], "--seed") == 0)
-                        o->seed = strtoull(value, NULL, 0);
-                else if (strcmp(argv[i], "--cpus") != 0 ||
-                         sscanf(value, "%d,%d", &o->cpu[0], &o->cpu[1]) != 2)
-                        usage();
-                i++;
-        }
+        take_options(argc, argv);
         random_state = o->seed;
         bench_pin(o->cpu[0]);
         mix_make();

@@ -184,24 +184,14 @@ static bool belongs(const struct trial *t, int where, bool only_calm)
         return bench_placement_of(bench_where(), t->yard) == where && (t->calm || !only_calm);
 }
 
-/* The percentile of all messages; its spread is that of the trials'. */
-static void report_tail(size_t i, int where, int tail)
+/* The latencies of all trials there to `list`, the percentile of each to `each`;
+ * returns how many messages, *trials. */
+static size_t collect(const struct paced *p, int where, int tail, double *list, double *each,
+                      size_t *trials)
 {
-        const struct paced *p = &all[i];
-        double *list = enlarge(NULL, (p->late_count + 1) * sizeof *list);
-        double *each = enlarge(NULL, (p->trial_count + 1) * sizeof *each);
-        size_t n = 0, trials = 0;
-        struct bench_row row = {.metric = gaps[p->gap].tail[tail],
-                                .contender = cases[i].contender,
-                                .label = cases[i].label,
-                                .placement = bench_placement_name(where),
-                                .yard = bench_where()->at[where].yard.median,
-                                .x = cases[i].x,
-                                .bytes = cases[i].bytes,
-                                .unit = "ns",
-                                .ratio_of = "",
-                                .ratio = {NAN, NAN, NAN}};
+        size_t n = 0;
 
+        *trials = 0;
         for (size_t k = 0; k < p->trial_count; k++) {
                 const struct trial *t = &p->trials[k];
 
@@ -210,12 +200,34 @@ static void report_tail(size_t i, int where, int tail)
                 for (size_t j = 0; j < t->count; j++)
                         list[n + j] = (double)p->late[t->first + j];
                 figures_sort(list + n, t->count);
-                each[trials++] = figures_percentile(list + n, t->count, tails[tail].percent);
+                each[(*trials)++] = figures_percentile(list + n, t->count, tails[tail].percent);
                 n += t->count;
         }
-        row.trials = (unsigned)n;
-        row.value = bench_spread_of(each, trials);
         figures_sort(list, n);
+        return n;
+}
+
+/* The percentile of all messages; its spread is that of the trials'. */
+static void report_tail(size_t i, int where, int tail)
+{
+        const struct paced *p = &all[i];
+        double *list = enlarge(NULL, (p->late_count + 1) * sizeof *list);
+        double *each = enlarge(NULL, (p->trial_count + 1) * sizeof *each);
+        size_t trials;
+        const size_t n = collect(p, where, tail, list, each, &trials);
+        struct bench_row row = {.metric = gaps[p->gap].tail[tail],
+                                .contender = cases[i].contender,
+                                .label = cases[i].label,
+                                .placement = bench_placement_name(where),
+                                .yard = bench_where()->at[where].yard.median,
+                                .x = cases[i].x,
+                                .bytes = cases[i].bytes,
+                                .unit = "ns",
+                                .value = bench_spread_of(each, trials),
+                                .ratio_of = "",
+                                .ratio = {NAN, NAN, NAN},
+                                .trials = (unsigned)n};
+
         row.value.median = figures_percentile(list, n, tails[tail].percent);
         if (n >= tails[tail].least)
                 bench_add_row(&row);
