@@ -352,6 +352,35 @@ SLUICE_NODISCARD SLUICE_INLINE ssize_t sluice_recv(struct sluice_consumer *c, vo
         return r ? r : (ssize_t)m.len;
 }
 
+/*
+ * The next messages, in place, as by sluice_peek and sluice_advance for each:
+ * up to max of those that are there, and one at least. All of them stay valid,
+ * and are kept until sluice_release, which gives them back together; a
+ * message that was current before is the first. Sleeps until the deadline when
+ * there is none. Returns how many; errors as of sluice_peek. -EINVAL also: max is 0.
+ */
+SLUICE_NODISCARD SLUICE_INLINE ssize_t sluice_peek_many(struct sluice_consumer *c,
+                                                        struct sluice_message *m, size_t max,
+                                                        sluice_deadline until)
+{
+        size_t n = 0;
+        uint64_t word;
+
+        if (max == 0)
+                return c->base.err ? c->base.err : -EINVAL;
+        do {
+                const int r = sluice_peek(c, &m[n], n == 0 ? until : SLUICE_NOW);
+
+                if (sluice_priv_unlikely(r != 0))
+                        return n == 0 ? r : (ssize_t)n; /* -EBADMSG, which stays */
+                (void)sluice_advance(c);
+                n++;
+                /* PUBLISH:load. An end is for the next call to tell. */
+                word = sluice_priv_load_acquire(sluice_priv_next_word(c));
+        } while (n < max && word != 0 && word != SLUICE_LAYOUT_END);
+        return (ssize_t)n;
+}
+
 /* Called by sluice_drain for each message. 0: released, go on. Positive:
  * released, stop. Negative: not released, stop, and drain returns it. */
 typedef int sluice_handler(void *ctx, const struct sluice_message *m);

@@ -23,6 +23,7 @@
 #undef sluice_drain
 #undef sluice_now_ns
 #undef sluice_peek
+#undef sluice_peek_many
 #undef sluice_producer_attach
 #undef sluice_producer_detach
 #undef sluice_producer_enable_sleep
@@ -37,6 +38,7 @@
 #undef sluice_ring_bytes
 #undef sluice_ring_format
 #undef sluice_send
+#undef sluice_send_many
 #undef sluice_sendv
 #undef sluice_set_kind
 #undef sluice_set_tag
@@ -62,6 +64,9 @@ extern int sluice_advance(struct sluice_consumer *c);
 extern int sluice_release(struct sluice_consumer *c);
 SLUICE_NODISCARD extern ssize_t sluice_recv(struct sluice_consumer *c, void *buf, size_t cap,
                                             sluice_deadline until);
+SLUICE_NODISCARD extern ssize_t sluice_peek_many(struct sluice_consumer *c,
+                                                 struct sluice_message *m, size_t max,
+                                                 sluice_deadline until);
 SLUICE_NODISCARD extern ssize_t sluice_drain(struct sluice_consumer *c, sluice_handler *fn,
                                              void *ctx, size_t max);
 extern size_t sluice_consumer_max_len(const struct sluice_consumer *c);
@@ -79,6 +84,8 @@ SLUICE_NODISCARD extern int sluice_send(struct sluice_producer *p, const void *b
                                         sluice_deadline until);
 SLUICE_NODISCARD extern int sluice_sendv(struct sluice_producer *p, const struct iovec *iov, int n,
                                          sluice_deadline until);
+SLUICE_NODISCARD extern int sluice_send_many(struct sluice_producer *p, const struct iovec *iov,
+                                             int n, sluice_deadline until);
 extern size_t sluice_producer_max_len(const struct sluice_producer *p);
 extern uint64_t sluice_producer_position(const struct sluice_producer *p);
 extern uint64_t sluice_producer_messages(const struct sluice_producer *p);

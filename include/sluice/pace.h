@@ -142,12 +142,14 @@ static inline void sluice_priv_window(struct sluice_priv_pace *pace, uint64_t by
         pace->step++;
 }
 
-/* Relaxed: advice, which protects nothing. The rest of the word is spin.c's. */
+/* The rest of the word is spin.c's. */
 static inline void sluice_priv_ask_to_demote(struct sluice_consumer *c, int yes)
 {
         sluice_word *const hint = &c->own->doorbell.hint;
+        /* Relaxed, as the store: advice, which protects nothing. */
         const uint64_t others = sluice_priv_load_relaxed(hint) & ~SLUICE_LAYOUT_SPARSE;
 
+        /* Relaxed: see above. */
         sluice_priv_store_relaxed(hint, others | (yes ? SLUICE_LAYOUT_SPARSE : 0));
 }
 

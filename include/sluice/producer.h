@@ -452,6 +452,54 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_sendv(struct sluice_producer *p, const
         return sluice_commit(p, len);
 }
 
+/* Is there room for a message of len bytes beside what is staged? Looks at the
+ * consumer's position if it is not known, and tells no end: that is for the
+ * next call that waits. */
+static inline int sluice_priv_has_room(struct sluice_producer *p, size_t len)
+{
+        const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
+        const uint64_t rest = sluice_priv_rest(p->tail, p->mask);
+        const uint64_t need = bytes + (bytes > rest ? rest : 0);
+
+        if (sluice_priv_is_too_long(p, len))
+                return 0;
+        return p->limit - p->tail >= need ||
+               (sluice_priv_producer_refresh(p) == 0 && p->limit - p->tail >= need);
+}
+
+/*
+ * n messages, one in each element of iov, which appear together: all of them,
+ * or as many as there is room for, the first ones. Waits, as sluice_reserve,
+ * only if there is no room for one; what was staged before appears with them.
+ * Returns how many were sent: less than n when the ring is full, or when the
+ * next one is too long. Errors as of sluice_reserve, with none sent: -EMSGSIZE:
+ * the first is too long. -EINVAL: n is negative. n is 0: as sluice_publish.
+ */
+SLUICE_NODISCARD SLUICE_INLINE int
+sluice_send_many(struct sluice_producer *p, const struct iovec *iov, int n, sluice_deadline until)
+{
+        int sent = 0, r;
+
+        if (n < 0)
+                return sluice_priv_producer_refusal(p, -EINVAL);
+        while (sent < n && (sent == 0 || sluice_priv_has_room(p, iov[sent].iov_len))) {
+                const size_t len = iov[sent].iov_len;
+                void *payload;
+
+                r = sluice_reserve(p, len, &payload, until);
+                if (sluice_priv_unlikely(r != 0))
+                        return r; /* the first: for all others there was room */
+                if (len != 0)
+                        sluice_priv_copy_in(payload, iov[sent].iov_base, len);
+                r = sluice_stage(p, len);
+                if (sluice_priv_unlikely(r != 0))
+                        return r;
+                sent++;
+        }
+        r = sluice_publish(p);
+        return r ? r : sent;
+}
+
 /* Bytes of the longest message that can ever be sent. */
 SLUICE_INLINE size_t sluice_producer_max_len(const struct sluice_producer *p)
 {

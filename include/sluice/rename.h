@@ -22,6 +22,7 @@
 #define sluice_drain sluice_priv_inline_drain
 #define sluice_now_ns sluice_priv_inline_now_ns
 #define sluice_peek sluice_priv_inline_peek
+#define sluice_peek_many sluice_priv_inline_peek_many
 #define sluice_producer_attach sluice_priv_inline_producer_attach
 #define sluice_producer_detach sluice_priv_inline_producer_detach
 #define sluice_producer_enable_sleep sluice_priv_inline_producer_enable_sleep
@@ -36,6 +37,7 @@
 #define sluice_ring_bytes sluice_priv_inline_ring_bytes
 #define sluice_ring_format sluice_priv_inline_ring_format
 #define sluice_send sluice_priv_inline_send
+#define sluice_send_many sluice_priv_inline_send_many
 #define sluice_sendv sluice_priv_inline_sendv
 #define sluice_set_kind sluice_priv_inline_set_kind
 #define sluice_set_tag sluice_priv_inline_set_tag

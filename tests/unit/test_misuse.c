@@ -209,6 +209,8 @@ static void not_open(void)
         refused(sluice_sendv(&p, &iov, 1, SLUICE_FOREVER), -EINVAL);
         refused(sluice_sendv(&p, &iov, 0, SLUICE_FOREVER), -EINVAL);
         refused(sluice_sendv(&p, &iov, -1, SLUICE_NOW), -EINVAL);
+        refused(sluice_send_many(&p, &iov, 1, SLUICE_FOREVER), -EINVAL);
+        refused(sluice_send_many(&p, &iov, 0, SLUICE_FOREVER), -EINVAL);
         sluice_abort(&p);
         sluice_producer_detach(&p);
         refused(sluice_producer_fd(&p), -EINVAL);

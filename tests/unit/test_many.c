@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* Many messages in one call, in either direction. */
+#include <errno.h>
+
+#include "check.h"
+
+enum { MANY = 64 };
+
+static unsigned char bytes[MANY][256];
+static struct iovec iov[MANY];
+static struct sluice_message m[MANY];
+
+static void prepare(uint64_t number, size_t len)
+{
+        for (uint64_t i = 0; i < MANY; i++) {
+                test_fill(bytes[i], len, number + i);
+                iov[i].iov_base = bytes[i];
+                iov[i].iov_len = len;
+        }
+}
+
+/* Messages that fit into an empty ring, beside the unit that stays free; all
+ * lengths here divide a lap. */
+static int fit(const struct test_rig *r, size_t len)
+{
+        return (int)((r->geometry.capacity - r->geometry.record_align) / test_record(r, len));
+}
+
+static void expect_all(struct test_rig *r, uint64_t number, int n, size_t len)
+{
+        for (int i = 0; i < n; i++) {
+                struct sluice_message got;
+
+                test_eq(sluice_peek(&r->c, &got, SLUICE_NOW), 0);
+                test_eq(got.len, len);
+                test_check(test_matches(got.data, len, number + (uint64_t)i));
+                test_eq(sluice_release(&r->c), 0);
+        }
+        test_expect_empty(r);
+}
+
+TEST_EACH(send_many, sends_all_or_what_fits, 16)
+{
+        const int most = fit(r, 8);
+
+        prepare(0, 8);
+        for (int n = 1; n < MANY; n++) {
+                const int sent = n < most ? n : most;
+
+                test_eq(sluice_send_many(&r->p, iov, n, SLUICE_NOW), sent);
+                test_eq(sluice_producer_messages(&r->p) - sluice_consumer_messages(&r->c),
+                        (uint64_t)sent);
+                expect_all(r, 0, sent, 8);
+        }
+}
+
+TEST_EACH(send_many, shows_all_at_once, 16)
+{
+        prepare(0, 8);
+        test_eq(test_stage(r, 99, 8), 0);
+        test_expect_empty(r);
+        test_eq(sluice_send_many(&r->p, iov, 3, SLUICE_NOW), 3);
+        test_expect(r, 99, 8);
+        expect_all(r, 0, 3, 8);
+        test_eq(test_stage(r, 98, 8), 0);
+        test_eq(sluice_send_many(&r->p, iov, 0, SLUICE_NOW), 0); /* publishes */
+        expect_all(r, 98, 1, 8);
+}
+
+TEST_EACH(send_many, goes_on_round_the_end_of_the_ring, 64)
+{
+        for (size_t len = 0; len <= 256; len += 1 + len / 4) {
+                uint64_t number = 0;
+
+                if (len > test_longest(r))
+                        break;
+                for (int i = 0; i < 40; i++) {
+                        int sent;
+
+                        prepare(number, len);
+                        sent = sluice_send_many(&r->p, iov, 3, SLUICE_NOW);
+                        test_check(sent >= 1 && sent <= 3);
+                        expect_all(r, number, sent, len);
+                        number += (uint64_t)sent;
+                }
+        }
+}
+
+TEST_EACH(send_many, says_why_the_first_is_not_sent, 16)
+{
+        const int most = fit(r, 8);
+
+        prepare(0, 8);
+        test_eq(sluice_send_many(&r->p, iov, -1, SLUICE_NOW), -EINVAL);
+        iov[0].iov_len = test_longest(r) + 1;
+        test_eq(sluice_send_many(&r->p, iov, 2, SLUICE_NOW), -EMSGSIZE);
+        iov[0].iov_len = 8;
+        iov[1].iov_len = test_longest(r) + 1;
+        test_eq(sluice_send_many(&r->p, iov, 3, SLUICE_NOW), 1); /* up to the one too long */
+        expect_all(r, 0, 1, 8);
+        iov[1].iov_len = 8;
+        test_eq(sluice_send_many(&r->p, iov, most, SLUICE_NOW), most);
+        test_eq(sluice_send_many(&r->p, iov, 1, SLUICE_NOW), -EAGAIN);
+        test_eq(sluice_send_many(&r->p, iov, 1, 1), -ETIMEDOUT);
+        expect_all(r, 0, most, 8);
+}
+
+/* A consumer that closes while the ring is full is told to the call that waits,
+ * not swallowed by one that has sent something. */
+TEST_EACH(send_many, leaves_an_end_to_the_next_call, 16)
+{
+        const int most = fit(r, 8);
+
+        prepare(0, 8);
+        test_eq(sluice_send_many(&r->p, iov, most - 1, SLUICE_NOW), most - 1);
+        sluice_consumer_detach(&r->c);
+        test_eq(sluice_send_many(&r->p, iov, 2, SLUICE_NOW), 1);
+        test_eq(sluice_send_many(&r->p, iov, 1, SLUICE_NOW), -EPIPE);
+}
+
+TEST_EACH(peek_many, shows_what_is_there_and_keeps_it, 16)
+{
+        const int most = fit(r, 8);
+        ssize_t n;
+
+        prepare(0, 8);
+        test_eq(sluice_peek_many(&r->c, m, 0, SLUICE_NOW), -EINVAL);
+        test_eq(sluice_peek_many(&r->c, m, MANY, SLUICE_NOW), -EAGAIN);
+        test_eq(sluice_peek_many(&r->c, m, MANY, 1), -ETIMEDOUT);
+        for (int max = 1; max <= most + 1; max++) {
+                test_eq(sluice_send_many(&r->p, iov, most, SLUICE_NOW), most);
+                for (int seen = 0; seen < most; seen += (int)n) {
+                        n = sluice_peek_many(&r->c, m, (size_t)max, SLUICE_NOW);
+                        test_eq(n, most - seen < max ? most - seen : max);
+                        for (int i = 0; i < (int)n; i++) {
+                                test_eq(m[i].len, 8);
+                                test_check(test_matches(m[i].data, 8, (uint64_t)(seen + i)));
+                        }
+                        test_eq(sluice_send_many(&r->p, iov, 1, SLUICE_NOW), -EAGAIN);
+                }
+                test_eq(sluice_release(&r->c), 0); /* all of them */
+                test_eq(sluice_release(&r->c), -EINVAL);
+        }
+}
+
+TEST_EACH(peek_many, begins_with_the_current_message, 16)
+{
+        prepare(0, 8);
+        test_eq(sluice_send_many(&r->p, iov, 3, SLUICE_NOW), 3);
+        test_eq(sluice_peek(&r->c, m, SLUICE_NOW), 0);
+        test_eq(sluice_peek_many(&r->c, m, MANY, SLUICE_NOW), 3);
+        test_check(test_matches(m[0].data, 8, 0));
+        test_eq(sluice_release(&r->c), 0);
+        test_eq(sluice_consumer_messages(&r->c), sluice_producer_messages(&r->p));
+}
+
+TEST_EACH(peek_many, leaves_an_end_to_the_next_call, 16)
+{
+        prepare(0, 8);
+        test_eq(sluice_send_many(&r->p, iov, 2, SLUICE_NOW), 2);
+        sluice_producer_detach(&r->p);
+        test_eq(sluice_peek_many(&r->c, m, MANY, SLUICE_NOW), 2);
+        test_eq(sluice_peek_many(&r->c, m, MANY, SLUICE_NOW), -EPIPE);
+        test_eq(sluice_release(&r->c), 0);
+}
+
+TEST_EACH(peek_many, stops_before_a_violation_and_then_tells, 16)
+{
+        prepare(0, 8);
+        test_eq(sluice_send_many(&r->p, iov, 2, SLUICE_NOW), 2);
+        test_poke(test_word(r, sluice_producer_position(&r->p)), 7);
+        test_eq(sluice_peek_many(&r->c, m, MANY, SLUICE_NOW), 2);
+        test_eq(sluice_peek_many(&r->c, m, MANY, SLUICE_NOW), -EBADMSG);
+}
