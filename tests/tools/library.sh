@@ -17,7 +17,9 @@ same() {
 }
 
 # What the headers declare: the name before the first parenthesis.
-cat "$TOP"/include/sluice.h $(ls "$TOP"/include/sluice/*.h | grep -v declare.h) | tr '\n' ' ' |
+# The last one is shown to libsluice-group.
+cat "$TOP"/include/sluice.h $(ls "$TOP"/include/sluice/*.h | grep -v declare.h) \
+        "$TOP/src/member.h" | tr '\n' ' ' |
         grep -oE 'SLUICE_(INLINE|API) [^;{}()#]*[ *]sluice_[a-z_0-9]+\(' |
         sed 's/.*[ *]\(sluice_[a-z_0-9]*\)($/\1/' | sort >declared
 [ "$(wc -l <declared)" -gt 50 ]
@@ -40,11 +42,16 @@ grep sluice_priv_ declared >private || :
 cat >behind <<EOF
 sluice_priv_consumer_enable_sleep
 sluice_priv_consumer_open
+sluice_priv_member_barrier
+sluice_priv_member_check_next
+sluice_priv_member_fd
+sluice_priv_member_is_rung
+sluice_priv_member_limit
 sluice_priv_producer_enable_sleep
 sluice_priv_producer_open
 sluice_priv_stat
 EOF
-same 'no part of it is public but what stands behind inline calls' behind private
+same 'no part of it is public but what stands behind inline calls and what groups use' behind private
 
 nm -D --defined-only "$OUT/libsluice.so" |
         awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort >shown
