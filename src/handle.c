@@ -353,6 +353,36 @@ close_place:
         return r;
 }
 
+/* Nobody else knows of it yet, so it is removed if it cannot be opened. */
+static int open_unique(struct sluice_priv_endpoint *e, const char *directory,
+                       const struct sluice_options *options, const struct sluice_options *o)
+{
+        char name[SLUICE_NAME_MAX + 1];
+        struct sluice_priv_name n;
+        int r = sluice_priv_create_unique(name, sizeof name, directory, options);
+
+        if (r)
+                return r;
+        r = sluice_priv_name_parse(&n, name);
+        if (r == 0)
+                r = open_at(e, SLUICE_PRIV_ROLE_PRODUCER, &n, o);
+        if (r)
+                sluice_remove(name);
+        return r;
+}
+
+static int create_and_open(struct sluice_priv_endpoint *e, int role,
+                           const struct sluice_priv_name *n, const char *name,
+                           const struct sluice_options *options, const struct sluice_options *o)
+{
+        int r;
+
+        if (role == SLUICE_PRIV_ROLE_PRODUCER && sluice_priv_is_directory_of_queues(name))
+                return open_unique(e, name, options, o);
+        r = sluice_create(name, options);
+        return r && r != -EEXIST ? r : open_at(e, role, n, o);
+}
+
 static int open_endpoint(struct sluice_priv_endpoint *e, int role, const char *name,
                          const struct sluice_options *options)
 {
@@ -363,12 +393,8 @@ static int open_endpoint(struct sluice_priv_endpoint *e, int role, const char *n
         sluice_priv_limit_forget();
         if (r)
                 return r;
-        if (o.flags & SLUICE_CREATE) {
-                r = sluice_create(name, options);
-                if (r && r != -EEXIST)
-                        return r;
-        }
-        r = open_at(e, role, &n, &o);
+        r = o.flags & SLUICE_CREATE ? create_and_open(e, role, &n, name, options, &o)
+                                    : open_at(e, role, &n, &o);
         /* -ENOSPC of a semaphore has its note already; this is of a poll descriptor. */
         if (r == -EMFILE || r == -ENFILE || (r == -ENOSPC && *sluice_limit() == '\0'))
                 sluice_priv_limit_note(SLUICE_PRIV_FD, -r, 0);

@@ -326,6 +326,14 @@ void sluice_priv_limit_forget(void);
  * or operations. */
 void sluice_priv_limit_note(enum sluice_priv_call call, int err, size_t wanted);
 
+/* ---- unique.c ----------------------------------------------------- */
+
+/* A directory, named with a slash at the end, that is no queue itself. */
+bool sluice_priv_is_directory_of_queues(const char *name);
+/* Makes a queue in it; name: where to. Errors as of sluice_create. */
+int sluice_priv_create_unique(char *name, size_t size, const char *directory,
+                              const struct sluice_options *options);
+
 /* ---- options ------------------------------------------------------ */
 
 int sluice_priv_options_read(struct sluice_options *to, const struct sluice_options *from);

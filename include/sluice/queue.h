@@ -16,6 +16,11 @@
  *                               /tmp/sluice-<uid>, made 0700 on demand
  *   key:0x2020                  a bare System V key: no directory, so no
  *                               FIFO wake-ups
+ *   /run/logs/                  for a producer that opens with SLUICE_CREATE,
+ *                               and where that is a directory and no queue: a
+ *                               new queue in it, with a name that no other
+ *                               has; a group (group.h) watches and serves all
+ *                               of them
  *
  * Who may call: create, remove, stat and list: anybody, any thread. A
  * handle belongs to one thread at a time; only sluice_*_interrupt may be
