@@ -115,6 +115,30 @@
  *          a batch whose first header it never reads: its predecessor
  *          read that header (PUBLISH), then stored its position
  *          (RELEASE), which the successor has loaded with acquire.
+ *
+ * Between the threads of one process that use a group (src/group), beside the
+ * edges above, which each of its members has:
+ *
+ * MEMBERS  an updater's release store of a link of the list of members -> the
+ *          acquire load of it by whoever walks the list. Protects what the
+ *          updater has stored in the member before. Relaxed: a member is
+ *          served before its handle is complete.
+ * CHANGES  an updater's release store of the count of changes, after it has
+ *          changed the list -> the serving thread's acquire load of it, the
+ *          first of each read-side section. Protects that change: a walk
+ *          behind the load sees at least what the count counts. And it is
+ *          what makes pointers to members that the serving thread keeps from
+ *          one section to the next valid: the grace period of a member
+ *          begins after the count was changed for it, so in a section that
+ *          finds the count unchanged that grace period cannot have ended
+ *          (RCU: had it begun before the section, the section would see all
+ *          that came before it). Relaxed: the list is walked as it was, the
+ *          count is taken as new, and the next section trusts a pointer to a
+ *          member that is gone.
+ *
+ * The third edge is liburcu's own: all that was done in a read-side section
+ * comes before what is done after a grace period that the section has
+ * delayed. It protects the member and its mapping against their end.
  */
 #include <stdint.h>
 #include <string.h>

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SLUICE_GROUP_INTERNAL_H
+#define SLUICE_GROUP_INTERNAL_H
+/*
+ * What the files of libsluice-group share. Who writes what:
+ *
+ *   the list of members, `changes`   updaters, under the mutex; read under RCU
+ *   struct server                    the serving thread alone
+ *   struct sluice_member             set before it is in the list; then, as said
+ *
+ * The serving thread's hot members are pointers that it keeps from one section
+ * to the next. They are valid because each section begins with a look at
+ * `changes` (CHANGES): a member that was unlinked before the section began, so
+ * that its grace period may be over, has changed it, and then the hot
+ * members are found in the list anew, before any of them is touched. One that
+ * is unlinked later stays until the section has ended.
+ */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../internal.h"
+#include "../member.h"
+#include "rcu.h"
+#include "sluice/group.h"
+
+struct watch;
+struct found; /* a name in a watched directory */
+struct watch_list {
+        struct found *first, *last;
+};
+
+/* What becomes of a queue whose member is forgotten. */
+enum parting {
+        PART,       /* nothing */
+        PART_AGAIN, /* a watch looks whether there is another of its name */
+        PART_REAP   /* likewise, and first it is removed, unless it is in use */
+};
+
+struct sluice_member {
+        struct sluice_consumer queue;   /* the serving thread's, but `own` and what it points to */
+        sluice_word next;               /* MEMBERS: of the list, a member or 0 */
+        struct sluice_member *previous; /* updaters' */
+        struct sluice_group *group;
+        void *user;          /* the serving thread's, once it has joined */
+        sluice_word leaving; /* 1: removed from the list. Relaxed: for the thread that did it */
+        struct found *entry; /* of a watch that has found it, or NULL */
+        struct rcu_head retired;
+        enum parting parting; /* set before it is retired */
+
+        /* The serving thread's. */
+        unsigned hot_at; /* its place among the hot ones + 1; 0: cold */
+        unsigned batch;  /* 0: the group's */
+        bool joined;     /* the handler knows it */
+        bool check;      /* ask the kernel for its producer at the next visit */
+        bool parked;     /* its parked word is stored */
+        int told;        /* -EPIPE or -EOWNERDEAD: that its producer ended so; or 0 */
+        bool gone;       /* VIOLATED or REMOVED was told */
+
+        char name[]; /* "" for a ring */
+};
+
+/* A hot member: what a look in vain needs, side by side. */
+struct hot {
+        const sluice_word *word; /* not 0: visit it */
+        struct sluice_member *m;
+        uint64_t since; /* the turn that last found something */
+};
+
+/* Costs and intervals: ns on CLOCK_MONOTONIC. */
+struct server {
+        struct hot *hot, *spare; /* of `room` each */
+        unsigned hots, room;
+        unsigned at;         /* the next one to be visited */
+        uint64_t seen;       /* of `changes` */
+        uint64_t turn;       /* counts */
+        uint64_t idle_turns; /* a member that was found empty so often is parked */
+        unsigned work;       /* visits and messages since the clock was read */
+        unsigned messages;   /* among them */
+        bool handling;       /* the handler is running */
+        bool alone;          /* on one CPU: do not spin by default */
+        bool notified;       /* inotify has something to read */
+        bool look_due;       /* at the epoll descriptor, without asking the clock */
+        bool cannot_park;    /* the last hot members could not all be parked */
+        int error;           /* for the next call */
+        unsigned probed;     /* members, counted from the first, that sweeps have checked */
+
+        int64_t now, looked_ns, parked_ns, swept_ns;
+        int64_t idle_since;           /* 0: the last turn found something */
+        int64_t look_cost, park_cost; /* of a look at epoll; of parking, per member */
+        int64_t poll_cost;            /* of 64 visits in vain */
+        int64_t turn_cost;            /* of a turn, and what the caller does between two */
+        uint64_t turn_then;           /* when the clock was read */
+        int64_t alarm_ns;             /* when alarm_fd expires */
+
+        /* of the call in progress */
+        sluice_group_handler *fn;
+        void *ctx;
+        size_t max, total;
+        bool stop;
+        int result;                    /* negative: what the handler returned */
+        struct sluice_member *handled; /* whose message is being handled */
+        unsigned run, run_most;        /* messages of it handed out, and at most */
+};
+
+struct sluice_group {
+        sluice_word changes;   /* CHANGES: counts what updaters did to the list */
+        sluice_word interrupt; /* INTERRUPT */
+        sluice_word first;     /* MEMBERS: a member or 0 */
+        sluice_word watch_at;  /* when a watch has something to do: ns. Relaxed: a hint */
+        sluice_word members;   /* in the list. Relaxed: a hint of how much room to have */
+        unsigned char apart[128];
+
+        struct server server;
+
+        unsigned batch;
+        int64_t hot_ns, spin_ns, slice_ns;
+        void (*forget)(void *user);
+        int epoll_fd, event_fd, alarm_fd, inotify_fd;
+        uint64_t forks; /* of the process, when it was made */
+
+        pthread_mutex_t lock;
+        struct sluice_member *last;
+        unsigned retired; /* members that wait for their grace period */
+        pthread_cond_t forgotten;
+        struct call_rcu_data *reclaimer;
+        struct watch *watches;
+        struct watch_list ready, later, waiting; /* watch.c */
+        struct sluice_group *next, **link;       /* all groups of the process: fork.c */
+};
+
+/* What stands for an epoll entry that is no member's. */
+enum { EVENT_KICK = 1, EVENT_NOTIFY = 3, EVENT_ALARM = 5 };
+
+/* ---- MEMBERS, CHANGES --------------------------------------------- */
+
+static inline struct sluice_member *member_at(const sluice_word *link)
+{
+        /* MEMBERS:load */
+        return (struct sluice_member *)(uintptr_t)sluice_priv_load_acquire(link);
+}
+
+/* ---- group.c ------------------------------------------------------ */
+
+/* 0, or -EPERM in a child. */
+int group_check(const struct sluice_group *g);
+/* Wakes the serving thread, if it sleeps. Async-signal-safe. */
+void group_kick(const struct sluice_group *g);
+/* Opens and adds. m: may be NULL. */
+int group_add(struct sluice_group *g, const char *name, const struct sluice_options *o, void *user,
+              struct found *found, struct sluice_member **m);
+/* -ENOENT: not in the list. */
+int group_remove(struct sluice_group *g, struct sluice_member *m, enum parting parting);
+
+/* ---- park.c: which members are hot; the serving thread's ----------- */
+
+/* A running mean of costs, never 0. */
+static inline void server_average(int64_t *mean, int64_t value)
+{
+        *mean += (value - *mean) / 8;
+        if (*mean < 1)
+                *mean = 1;
+}
+
+/* What parking and a look at epoll cost here. */
+void server_begin(struct sluice_group *g);
+/* Room for that many hot members. 0 or -ENOMEM. */
+int server_reserve(struct server *s, unsigned n);
+/* What a hot member's word is that is to be visited for another reason. */
+extern const sluice_word server_visit_me;
+/* The word that its next message makes not 0. */
+const sluice_word *member_word(const struct sluice_member *m);
+
+/* In a section: */
+void server_heat(struct server *s, struct sluice_member *m);
+void server_cool(struct server *s, struct sluice_member *m);
+/* Parks those that were idle for that many turns. */
+void server_park(struct server *s, uint64_t idle_turns);
+/* Heats those that have rung. 0 or -errno. */
+int server_look(struct sluice_group *g);
+bool server_has_ready(const struct server *s);
+
+/* Outside: parks all, and waits until something rings, or that time. */
+int server_sleep(struct sluice_group *g, sluice_deadline until);
+int server_arm(struct sluice_group *g);
+
+/* ---- watch.c ------------------------------------------------------ */
+
+/* Reads what inotify has; joins one queue at most. 0 or -errno. Outside a section. */
+int watch_work(struct sluice_group *g);
+/* A member is forgotten. again: tries to open a queue of its name. Under the lock. */
+void watch_left(struct sluice_group *g, struct found *e, bool again);
+void watch_free_all(struct sluice_group *g);
+/* Until when it has something to do: ns from now. */
+int64_t watch_due_ns(const struct sluice_group *g);
+bool watch_removes(const struct sluice_member *m);
+
+/* ---- fork.c ------------------------------------------------------- */
+
+uint64_t group_forks(void);
+/* Opens the descriptors so that no child keeps one. */
+int group_list(struct sluice_group *g);
+void group_unlist(struct sluice_group *g);
+/* Between the two no fork() begins. */
+void group_fork_lock(void);
+void group_fork_unlock(void);
+/* Once, when it is needed. */
+int group_open_inotify(struct sluice_group *g);
+
+#endif
