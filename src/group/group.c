@@ -197,7 +197,7 @@ static void forget(struct rcu_head *head)
 
         if (group_check(g) != 0)
                 return;
-        rcu_order_after(g);
+        rcu_order_after(&g->order);
         sluice_consumer_close(&m->queue);
         if (m->parting == PART_REAP)
                 reap_queue(m->name);
@@ -218,7 +218,7 @@ static void retire(struct sluice_group *g, struct sluice_member *m)
         struct call_rcu_data *const before = urcu_bp_get_thread_call_rcu_data();
 
         g->retired++;
-        rcu_order_before(g);
+        rcu_order_before(&g->order);
         urcu_bp_set_thread_call_rcu_data(g->reclaimer);
         urcu_bp_call_rcu(&m->retired, forget);
         urcu_bp_set_thread_call_rcu_data(before);
@@ -461,7 +461,7 @@ int sluice_group_each(struct sluice_group *g, sluice_member_fn *fn, void *ctx)
         entry = sluice_priv_enter();
         section_begin();
         r = show_each(g, fn, ctx);
-        section_end(g);
+        section_end(&g->order);
         sluice_priv_leave(&entry);
         return r;
 }

@@ -109,6 +109,7 @@ struct sluice_group {
         sluice_word first;     /* MEMBERS: a member or 0 */
         sluice_word watch_at;  /* when a watch has something to do: ns. Relaxed: a hint */
         sluice_word members;   /* in the list. Relaxed: a hint of how much room to have */
+        unsigned char order;   /* rcu.h */
         unsigned char apart[128];
 
         struct server server;

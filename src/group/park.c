@@ -286,7 +286,7 @@ int server_sleep(struct sluice_group *g, sluice_deadline until)
 
         section_begin();
         asleep = park_all(g);
-        section_end(g);
+        section_end(&g->order);
         s->now = sluice_now_ns();
         if (!asleep)
                 return 0;
@@ -327,7 +327,7 @@ int server_arm(struct sluice_group *g)
 
         section_begin();
         asleep = park_all(g);
-        section_end(g);
+        section_end(&g->order);
         s->now = sluice_now_ns();
         return asleep ? set_alarm(g) : 1;
 }

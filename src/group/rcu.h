@@ -8,16 +8,25 @@
  * RCU gives: what was done in a section, and before a member was retired,
  * comes before what is done after the grace period.
  */
-#define _LGPL_SOURCE /* read-side sections are inlined */
-#include <urcu/urcu-bp.h>
-
-#if defined __SANITIZE_THREAD__
-#define GROUP_TSAN 1
-#elif defined __has_feature
+#if defined __has_feature
 #if __has_feature(thread_sanitizer)
 #define GROUP_TSAN 1
 #endif
+#if __has_feature(address_sanitizer)
+#define GROUP_SANITIZED 1
 #endif
+#endif
+#if defined __SANITIZE_THREAD__
+#define GROUP_TSAN 1
+#endif
+
+/* Read-side sections are inlined; but not where its own code is looked at:
+ * UndefinedBehaviorSanitizer finds in it that a registry entry is not aligned
+ * as its type says. */
+#if !defined __SANITIZE_ADDRESS__ && !defined GROUP_SANITIZED
+#define _LGPL_SOURCE
+#endif
+#include <urcu/urcu-bp.h>
 
 #ifdef GROUP_TSAN
 #include <sanitizer/tsan_interface.h>
@@ -45,7 +54,7 @@ static inline void section_begin(void)
         urcu_bp_read_lock();
 }
 
-/* order: what is shared by sections and grace periods. */
+/* order: stands for sections and grace periods; no word that is stored to. */
 static inline void section_end(void *order)
 {
         rcu_order_before(order);

@@ -385,7 +385,7 @@ static int serve_once(struct sluice_group *g, sluice_deadline until)
                 return -ECANCELED;
         section_begin();
         r = pass(g, until <= SLUICE_NOW);
-        section_end(g);
+        section_end(&g->order);
         if (r || s->stop)
                 return r;
         if (until <= SLUICE_NOW)

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * 1,024 processes send to one reader, each by a queue of its own with a unique
+ * name in a watched directory, and are killed at random, or close. The reader
+ * receives from each all that it had published when it ended, in order and once,
+ * and removes what was left behind. At the end the directory is empty, but for
+ * queues whose creators were killed before they had opened them.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sluice/group.h"
+#include "traffic.h"
+
+enum { SENDERS = 1024, AT_ONCE = 64, MESSAGES = 400 };
+
+/* In memory that all processes share. */
+struct sender {
+        _Atomic uint64_t sent; /* stored after it is published */
+        _Atomic int closed;
+        uint64_t received; /* the reader's */
+        int ended;
+};
+
+struct shared {
+        _Atomic int finished; /* all senders have ended */
+        struct sender sender[SENDERS];
+};
+
+static struct shared *shared;
+static char directory[200];
+static int senders;
+
+struct message {
+        uint64_t sender, number;
+};
+
+static void nap(int64_t ns)
+{
+        const struct timespec t = {0, (long)ns};
+
+        nanosleep(&t, NULL);
+}
+
+/* ---- Senders ------------------------------------------------------ */
+
+static int send_all(int i, uint64_t random)
+{
+        const struct sluice_options o = {
+                .size = sizeof o, .flags = SLUICE_CREATE, .capacity = 4096};
+        struct sender *s = &shared->sender[i];
+        struct message m = {(uint64_t)i, 0};
+        struct sluice_producer p;
+        char name[210];
+        int r;
+
+        snprintf(name, sizeof name, "%s/", directory);
+        r = sluice_producer_open(&p, name, &o);
+        for (; r == 0 && m.number < MESSAGES; m.number++) {
+                r = sluice_send(&p, &m, sizeof m, SLUICE_FOREVER);
+                atomic_store(&s->sent, m.number + 1);
+                if (traffic_random(&random) % 64 == 0)
+                        nap(200000);
+        }
+        if (r) {
+                fprintf(stderr, "sender %d: %d\n", i, r);
+                return 1;
+        }
+        sluice_producer_close(&p);
+        atomic_store(&s->closed, 1);
+        return 0;
+}
+
+/* One ends, be it by itself or not: 0, or 1 if it failed. */
+static int end_one(pid_t *pid, uint64_t *random)
+{
+        int status;
+
+        if (traffic_random(random) % 4 != 0)
+                kill(*pid, SIGKILL);
+        if (waitpid(*pid, &status, 0) != *pid)
+                return 1;
+        *pid = 0;
+        return WIFEXITED(status) && WEXITSTATUS(status) != 0;
+}
+
+static int start_all(uint64_t random)
+{
+        pid_t pid[AT_ONCE] = {0};
+        int failed = 0;
+
+        for (int i = 0; i < senders + AT_ONCE; i++) {
+                pid_t *const slot = &pid[i % AT_ONCE];
+
+                if (*slot)
+                        failed |= end_one(slot, &random);
+                if (i >= senders)
+                        continue;
+                *slot = fork();
+                if (*slot == 0) {
+                        prctl(PR_SET_PDEATHSIG, SIGKILL);
+                        _exit(send_all(i, random + (uint64_t)i));
+                }
+                nap((int64_t)(traffic_random(&random) % 2000000));
+        }
+        atomic_store(&shared->finished, 1);
+        return failed;
+}
+
+/* ---- The reader --------------------------------------------------- */
+
+struct reader {
+        int failures;
+        int ended; /* members */
+};
+
+static void fail(struct reader *r, const char *what, uint64_t found, uint64_t expected)
+{
+        if (r->failures++ < 10)
+                fprintf(stderr, "%s: %llu, not %llu\n", what, (unsigned long long)found,
+                        (unsigned long long)expected);
+}
+
+/* A sender that was killed may have published one that it has not told. */
+static void end(struct reader *r, struct sender *s, enum sluice_event event)
+{
+        const uint64_t sent = atomic_load(&s->sent);
+
+        if (s->received != sent && s->received != sent + 1)
+                fail(r, "received of a sender that has ended", s->received, sent);
+        if (event == SLUICE_ENDED && s->received != MESSAGES)
+                fail(r, "received of one that has closed", s->received, MESSAGES);
+        if (s->ended++)
+                fail(r, "ends of a sender", (uint64_t)s->ended, 1);
+}
+
+static int take(void *ctx, struct sluice_member *m, enum sluice_event event,
+                const struct sluice_message *message)
+{
+        struct reader *r = ctx;
+        struct sender *s = sluice_member_user(m);
+        struct message got;
+
+        if (event == SLUICE_ENDED || event == SLUICE_DIED) {
+                r->ended++;
+                if (s)
+                        end(r, s, event);
+        } else if (event == SLUICE_VIOLATED || event == SLUICE_REMOVED) {
+                fail(r, "event", event, SLUICE_DIED);
+        }
+        if (event != SLUICE_MESSAGE)
+                return 0;
+        memcpy(&got, message->data, sizeof got);
+        s = &shared->sender[got.sender % SENDERS];
+        sluice_member_set_user(m, s);
+        if (got.number != s->received)
+                fail(r, "message", got.number, s->received);
+        s->received++;
+        return 0;
+}
+
+static int count_left(void)
+{
+        DIR *dir = opendir(directory);
+        int n = 0;
+
+        for (const struct dirent *e; dir && (e = readdir(dir)) != NULL;) {
+                char name[480];
+
+                if (e->d_name[0] == '.')
+                        continue;
+                snprintf(name, sizeof name, "%s/%s", directory, e->d_name);
+                sluice_remove(name);
+                n++;
+        }
+        if (dir)
+                closedir(dir);
+        return n;
+}
+
+static void check_all(struct reader *r)
+{
+        for (int i = 0; i < senders; i++) {
+                const struct sender *s = &shared->sender[i];
+
+                if (atomic_load(&s->sent) != 0 && s->ended != 1)
+                        fail(r, "ends of a sender that has sent", (uint64_t)s->ended, 1);
+        }
+}
+
+static int read_all(struct reader *r)
+{
+        struct sluice_group *g;
+        int quiet = 0;
+
+        if (sluice_group_create(&g, NULL) != 0 ||
+            sluice_group_watch(g, directory, SLUICE_WATCH_REMOVE, NULL) != 0)
+                return 1;
+        while (quiet < 20) {
+                const int ended = r->ended;
+                const ssize_t n = sluice_group_serve(g, take, r, SIZE_MAX, sluice_after(50000000));
+
+                if (n < 0)
+                        fail(r, "serve", (uint64_t)-n, 0);
+                quiet = n != 0 || r->ended != ended || !atomic_load(&shared->finished) ? 0
+                                                                                       : quiet + 1;
+        }
+        sluice_group_destroy(g);
+        return 0;
+}
+
+int main(int argc, char **argv)
+{
+        uint64_t seed = traffic_seed(argc, argv);
+        const char *tmp = getenv("TMPDIR");
+        struct reader r = {0};
+        int status, left;
+        pid_t starter;
+
+        senders = (int)traffic_scale(SENDERS);
+        snprintf(directory, sizeof directory, "%s/stress-gather-%d", tmp ? tmp : "/tmp", getpid());
+        shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                      0);
+        if (shared == MAP_FAILED || mkdir(directory, 0700) != 0)
+                return 1;
+        starter = fork();
+        if (starter == 0)
+                _exit(start_all(seed));
+        if (read_all(&r) != 0 || waitpid(starter, &status, 0) != starter || status != 0)
+                r.failures++;
+        check_all(&r);
+        left = count_left();
+        rmdir(directory);
+        printf("%d senders, %d members have ended, %d queues without a producer were left\n",
+               senders, r.ended, left);
+        printf("%d passed, %d failed\n", r.failures == 0, r.failures != 0);
+        return r.failures != 0;
+}
