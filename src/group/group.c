@@ -288,6 +288,18 @@ static struct call_rcu_data *reclaimer_new(void)
         return reclaimer;
 }
 
+/* Since 0.14, which also brought this call, liburcu joins the thread itself. */
+extern const char urcu_joins __asm__("urcu_bp_start_poll_synchronize_rcu") __attribute__((weak));
+
+static void reclaimer_free(struct call_rcu_data *reclaimer)
+{
+        const pthread_t thread = urcu_bp_get_call_rcu_thread(reclaimer);
+
+        urcu_bp_call_rcu_data_free(reclaimer);
+        if (!&urcu_joins)
+                pthread_join(thread, NULL);
+}
+
 static int group_new(struct sluice_group **to, const struct sluice_group_options *o)
 {
         struct sluice_group *g =
@@ -331,7 +343,7 @@ static void group_empty(struct sluice_group *g)
 static void group_free(struct sluice_group *g)
 {
         group_empty(g);
-        urcu_bp_call_rcu_data_free(g->reclaimer);
+        reclaimer_free(g->reclaimer);
         watch_free_all(g);
         group_unlist(g);
         free(g->server.hot);
@@ -361,6 +373,8 @@ static void member_stat(struct sluice_member_stat *st, const struct sluice_membe
         for (int i = 0; i < 2; i++) /* PROGRESS:load. UNTRUSTED: for people to look at. */
                 at[i] = sluice_priv_load_acquire(&p->progress.slot[i].position);
         st->published = (int64_t)(at[0] - at[1]) >= 0 ? at[0] : at[1];
+        if ((int64_t)(st->position - st->published) > 0) /* told after it was published */
+                st->published = st->position;
         /* Relaxed: for people to look at. */
         st->parks = sluice_priv_load_relaxed(&c->counters.parks);
         st->parked = (sluice_priv_load_relaxed(&c->doorbell.parked) & SLUICE_LAYOUT_PARKED) != 0;

@@ -236,8 +236,10 @@ int main(int argc, char **argv)
         if (shared == MAP_FAILED || mkdir(directory, 0700) != 0)
                 return 1;
         starter = fork();
-        if (starter == 0)
+        if (starter == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
                 _exit(start_all(seed));
+        }
         if (read_all(&r) != 0 || waitpid(starter, &status, 0) != starter || status != 0)
                 r.failures++;
         check_all(&r);
