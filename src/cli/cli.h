@@ -2,7 +2,7 @@
 #ifndef SLUICE_CLI_H
 #define SLUICE_CLI_H
 /*
- * The command: main.c reads the command line, send.c and recv.c move
+ * The command: main.c reads the command line, send.c, recv.c and gather.c move
  * messages, admin.c inspects, rm.c removes, bench*.c measure; explain.c
  * explains errors, common.c and text.c are what all share.
  *
@@ -44,6 +44,7 @@ struct cli {
         int name_count;
         struct sluice_options queue;
         int create, once, quiet, stats, json, stale;
+        int follow, source, keep; /* of gather */
         unsigned reap; /* rm --stale: SLUICE_REAP_... */
         enum cli_framing framing;
         size_t block;       /* --raw SIZE, bytes */
@@ -58,6 +59,7 @@ int cli_ls(struct cli *c);
 int cli_stat(struct cli *c);
 int cli_dump(struct cli *c);
 int cli_rm(struct cli *c);
+int cli_gather(struct cli *c);
 int cli_bench(struct cli *c);
 
 /* All queues, by name; to be freed. */
@@ -131,6 +133,8 @@ int cli_hurried(void);
 /* The endpoint whose waiting calls a signal ends; NULL: none. */
 void cli_interrupt_producer(struct sluice_producer *p);
 void cli_interrupt_consumer(struct sluice_consumer *c);
+/* What else a signal calls; async-signal-safe. */
+void cli_interrupt_by(void (*interrupt)(void));
 
 /* ---- Waiting ---- */
 

@@ -199,6 +199,7 @@ static volatile sig_atomic_t stop_signal;
 static volatile sig_atomic_t stop_hurried;
 static struct sluice_producer *volatile waiting_producer;
 static struct sluice_consumer *volatile waiting_consumer;
+static void (*volatile interrupt_other)(void);
 
 /* A signal that comes just before a system call does not end it: so the
  * alarm repeats it every second until the end. */
@@ -212,6 +213,8 @@ static void on_signal(int number)
                 sluice_producer_interrupt(waiting_producer);
         if (waiting_consumer)
                 sluice_consumer_interrupt(waiting_consumer);
+        if (interrupt_other)
+                interrupt_other();
         alarm(1);
 }
 
@@ -252,6 +255,11 @@ void cli_interrupt_producer(struct sluice_producer *p)
 void cli_interrupt_consumer(struct sluice_consumer *c)
 {
         waiting_consumer = c;
+}
+
+void cli_interrupt_by(void (*interrupt)(void))
+{
+        interrupt_other = interrupt;
 }
 
 /* ---- Waiting ------------------------------------------------------ */
@@ -309,10 +317,23 @@ static int may_appear(int err)
         return err == -ENOENT || err == -EINPROGRESS;
 }
 
+/* DIR/: the library decides whether that is a directory for a new queue. */
+static int open_with_slash(const struct cli *c, cli_open_fn *open, void *handle)
+{
+        struct sluice_options options = c->queue;
+
+        options.flags |= SLUICE_CREATE;
+        return open(handle, c->name, &options);
+}
+
 /* -EINPROGRESS: another process is creating or removing it. */
 static int open_or_create(const struct cli *c, cli_open_fn *open, void *handle)
 {
-        int r = open(handle, c->name, &c->queue);
+        int r;
+
+        if (c->create && c->name[strlen(c->name) - 1] == '/')
+                return open_with_slash(c, open, handle);
+        r = open(handle, c->name, &c->queue);
 
         if (!c->create || !may_appear(r))
                 return r;

@@ -61,6 +61,9 @@ static const struct option_text options[] = {
         {'a', 0, "all-users", NULL, "with --stale, as root: queues of all users"},
         {'n', 1, "seconds", "SECONDS", "how long to measure, 0.5 to 3600 (20)"},
         {'p', 0, "cpus", "A,B", "processors of the two sides"},
+        {'F', 0, "follow", NULL, "do not end: wait for new queues, until a signal"},
+        {'o', 0, "source", NULL, "write the name of its queue before each message"},
+        {'k', 0, "keep", NULL, "do not remove queues whose senders have ended"},
         {'j', 0, "json", NULL, "print JSON"},
         {'S', 0, "stats", NULL, "print a summary on stderr at the end"},
         {'q', 1, "quiet", NULL, "print errors only, no progress, no notices"},
@@ -76,6 +79,11 @@ static const struct command commands[] = {
          "write the messages of a queue to stdout",
          "Ends when the sender has closed and everything is received. A message is\n"
          "released after it has been written.\n"},
+        {"gather", cli_gather, "0Fokqh", 1, 1, "gather [OPTION]... DIR",
+         "write the messages of all queues in a directory to stdout",
+         "Each sender has a queue of its own there: sluice send --create DIR/\n"
+         "Ends when all senders have closed or died and everything is received. A queue\n"
+         "is removed then. A message is released after it has been written.\n"},
         {"ls", cli_ls, "jh", 0, 0, "ls [--json]", "list the queues of this machine", ""},
         {"stat", cli_stat, "jh", 1, INT32_MAX, "stat [--json] NAME...", "show a queue's details",
          ""},
@@ -92,7 +100,8 @@ static const struct command commands[] = {
 
 static const char name_help[] =
         "NAME: a bare word (a queue in $SLUICE_DIR, else $XDG_RUNTIME_DIR/sluice, else\n"
-        "/tmp/sluice-UID), a path (./q, /run/q), or key:0x2020 (a System V key).\n";
+        "/tmp/sluice-UID), a path (./q, /run/q), or key:0x2020 (a System V key).\n"
+        "send --create DIR/: a new queue in that directory, with a unique name.\n";
 
 static const char size_help[] = "SIZE: bytes; K, M, G: times 1024.\n";
 
@@ -108,8 +117,8 @@ static const struct {
         {"send recv bench", "5    the queue was removed while in use"},
         {"send recv rm", "6    another process holds the queue, or this side of it"},
         {"send", "7    a message is longer than the queue can ever hold"},
-        {"send recv bench", "129, 130, 143  shut down cleanly after SIGHUP, SIGINT, SIGTERM"},
-        {"recv ls stat dump rm bench", "141  the reader of stdout has closed it"},
+        {"send recv gather bench", "129, 130, 143  shut down cleanly after SIGHUP, SIGINT, SIGTERM"},
+        {"recv gather ls stat dump rm bench", "141  the reader of stdout has closed it"},
 };
 
 /* k: NULL: of all commands. */
@@ -337,6 +346,15 @@ static int take_plain(struct cli *c, int code)
                 break;
         case 'a':
                 c->reap |= SLUICE_REAP_ALL_USERS;
+                break;
+        case 'F':
+                c->follow = 1;
+                break;
+        case 'o':
+                c->source = 1;
+                break;
+        case 'k':
+                c->keep = 1;
                 break;
         case 'j':
                 c->json = 1;
