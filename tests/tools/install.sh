@@ -52,8 +52,8 @@ check 'with CPPFLAGS' lines ' -DPACKAGER ' "$compiled" compiled
 check 'in the place of our own' lacks ' -O2' compiled
 check 'a warning is no error' lacks '-Werror' compiled
 check 'and is shown' grep -q not_used ninja.log
-check 'LDFLAGS link library and command' lines " -Wl,--build-id=0x$id " 2 linked
-for file in lib/any/libsluice.so bin/sluice; do
+check 'LDFLAGS link libraries and command' lines " -Wl,--build-id=0x$id " 3 linked
+for file in lib/any/libsluice.so lib/any/libsluice-group.so bin/sluice; do
         readelf -n "$here/stage/opt/sluice/$file" >notes
         check "$file is what they made" grep -q "Build ID: $id\$" notes
 done
@@ -78,6 +78,10 @@ esac
 check 'so does the soname' sh -c \
         "readelf -d '$root/lib/any/libsluice.so' | grep -qF 'soname: [libsluice.so.$abi]'"
 check 'and the file that it names is there' [ -f "$root/lib/any/libsluice.so.$abi" ]
+check 'groups have a package of their own' grep -qx 'Requires: sluice' \
+        "$root/lib/any/pkgconfig/sluice-group.pc"
+check 'and a library, with the same version' \
+        [ -f "$root/lib/any/libsluice-group.so.$abi" ]
 check 'pkg-config finds LIBDIR' grep -qx 'libdir=/opt/sluice/lib/any' \
         "$root/lib/any/pkgconfig/sluice.pc"
 cat >user.c <<'C'

@@ -66,6 +66,19 @@ nm --defined-only "$OUT/libsluice.a" 2>nm.log |
 grep -v sluice_priv_ declared >public
 same 'so does the archive' public archived
 
+# The same of groups, whose library is another.
+tr '\n' ' ' <"$TOP/include/sluice/group.h" |
+        grep -oE 'SLUICE_GROUP_API [^;{}()#]*[ *]sluice_[a-z_0-9]+\(' |
+        sed 's/.*[ *]\(sluice_[a-z_0-9]*\)($/\1/' | sort >group_declared
+nm -D --defined-only "$OUT/libsluice-group.so" |
+        awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort >group_shown
+same 'the library of groups shows what its header declares' group_declared group_shown
+nm -D --defined-only "$OUT/libsluice-group.so" | awk '$2 == "A" { print $3 }' >group_versions
+echo "SLUICE_GROUP_${soname#libsluice.so.}" >group_node
+same 'and one version, that of the soname' group_node group_versions
+readelf -d "$OUT/libsluice.so" | grep -o 'liburcu[^]]*' >urcu || :
+same 'the library itself does not need liburcu' urcu nothing
+
 # The values of the headers, of the library, and of the change log.
 printf '%s\n' '#include <sluice.h>' 'SLUICE_VERSION_STRING' |
         "${CC:-gcc}" -E -P -I"$TOP/include" - | tail -n 1 | tr -d '" ' >version
