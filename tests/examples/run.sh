@@ -224,6 +224,20 @@ one_buffer() {
 }
 check 'one_buffer' one_buffer
 
+# ---- logger, feed
+logger() {
+        mkdir logs || return 1
+        "$bin/logger" logs/ first second || return 1
+        "$bin/logger" logs/ third || return 1
+        printf '%s\n' first second third >wanted
+        "$bin/logger" logs >out && cmp wanted out && is_empty logs
+}
+check 'logger: the lines of programs that have died, by time' logger
+feed() {
+        "$bin/feed" >out && grep -q '^[0-9]* of 160000 prices were passed over$' out
+}
+check 'feed' feed
+
 check 'no queue is left' is_empty "$SLUICE_DIR"
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
