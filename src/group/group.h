@@ -71,6 +71,7 @@ struct hot {
 struct server {
         struct hot *hot, *spare; /* of `room` each */
         unsigned hots, room;
+        unsigned warm;       /* of the hot ones, first: visited in each turn; the others seldom */
         unsigned at;         /* the next one to be visited */
         uint64_t seen;       /* of `changes` */
         uint64_t turn;       /* counts */
@@ -85,9 +86,10 @@ struct server {
         int error;           /* for the next call */
         unsigned probed;     /* members, counted from the first, that sweeps have checked */
 
-        int64_t now, looked_ns, parked_ns, swept_ns;
+        int64_t now, looked_ns, parked_ns, swept_ns, warmed_ns;
         int64_t idle_since;           /* 0: the last turn found something */
         int64_t look_cost, park_cost; /* of a look at epoll; of parking, per member */
+        int64_t warm_cost;            /* of a look at those that are not warm */
         int64_t poll_cost;            /* of 64 visits in vain */
         int64_t turn_cost;            /* of a turn, and what the caller does between two */
         uint64_t turn_then;           /* when the clock was read */
@@ -175,6 +177,8 @@ const sluice_word *member_word(const struct sluice_member *m);
 /* In a section: */
 void server_heat(struct server *s, struct sluice_member *m);
 void server_cool(struct server *s, struct sluice_member *m);
+/* Looks at the hot ones that are visited seldom. */
+void server_warm(struct server *s);
 /* Parks those that were idle for that many turns. */
 void server_park(struct server *s, uint64_t idle_turns);
 /* Heats those that have rung. 0 or -errno. */

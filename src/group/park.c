@@ -71,34 +71,67 @@ static void unpark(struct sluice_member *m)
         m->parked = false;
 }
 
+static void put_at(struct server *s, unsigned i, struct hot h)
+{
+        s->hot[i] = h;
+        h.m->hot_at = i + 1;
+}
+
+/* From those that are visited seldom, or from the end. */
+static void make_warm(struct server *s, struct sluice_member *m)
+{
+        const unsigned i = m->hot_at - 1;
+        const struct hot h = s->hot[i];
+
+        if (i < s->warm)
+                return;
+        put_at(s, i, s->hot[s->warm]);
+        put_at(s, s->warm, h);
+        s->hot[s->warm++].since = s->turn;
+}
+
 /* All members that have joined have room. */
 void server_heat(struct server *s, struct sluice_member *m)
 {
-        struct hot *h;
-
         if (m->gone || !m->joined)
                 return;
         if (m->parked)
                 unpark(m);
         if (m->hot_at == 0) {
-                m->hot_at = ++s->hots;
-                s->hot[m->hot_at - 1].since = s->turn;
+                const struct hot new = {NULL, m, s->turn};
+
+                put_at(s, s->hots++, new);
         }
-        h = &s->hot[m->hot_at - 1];
-        h->m = m;
-        h->word = m->check ? &server_visit_me : member_word(m);
+        make_warm(s, m);
+        s->hot[m->hot_at - 1].word = m->check ? &server_visit_me : member_word(m);
 }
 
 void server_cool(struct server *s, struct sluice_member *m)
 {
-        const struct hot last = s->hot[s->hots - 1];
+        unsigned i = m->hot_at - 1;
 
         if (m->hot_at == 0)
                 return;
-        s->hot[m->hot_at - 1] = last;
-        last.m->hot_at = m->hot_at;
+        if (i < s->warm && i != --s->warm) { /* the last warm one takes its place */
+                put_at(s, i, s->hot[s->warm]);
+                i = s->warm;
+        }
+        if (i != --s->hots)
+                put_at(s, i, s->hot[s->hots]);
         m->hot_at = 0;
-        s->hots--;
+}
+
+void server_warm(struct server *s)
+{
+        const int64_t begin = sluice_now_ns();
+
+        for (unsigned i = s->warm; i < s->hots; i++) {
+                /* Relaxed: PUBLISH:load is in sluice_peek. UNTRUSTED. */
+                if (sluice_priv_load_relaxed(s->hot[i].word) != 0)
+                        make_warm(s, s->hot[i].m);
+        }
+        s->warmed_ns = sluice_now_ns();
+        server_average(&s->warm_cost, s->warmed_ns - begin);
 }
 
 bool server_has_ready(const struct server *s)
@@ -139,25 +172,36 @@ static bool is_to_park(struct server *s, const struct hot *h, uint64_t idle_turn
         return false;
 }
 
-/* Moves them from hot to spare, and stores their parked words: how many. */
+/* Moves them from hot to spare, and stores their parked words: how many. Those that
+ * are idle and cannot ring are visited seldom from now on. */
 static unsigned take_idle(struct server *s, uint64_t idle_turns)
 {
-        unsigned kept = 0, n = 0;
+        const unsigned looked_at = idle_turns != 0 ? s->warm : s->hots;
+        unsigned warm = 0, n = 0, seldom = 0;
 
         s->cannot_park = false;
-        for (unsigned i = 0; i < s->hots; i++) {
+        for (unsigned i = 0; i < looked_at; i++) {
                 const struct hot h = s->hot[i];
+                const bool was = s->cannot_park;
 
+                s->cannot_park = false;
                 if (is_to_park(s, &h, idle_turns)) {
                         store_parked(h.m);
                         h.m->hot_at = 0;
                         s->spare[n++] = h;
+                } else if (s->cannot_park) {
+                        s->spare[s->room - ++seldom] = h;
                 } else {
-                        s->hot[kept++] = h;
-                        h.m->hot_at = kept;
+                        put_at(s, warm++, h);
                 }
+                s->cannot_park |= was;
         }
-        s->hots = kept;
+        s->warm = warm;
+        for (unsigned i = looked_at; i < s->hots; i++)
+                put_at(s, warm++, s->hot[i]);
+        for (; seldom > 0; seldom--)
+                put_at(s, warm++, s->spare[s->room - seldom]);
+        s->hots = warm;
         return n;
 }
 

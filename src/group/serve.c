@@ -180,14 +180,14 @@ static void visit(struct server *s, struct sluice_member *m)
 /* Each hot member once, from where the last turn stopped. */
 static void turn(struct server *s)
 {
-        unsigned left = s->hots, at = s->at;
+        unsigned left = s->warm, at = s->at;
 
         s->turn++;
         s->work += left;
-        for (; left > 0 && s->hots > 0 && !s->stop; left--) {
+        for (; left > 0 && s->warm > 0 && !s->stop; left--) {
                 struct sluice_member *m;
 
-                if (at >= s->hots)
+                if (at >= s->warm)
                         at = 0;
                 /* Relaxed: PUBLISH:load is in sluice_peek. UNTRUSTED. */
                 if (sluice_priv_likely(sluice_priv_load_relaxed(s->hot[at].word) == 0)) {
@@ -227,7 +227,7 @@ static int refresh(struct sluice_group *g)
         }
         s->hot = s->spare;
         s->spare = before;
-        s->hots = n;
+        s->hots = s->warm = n;
         s->seen = m ? seen - 1 : seen;
         return 0;
 }
@@ -307,12 +307,15 @@ static void sweep(struct sluice_group *g)
 static int upkeep(struct sluice_group *g)
 {
         struct server *const s = &g->server;
+        const bool due = s->look_due;
         int r = 0;
 
         take_time(s);
-        if (s->look_due || s->now - s->looked_ns >= RARELY * s->look_cost)
+        if (due || s->now - s->looked_ns >= RARELY * s->look_cost)
                 r = server_look(g);
-        if (g->hot_ns != SLUICE_HOT_FOREVER && s->hots != 0 &&
+        if (s->warm != s->hots && (due || s->now - s->warmed_ns >= RARELY * s->warm_cost))
+                server_warm(s);
+        if (g->hot_ns != SLUICE_HOT_FOREVER && s->warm != 0 &&
             s->now - s->parked_ns >= RARELY * s->park_cost)
                 server_park(s, idle_turns(g));
         if (s->now - s->swept_ns >= g->slice_ns)
@@ -339,9 +342,11 @@ static int pass(struct sluice_group *g, bool at_once)
         if (!at_once || s->total != 0 || s->stop)
                 return 0;
         r = server_look(g);
-        if (r == 0)
-                turn(s);
-        return r;
+        if (r)
+                return r;
+        server_warm(s);
+        turn(s);
+        return 0;
 }
 
 /* How long to look before sleeping. */
