@@ -86,20 +86,16 @@ static void list_take(struct watch_list *l, struct found *e)
                 e->next->link = e->link;
 }
 
+static bool is_queued(enum state state)
+{
+        return state == READY || state == LATER || state == WAITING;
+}
+
 static struct watch_list *list_of(struct sluice_group *g, enum state state)
 {
-        switch (state) {
-        case READY:
+        if (state == READY)
                 return &g->ready;
-        case LATER:
-                return &g->later;
-        case WAITING:
-                return &g->waiting;
-        case MEMBER:
-        case LEFT:
-                break;
-        }
-        return NULL;
+        return state == LATER ? &g->later : &g->waiting;
 }
 
 /* What the serving thread asks without the lock. */
@@ -113,16 +109,13 @@ static void publish_due(struct sluice_group *g)
 
 static void entry_set(struct sluice_group *g, struct found *e, enum state state)
 {
-        struct watch_list *l = list_of(g, e->state);
-
-        if (l)
-                list_take(l, e);
+        if (is_queued(e->state))
+                list_take(list_of(g, e->state), e);
         e->state = state;
         if (state == LATER)
                 e->at_ns = sluice_now_ns() + AGAIN_NS;
-        l = list_of(g, state);
-        if (l)
-                list_push(l, e);
+        if (is_queued(state))
+                list_push(list_of(g, state), e);
         publish_due(g);
 }
 
@@ -282,14 +275,16 @@ static int scan(struct sluice_group *g, struct watch *w)
 
         group_fork_lock();
         dir = opendir(w->directory);
-        if (!dir)
+        if (!dir) {
                 r = -errno;
+                goto unlock;
+        }
         while (r == 0 && (entry = readdir(dir)) != NULL)
                 if (entry->d_name[0] != '.' &&
                     (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN))
                         r = appear(g, w, entry->d_name);
-        if (dir)
-                closedir(dir);
+        closedir(dir);
+unlock:
         group_fork_unlock();
         return r;
 }
@@ -399,7 +394,8 @@ static int watch_begin(struct sluice_group *g, struct watch *w)
 
 static void drop_first(struct sluice_group *g, struct watch *w)
 {
-        entry_drop(g, *(struct found **)w->entries);
+        /* The analyzer does not know that tdelete(3) has taken the last one out. */
+        entry_drop(g, *(struct found **)w->entries); /* NOLINT(clang-analyzer-unix.Malloc) */
 }
 
 static void watch_free(struct sluice_group *g, struct watch *w)
@@ -430,6 +426,7 @@ static int watch(struct sluice_group *g, const char *directory, unsigned flags, 
         r = watch_begin(g, w);
         if (r)
                 watch_free(g, w);
+        /* w is in the group's list by now. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         pthread_mutex_unlock(&g->lock);
         if (r == -EMFILE || r == -ENFILE)
                 sluice_priv_member_limit(-r);
