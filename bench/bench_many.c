@@ -6,8 +6,6 @@
  *   single         one ring, sluice_drain: the base
  *   busy N of M    a group of M rings of which N have messages
  *   idle N         one busy ring, and N named queues that are parked
- *   first message  of a parked member, from send to handler
- *   sections       read-side sections of liburcu: bp, memb, qsbr, mb
  *
  * Figures are medians of rounds that alternate, as ns per message, and as
  * multiples of the base in the same round.
