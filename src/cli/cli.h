@@ -45,7 +45,7 @@ struct cli {
         struct sluice_options queue;
         int create, once, quiet, stats, json, stale;
         int follow, source, keep; /* of gather */
-        unsigned reap; /* rm --stale: SLUICE_REAP_... */
+        unsigned reap;            /* rm --stale: SLUICE_REAP_... */
         enum cli_framing framing;
         size_t block;       /* --raw SIZE, bytes */
         int64_t timeout_ns; /* of each wait; negative: for ever */
