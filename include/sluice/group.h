@@ -233,7 +233,7 @@ struct sluice_member_stat {
         const char *name;   /* as of sluice_member_name */
         uint64_t messages;  /* released, ever, by all consumers of the queue */
         uint64_t position;  /* up to where */
-        uint64_t published; /* position of the producer, a moment ago */
+        uint64_t published; /* position of the producer, up to 16 messages ago */
         uint64_t parks;     /* times that it was parked */
         int parked;         /* 1: it is */
 };

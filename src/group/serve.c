@@ -92,8 +92,8 @@ static void take_back(struct sluice_consumer *c)
 {
         if (c->held == 0)
                 return;
-        c->held = 0;
-        c->next = c->end = c->contiguous_end = c->position;
+        c->next = c->contiguous_end = sluice_priv_released(c);
+        c->word = c->behind = c->held = 0;
 }
 
 /* One message, or a run of them. */
@@ -505,7 +505,7 @@ int sluice_member_next(struct sluice_member *m, struct sluice_message *message)
                 return -EINVAL;
         if (s->run >= s->run_most)
                 return -EAGAIN;
-        if (c->end != c->next) /* else the last one of the run was passed before */
+        if (c->word != 0) /* else the last one of the run was passed before */
                 sluice_advance(c);
         word = sluice_priv_next_word(c);
         /* An end is told when all is released. Relaxed: PUBLISH:load is in sluice_peek.

@@ -850,10 +850,10 @@ QTest(group_each, shows_every_member_with_its_numbers)
         struct one o;
         uint64_t sum[3] = {0};
 
-        one_begin(&o, 4);
-        call(sluice_group_serve(o.g, note, o.l, 3, SLUICE_NOW), 3);
+        one_begin(&o, 16); /* as many as a producer tells of at once */
+        call(sluice_group_serve(o.g, note, o.l, 15, SLUICE_NOW), 15);
         call(sluice_group_each(o.g, sum_stat, sum), 1);
-        eq(sum[0], 3);
+        eq(sum[0], 15);
         eq(sum[1], 64);
         eq(sum[2], 0);
         call(sluice_group_serve(o.g, note, o.l, 3, sluice_after(MS(1))), 1);
