@@ -202,6 +202,9 @@ static inline void sluice_priv_pace_begin(struct sluice_consumer *c)
         pace->available = sluice_priv_ticks() == 0   ? 0
                           : sluice_priv_can_demote() ? SLUICE_PRIV_TOUCH | SLUICE_PRIV_DEMOTE
                                                      : SLUICE_PRIV_TOUCH;
+        /* To begin with: where touching is right, not to touch costs more than
+         * the reverse does where it is wrong. */
+        pace->way = pace->available & SLUICE_PRIV_TOUCH;
         pace->from = c->next;
         pace->differs = SLUICE_PRIV_DEMOTE;
         pace->gap = pace->left = 1;
