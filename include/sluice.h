@@ -60,6 +60,11 @@
  *      sluice/ring.h       the ring over any memory: start reading here
  *      sluice/queue.h      named queues: create, open, sleep, poll, stat
  *      sluice/producer.h, consumer.h  the calls of either side
+ *      sluice/extra.h      how full, a part released, the latest, tags, drops
+ *      sluice/long.h       messages longer than the ring, in pieces
+ *      sluice/typed.h      queues of one type: SLUICE_TYPED
+ *      sluice/channel.h    two queues under one name: request and reply
+ *      sluice/fanout.h     one sender, several queues
  *      sluice/attach.h     initialize, join and leave a ring; recovery
  *      sluice/handle.h     the two handles
  *      sluice/wait_step.h  what a call does after each unsuccessful look
@@ -72,9 +77,13 @@
  */
 #include "sluice/rename.h"
 
+#include "sluice/channel.h"
+#include "sluice/fanout.h"
 #include "sluice/queue.h"
 
 #include "sluice/declare.h"
+
+#include "sluice/typed.h"
 
 #define SLUICE_VERSION_MAJOR 0
 #define SLUICE_VERSION_MINOR 2

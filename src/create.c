@@ -82,11 +82,21 @@ static int segment_error(int error)
         return error == EINVAL || error == EIDRM || error == ENOENT ? -EIDRM : -error;
 }
 
+/* By which a segment is known to be ours: whatever the alignment of payloads,
+ * for which the tail has room. */
+static size_t segment_bytes(const struct sluice_geometry *g)
+{
+        struct sluice_geometry plain = *g;
+
+        plain.payload_align = 0;
+        return sluice_ring_bytes(&plain) + SLUICE_PRIV_SEGMENT_TAIL;
+}
+
 /* Only the owner has access, until it is complete. */
 static int segment_get(struct sluice_priv_segment *s, const struct sluice_options *o,
                        const struct sluice_geometry *g)
 {
-        const size_t bytes = sluice_ring_bytes(g) + SLUICE_PRIV_SEGMENT_TAIL;
+        const size_t bytes = segment_bytes(g);
         const int huge = o->flags & SLUICE_HUGETLB ? SHM_HUGETLB : 0;
 
         s->shmid = shmget(s->key, bytes, IPC_CREAT | IPC_EXCL | 0600 | huge);
@@ -289,6 +299,9 @@ static int read_arguments(struct sluice_priv_name *n, struct sluice_options *o,
         g->capacity = o->capacity;
         g->record_align = o->record_align;
         g->first_position = o->first_position;
+        g->payload_align = o->payload_align;
+        g->type_id = o->type_id;
+        g->type_size = o->type_size;
         r = sluice_priv_shape_of(&shape, g);
         return r ? r : sluice_priv_name_parse(n, name);
 }

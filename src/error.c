@@ -38,6 +38,8 @@ static const struct {
         {ENOTEMPTY, "the directory holds something else than a queue: name the queue elsewhere"},
         {EPROTO, "the segment under this key is another program's, not a queue"},
         {EPROTOTYPE, "the queue was made on a machine of the other byte order"},
+        {EMEDIUMTYPE, "the queue is for messages of another type, or for any: open it as what it "
+                      "was made for, or remove it and make it anew"},
         {EPROTONOSUPPORT, "the queue was made by another version of the library: use that one, "
                           "or remove the queue with it; or this program was compiled with another "
                           "version's headers: compile it again"},
@@ -57,7 +59,7 @@ static const struct {
                  "sluice_limit tells which)"},
         {EMFILE, "too many open descriptors in this process: RLIMIT_NOFILE (ulimit -n)"},
         {ENFILE, "too many open files in the system: fs.file-max"},
-        {EOPNOTSUPP, "FIFO wake-ups need a queue with a path, not a bare key"},
+        {EOPNOTSUPP, "FIFO wake-ups and channels need a path, not a bare key"},
         {EDQUOT, "the disk quota of this user is used up: name the queue elsewhere"},
         {EMLINK, "the directory cannot hold another directory: name the queue elsewhere"},
         {EIO, "the file system, or the memory, has failed: see the kernel's log"},

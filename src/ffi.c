@@ -3,3 +3,4 @@
  * library: SLUICE_INLINE in sluice/atomic.h. */
 #define SLUICE_FFI_SOURCE 1
 #include "internal.h"
+#include "sluice/channel.h"

@@ -206,12 +206,26 @@ static void find_doorbells(struct sluice_priv_queue *q)
         q->peer_doorbell = producer ? &c->doorbell : &p->doorbell;
 }
 
+/* Is the queue for messages of the type that was asked for? */
+static int check_type(const struct sluice_priv_shape *s, const struct sluice_options *o)
+{
+        if (o->type_id == 0)
+                return 0;
+        if (s->type_id != o->type_id || s->type_size != o->type_size ||
+            s->payload_align < o->payload_align)
+                return -EMEDIUMTYPE;
+        return o->type_size > s->capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES ? -EMSGSIZE : 0;
+}
+
 /* Maps the queue and takes the role: from here on our half of it is ours. */
 static int open_role(struct sluice_priv_queue *q, const struct sluice_priv_place *place,
-                     unsigned flags)
+                     const struct sluice_options *o)
 {
         int r = sluice_priv_segment_find(&q->segment, place, false);
 
+        if (r)
+                return r;
+        r = check_type(&q->segment.shape, o);
         if (r)
                 return r;
         find_doorbells(q);
@@ -227,7 +241,8 @@ static int open_role(struct sluice_priv_queue *q, const struct sluice_priv_place
                 goto release;
         /* With the role, because no other process waits for the pages or maps
          * the queue meanwhile. */
-        r = sluice_priv_prepare_pages(q->segment.mem, (size_t)q->segment.shape.total_bytes, flags);
+        r = sluice_priv_prepare_pages(q->segment.mem, (size_t)q->segment.shape.total_bytes,
+                                      o->flags);
         if (r)
                 goto release;
         return 0;
@@ -336,7 +351,7 @@ static int open_at(struct sluice_priv_endpoint *e, int role, const struct sluice
         r = sluice_priv_queue_list(q);
         if (r)
                 goto free_queue;
-        r = open_role(q, &place, o->flags);
+        r = open_role(q, &place, o);
         if (r)
                 goto free_queue;
         r = join(q);

@@ -91,6 +91,9 @@ static void segment_read(struct sluice_queue_stat *st, const struct sluice_priv_
         st->name[sizeof st->name - 1] = '\0'; /* UNTRUSTED */
         st->capacity = s->shape.capacity;
         st->record_align = (uint32_t)s->shape.unit;
+        st->payload_align = s->shape.payload_align;
+        st->type_id = s->shape.type_id;
+        st->type_size = s->shape.type_size;
         st->max_len = s->shape.capacity / 2 - SLUICE_LAYOUT_HEADER_BYTES;
         st->generation = h->generation;
 }
@@ -131,6 +134,8 @@ int sluice_priv_stat_read(struct sluice_queue_stat *st, const struct sluice_priv
         counters_read(&st->producer, &p->doorbell, &p->counters);
         counters_read(&st->consumer, &c->doorbell, &c->counters);
         moment_read(st, &moment, p);
+        st->dropped = sluice_priv_load_relaxed(&p->counters.dropped);
+        st->torn = sluice_priv_load_relaxed(&c->counters.torn);
         return 0;
 }
 

@@ -120,7 +120,8 @@ void sluice_priv_wake_interrupted(struct sluice_priv_queue *q)
 
 /* ---- Both endpoints of a queue that was removed ------------------- */
 
-/* The capacity is taken from the kernel's size, not from the header. */
+/* The capacity is taken from the kernel's size, not from the header; where the
+ * ring begins is one of a few places. */
 void sluice_priv_wake_all(const struct sluice_priv_segment *s,
                           const struct sluice_priv_place *place)
 {
@@ -134,7 +135,10 @@ void sluice_priv_wake_all(const struct sluice_priv_segment *s,
                 sluice_priv_load_acquire(&c->position) & (capacity - 1) & ~SLUICE_LAYOUT_FLAGS;
         const char *pipes[] = {SLUICE_PRIV_READABLE, SLUICE_PRIV_WRITABLE};
 
-        futex_wake(sluice_priv_peer_word(base + SLUICE_LAYOUT_RING, at));
+        for (uint64_t align = SLUICE_LAYOUT_HEADER_BYTES; align <= SLUICE_RECORD_ALIGN_MAX;
+             align *= 2)
+                futex_wake(sluice_priv_peer_word(
+                        base + SLUICE_LAYOUT_RING + align - SLUICE_LAYOUT_HEADER_BYTES, at));
         futex_wake(&c->position);
         futex_wake(&c->doorbell.state);
         futex_wake(&p->doorbell.state);

@@ -7,12 +7,11 @@
  * killed at any instruction. Part of ring.h, which says what is promised.
  *
  * Recovery. The producer's progress slot tells a position up to which
- * all is published; it is stored right after the header word that
- * publishes, so a producer that was killed between the two leaves it one
- * batch behind. A successor walks the headers from there to the first
- * zero word: exactly what the consumer can see. The consumer's released
- * position is a single word; its slot that bears that position holds
- * the count that belongs to it.
+ * all is published; it is stored now and then, after the header words
+ * that publish, so it is behind by what was published since. A successor
+ * walks the headers from there to the first zero word: exactly what the
+ * consumer can see. The consumer's released position is a single word;
+ * its slot that bears that position holds the count that belongs to it.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -30,6 +29,9 @@ struct sluice_geometry {
         size_t capacity;         /* bytes; 0: SLUICE_CAPACITY_DEFAULT */
         uint32_t record_align;   /* bytes; 0: SLUICE_RECORD_ALIGN_DEFAULT */
         uint64_t first_position; /* a multiple of record_align */
+        uint32_t payload_align;  /* of every message, bytes, up to record_align; 0: 8 */
+        uint32_t type_size;      /* with type_id: bytes of each message */
+        uint64_t type_id;        /* of what is sent, for typed.h; 0: anything */
 };
 
 SLUICE_PRIV_BEGIN
@@ -41,7 +43,18 @@ struct sluice_priv_shape {
         uint64_t first_position;
         uint64_t total_bytes;
         uint64_t consumer, producer, ring; /* offsets */
+        uint64_t type_id;
+        uint32_t type_size;
+        uint32_t payload_align;
 };
+
+/* A power of two up to the alignment of records, in which a payload stands 8
+ * bytes behind the beginning. */
+static inline int sluice_priv_payload_align_is_valid(const struct sluice_priv_shape *s)
+{
+        return s->payload_align >= SLUICE_LAYOUT_HEADER_BYTES && s->payload_align <= s->unit &&
+               (s->payload_align & (s->payload_align - 1)) == 0;
+}
 
 /* Fills in defaults. -EINVAL: no power of two, bad alignment, or a first
  * position off it. -ERANGE: capacity too small. -EFBIG: too large. */
@@ -52,8 +65,11 @@ static inline int sluice_priv_shape_of(struct sluice_priv_shape *s, const struct
         s->first_position = g ? g->first_position : 0;
         s->consumer = SLUICE_LAYOUT_CONSUMER;
         s->producer = SLUICE_LAYOUT_PRODUCER;
-        s->ring = SLUICE_LAYOUT_RING;
-        s->total_bytes = SLUICE_LAYOUT_RING + s->capacity;
+        s->type_id = g ? g->type_id : 0;
+        s->type_size = g ? g->type_size : 0;
+        s->payload_align = g && g->payload_align ? g->payload_align : SLUICE_LAYOUT_HEADER_BYTES;
+        s->ring = SLUICE_LAYOUT_RING + s->payload_align - SLUICE_LAYOUT_HEADER_BYTES;
+        s->total_bytes = s->ring + s->capacity;
         if (s->unit < SLUICE_RECORD_ALIGN_MIN || s->unit > SLUICE_RECORD_ALIGN_MAX ||
             (s->unit & (s->unit - 1)) != 0)
                 return -EINVAL;
@@ -61,7 +77,8 @@ static inline int sluice_priv_shape_of(struct sluice_priv_shape *s, const struct
                 return -EFBIG;
         if (s->capacity < SLUICE_CAPACITY_MIN_UNITS * s->unit)
                 return -ERANGE;
-        if ((s->capacity & (s->capacity - 1)) != 0 || (s->first_position & (s->unit - 1)) != 0)
+        if ((s->capacity & (s->capacity - 1)) != 0 || (s->first_position & (s->unit - 1)) != 0 ||
+            !sluice_priv_payload_align_is_valid(s))
                 return -EINVAL;
         return 0;
 }
@@ -117,7 +134,7 @@ static inline int sluice_priv_format(void *mem, size_t bytes, const struct sluic
                 return -ENOSPC;
         /* Relaxed, here and below: READY:store comes last. */
         sluice_priv_store_relaxed(&h->magic, 0);
-        memset(base + sizeof h->magic, 0, SLUICE_LAYOUT_RING - sizeof h->magic);
+        memset(base + sizeof h->magic, 0, (size_t)s.ring - sizeof h->magic);
         /* version and byte_order, at once and before all others: they say what
          * a ring is that was left half made. Relaxed: whoever finds them after a
          * kill is ordered by the kernel. */
@@ -127,6 +144,9 @@ static inline int sluice_priv_format(void *mem, size_t bytes, const struct sluic
         sluice_priv_fence_compiler();
         h->capacity_bytes = s.capacity;
         h->record_align = (uint32_t)s.unit;
+        h->payload_align = g ? g->payload_align : 0;
+        h->type_id = s.type_id;
+        h->type_size = s.type_size;
         h->first_position = s.first_position;
         h->consumer_offset = s.consumer;
         h->producer_offset = s.producer;
@@ -142,7 +162,8 @@ static inline int sluice_priv_format(void *mem, size_t bytes, const struct sluic
  * ring there is not asked. NULL geometry: the defaults.
  *
  * -EINVAL: capacity no power of two, record_align not 8 to 128 or no
- * power of two, first_position no multiple of it, mem misaligned.
+ * power of two, payload_align greater or no power of two, first_position no
+ * multiple of record_align, mem misaligned.
  * -ERANGE: capacity below 4 records. -EFBIG: above 1 GiB. -ENOSPC: mem
  * is too small.
  */
@@ -190,8 +211,11 @@ static inline int sluice_priv_shape_read(struct sluice_priv_shape *s, const void
         g.capacity = (size_t)s->capacity;
         g.record_align = unit;
         g.first_position = s->first_position;
+        g.payload_align = h->payload_align;
+        g.type_id = h->type_id;
+        g.type_size = h->type_size;
         r = sluice_priv_shape_of(s, &g);
-        /* Version 1 knows one arrangement only. */
+        /* Version 1 knows this arrangement only. */
         if (r || h->consumer_offset != s->consumer || h->producer_offset != s->producer ||
             h->ring_offset != s->ring || h->total_bytes != s->total_bytes || bytes < s->total_bytes)
                 return -EBADMSG;

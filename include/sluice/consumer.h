@@ -40,10 +40,17 @@ static inline const unsigned char *sluice_priv_consumer_ring(const struct sluice
         return (const unsigned char *)((uintptr_t)&c->base.nothing + from);
 }
 
-/* The header word of the current or next message. */
+/* The header word at a position. */
+static inline const sluice_word *sluice_priv_consumer_word(const struct sluice_consumer *c,
+                                                           uint64_t position)
+{
+        return (const sluice_word *)(const void *)sluice_priv_consumer_ring(c, position & c->mask);
+}
+
+/* Of the current or next message. */
 static inline const sluice_word *sluice_priv_next_word(const struct sluice_consumer *c)
 {
-        return (const sluice_word *)(const void *)sluice_priv_consumer_ring(c, c->next & c->mask);
+        return sluice_priv_consumer_word(c, c->next);
 }
 
 /* Up to where all is released. */
@@ -93,9 +100,7 @@ static __attribute__((noinline, unused)) int sluice_priv_accept_slow(struct slui
         if ((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_PACKED) {
                 /* Another of its batch follows. UNTRUSTED. PUBLISH:load for a
                  * successor that begins here, as behind padding. */
-                const uint64_t behind = sluice_priv_load_acquire(
-                        (const sluice_word *)(const void *)sluice_priv_consumer_ring(
-                                c, end & c->mask));
+                const uint64_t behind = sluice_priv_load_acquire(sluice_priv_consumer_word(c, end));
 
                 if ((behind & SLUICE_LAYOUT_KIND) == 0)
                         return sluice_priv_consumer_poison(c, -EBADMSG);

@@ -10,7 +10,7 @@
  *      4096  consumer half   written by the consumer only
  *      8192  producer half   written by the producer only
  *      12288 ring            written by the producer (the consumer may store again
- *                            what is there: doc/layout.md)
+ *                            what is there: doc/layout.md); later by payload_align - 8
  *
  * The halves are found through the offsets in the header, begin on a
  * page, and never point at each other, so that they may live in
@@ -61,12 +61,12 @@ SLUICE_PRIV_BEGIN
 /* Written once by the creator before READY, then only read. Nobody
  * trusts it after attach: what is needed is copied and checked once. */
 struct sluice_layout_header {
-        sluice_word magic;       /* READY: stored last */
-        uint32_t version;        /* SLUICE_LAYOUT_VERSION */
-        uint32_t byte_order;     /* SLUICE_LAYOUT_BYTE_ORDER as the creator stores it */
-        uint64_t capacity_bytes; /* of the ring, a power of two */
-        uint32_t record_align;   /* bytes, a power of two from 8 to 128 */
-        uint32_t reserved;
+        sluice_word magic;        /* READY: stored last */
+        uint32_t version;         /* SLUICE_LAYOUT_VERSION */
+        uint32_t byte_order;      /* SLUICE_LAYOUT_BYTE_ORDER as the creator stores it */
+        uint64_t capacity_bytes;  /* of the ring, a power of two */
+        uint32_t record_align;    /* bytes, a power of two from 8 to 128 */
+        uint32_t payload_align;   /* bytes, a power of two up to record_align; 0: 8 */
         uint64_t first_position;  /* of the first message ever */
         uint64_t consumer_offset; /* bytes from the start of the header */
         uint64_t producer_offset;
@@ -74,7 +74,9 @@ struct sluice_layout_header {
         uint64_t total_bytes;           /* header, halves and ring */
         uint64_t generation;            /* differs between queues of one name */
         uint64_t device, inode;         /* of the queue's directory, 0 for a bare key */
-        unsigned char unused[160];      /* 0 */
+        uint64_t type_id;               /* of what is sent; 0: anything */
+        uint32_t type_size;             /* bytes of it */
+        unsigned char unused[148];      /* 0 */
         char name[SLUICE_NAME_MAX + 1]; /* absolute path or key:0x..., 0-terminated */
 };
 
@@ -139,8 +141,9 @@ struct sluice_layout_counters {
         sluice_word parks;      /* sleeps in the kernel */
         sluice_word wakes;      /* wake-ups sent to the peer */
         sluice_word high_water; /* most bytes seen in use (producer) */
-        sluice_word torn;       /* long messages that came in part (consumer); 0 for now */
-        unsigned char unused[80];
+        sluice_word torn;       /* long messages that came in part (consumer) */
+        sluice_word dropped;    /* messages not sent for want of room (producer) */
+        unsigned char unused[72];
 };
 
 /* Written by the consumer. */
@@ -260,6 +263,7 @@ SLUICE_PRIV_AT(sluice_layout_header, version, 8);
 SLUICE_PRIV_AT(sluice_layout_header, byte_order, 12);
 SLUICE_PRIV_AT(sluice_layout_header, capacity_bytes, 16);
 SLUICE_PRIV_AT(sluice_layout_header, record_align, 24);
+SLUICE_PRIV_AT(sluice_layout_header, payload_align, 28);
 SLUICE_PRIV_AT(sluice_layout_header, first_position, 32);
 SLUICE_PRIV_AT(sluice_layout_header, consumer_offset, 40);
 SLUICE_PRIV_AT(sluice_layout_header, producer_offset, 48);
@@ -268,6 +272,8 @@ SLUICE_PRIV_AT(sluice_layout_header, total_bytes, 64);
 SLUICE_PRIV_AT(sluice_layout_header, generation, 72);
 SLUICE_PRIV_AT(sluice_layout_header, device, 80);
 SLUICE_PRIV_AT(sluice_layout_header, inode, 88);
+SLUICE_PRIV_AT(sluice_layout_header, type_id, 96);
+SLUICE_PRIV_AT(sluice_layout_header, type_size, 104);
 SLUICE_PRIV_AT(sluice_layout_header, name, 256);
 SLUICE_PRIV_AT(sluice_layout_doorbell, parked, 0);
 SLUICE_PRIV_AT(sluice_layout_doorbell, state, 8);
@@ -279,6 +285,7 @@ SLUICE_PRIV_AT(sluice_layout_counters, parks, 16);
 SLUICE_PRIV_AT(sluice_layout_counters, wakes, 24);
 SLUICE_PRIV_AT(sluice_layout_counters, high_water, 32);
 SLUICE_PRIV_AT(sluice_layout_counters, torn, 40);
+SLUICE_PRIV_AT(sluice_layout_counters, dropped, 48);
 SLUICE_PRIV_AT(sluice_layout_consumer, position, 0);
 SLUICE_PRIV_AT(sluice_layout_consumer, doorbell, 128);
 SLUICE_PRIV_AT(sluice_layout_consumer, progress, 256);

@@ -424,9 +424,9 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_send(struct sluice_producer *p, const 
         return 0;
 }
 
-/* One message gathered from n pieces. -EINVAL: n is negative. */
-SLUICE_NODISCARD SLUICE_INLINE int sluice_sendv(struct sluice_producer *p, const struct iovec *iov,
-                                                int n, sluice_deadline until)
+/* sluice_sendv, with a tag. */
+static inline int sluice_priv_send_pieces(struct sluice_producer *p, const struct iovec *iov, int n,
+                                          uint32_t tag, sluice_deadline until)
 {
         unsigned char *to;
         void *payload;
@@ -449,7 +449,15 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_sendv(struct sluice_producer *p, const
                         sluice_priv_copy_in(to, iov[i].iov_base, iov[i].iov_len);
                 to += iov[i].iov_len;
         }
+        sluice_set_tag(p, tag);
         return sluice_commit(p, len);
+}
+
+/* One message gathered from n pieces. -EINVAL: n is negative. */
+SLUICE_NODISCARD SLUICE_INLINE int sluice_sendv(struct sluice_producer *p, const struct iovec *iov,
+                                                int n, sluice_deadline until)
+{
+        return sluice_priv_send_pieces(p, iov, n, 0, until);
 }
 
 /* Is there room for a message of len bytes beside what is staged? Looks at the

@@ -131,18 +131,23 @@ struct sluice_options {
         int numa_node; /* node + 1; 0: where it is first touched */
         /* open */
         int64_t slice_ns; /* longest sleep between checks of the peer; default 100 ms */
+        /* create */
+        uint32_t payload_align; /* of every message, bytes, up to record_align; default 8 */
+        /* create and open; typed.h sets them */
+        uint32_t type_size; /* bytes of each message, with type_id */
+        uint64_t type_id;   /* of what is sent; 0: create: anything, open: whatever it is */
 };
 
-#define SLUICE_OPTIONS_INIT                                              \
-        {                                                                \
-                sizeof(struct sluice_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+#define SLUICE_OPTIONS_INIT                                                       \
+        {                                                                         \
+                sizeof(struct sluice_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
         }
 
 /*
  * Makes an empty queue. Exclusive. NULL options: the defaults.
  *
  * -EEXIST: there is one. -EINVAL: capacity no power of two, bad
- * record_align, first_position, mode, flags or options size. -ERANGE,
+ * record_align, payload_align, first_position, mode, flags or options size. -ERANGE,
  * -EFBIG: capacity too small, too large. -ENAMETOOLONG. -ENOENT: the
  * directory of the path is not there. -ENOTDIR: a file, a pipe or a device
  * is there. -ELOOP: a symbolic link is. -ENOTEMPTY: a directory that holds
@@ -196,7 +201,9 @@ SLUICE_API int sluice_priv_consumer_enable_sleep(struct sluice_consumer *c, size
  * -EPROTO, -EPROTOTYPE, -EPROTONOSUPPORT, -EBADMSG, -EINPROGRESS: see
  * sluice_producer_attach. -EPROTONOSUPPORT also: the library is of another
  * ABI than the program, SLUICE_ABI; then the handle is as it was. -ENOTDIR, -ELOOP, -ENAMETOOLONG: the path.
- * -EINVAL: options. -EOPNOTSUPP: SLUICE_WAKE_FIFO on a key: queue.
+ * -EINVAL: options. -EMEDIUMTYPE: options give a type_id, and the queue is
+ * not for that type: another id, size, or a smaller payload_align. -EMSGSIZE:
+ * it is, and too small for one. -EOPNOTSUPP: SLUICE_WAKE_FIFO on a key: queue.
  * -EMFILE, -ENFILE, -ENOMEM; for SLUICE_WAKE_FIFO -ENOSPC:
  * fs.epoll.max_user_watches. -ENOLCK: its file system cannot lock a pipe.
  * A queue that SLUICE_CREATE has made stays when the opening fails. May
@@ -340,8 +347,12 @@ struct sluice_queue_stat {
         uint64_t generation;
         int64_t created_s; /* seconds since 1970 */
         struct sluice_endpoint_stat producer, consumer;
-        int error;  /* sluice_list: why the contents cannot be shown, or 0 */
-        int orphan; /* sluice_list: no directory leads to it: removed, or moved elsewhere */
+        int error;        /* sluice_list: why the contents cannot be shown, or 0 */
+        int orphan;       /* sluice_list: no directory leads to it: removed, or moved elsewhere */
+        uint64_t dropped; /* messages that producers did not send for want of room */
+        uint64_t torn;    /* long messages of which consumers have seen only a part */
+        uint64_t type_id; /* as of the options */
+        uint32_t type_size, payload_align;
 };
 
 /* Behind sluice_stat: with the size of the caller's structure. */

@@ -56,6 +56,8 @@
  */
 #include "attach.h"
 #include "consumer.h"
+#include "extra.h"
+#include "long.h"
 #include "producer.h"
 
 #endif

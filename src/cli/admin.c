@@ -84,10 +84,13 @@ static void json_queue(const struct sluice_queue_stat *st)
                (unsigned)st->key, st->shmid, st->semid, (unsigned long long)st->attached,
                (unsigned long long)st->generation, (long long)st->created_s);
         printf("  \"capacity\": %llu, \"align\": %u, \"longest\": %llu, \"used\": %llu, "
-               "\"pending\": %llu, \"high_water\": %llu",
+               "\"pending\": %llu, \"high_water\": %llu, \"dropped\": %llu, \"torn\": %llu",
                (unsigned long long)st->capacity, st->record_align, (unsigned long long)st->max_len,
                (unsigned long long)st->used, (unsigned long long)st->pending,
-               (unsigned long long)st->high_water);
+               (unsigned long long)st->high_water, (unsigned long long)st->dropped,
+               (unsigned long long)st->torn);
+        printf(", \"payload_align\": %u, \"type_id\": \"0x%016llx\", \"type_size\": %u",
+               st->payload_align, (unsigned long long)st->type_id, st->type_size);
         json_endpoint("producer", &st->producer);
         json_endpoint("consumer", &st->consumer);
         printf(",\n  \"orphan\": %s, \"error\": ", st->orphan ? "true" : "false");
@@ -222,6 +225,13 @@ static void show_queue(const struct sluice_queue_stat *st)
         show_endpoint("consumer", &st->consumer);
         printf("longest     %llu bytes per message, records aligned to %u\n",
                (unsigned long long)st->max_len, st->record_align);
+        if (st->type_id != 0)
+                printf("type        0x%016llx, %u bytes, aligned to %u\n",
+                       (unsigned long long)st->type_id, st->type_size, st->payload_align);
+        if (st->dropped != 0 || st->torn != 0)
+                printf("lost        %llu messages dropped for want of room, %llu long messages "
+                       "that came in part\n",
+                       (unsigned long long)st->dropped, (unsigned long long)st->torn);
         printf("owner       %s, mode %04o, created %s\n", owner_name(st->uid, number),
                (unsigned)st->mode & 0777u, when);
         printf("System V    key 0x%08x, shmid %d, semid %d, attached %llu\n", (unsigned)st->key,

@@ -22,11 +22,10 @@ enum {
         CLI_ERROR = 1,
         CLI_USAGE = 2,
         CLI_TIMEOUT = 3,
-        CLI_PEER = 4,     /* --once, and the other side died or closed */
-        CLI_REMOVED = 5,  /* the queue was removed while in use */
-        CLI_TAKEN = 6,    /* another process holds the role */
-        CLI_TOO_LONG = 7, /* a message that can never fit */
-        CLI_STDOUT = 141  /* the reader of stdout has closed it */
+        CLI_PEER = 4,    /* --once, and the other side died or closed */
+        CLI_REMOVED = 5, /* the queue was removed while in use */
+        CLI_TAKEN = 6,   /* another process holds the role */
+        CLI_STDOUT = 141 /* the reader of stdout has closed it */
 };
 
 /* Message framing: how a stream of bytes is divided into messages. */

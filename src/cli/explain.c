@@ -397,8 +397,6 @@ static int exit_code(int err)
                 return CLI_REMOVED;
         case EBUSY:
                 return CLI_TAKEN;
-        case EMSGSIZE:
-                return CLI_TOO_LONG;
         default:
                 return CLI_ERROR;
         }

@@ -116,7 +116,6 @@ static const struct {
         {"send recv", "4    --once, and the other side died or closed before the end"},
         {"send recv bench", "5    the queue was removed while in use"},
         {"send recv rm", "6    another process holds the queue, or this side of it"},
-        {"send", "7    a message is longer than the queue can ever hold"},
         {"send recv gather bench",
          "129, 130, 143  shut down cleanly after SIGHUP, SIGINT, SIGTERM"},
         {"recv gather ls stat dump rm bench", "141  the reader of stdout has closed it"},

@@ -7,11 +7,15 @@
  * the queue. A batch is written when the queue is momentarily empty, and
  * released after that. When only a part of it could be written, the
  * messages of that part are released, and the others stay.
+ *
+ * A message that comes in pieces is put together in memory, and released
+ * with that: it may be longer than the queue, and only a whole one is written.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -43,6 +47,8 @@ struct receiver {
         unsigned messages;
         size_t ends[BATCH_MESSAGES]; /* where each message ends in the batch */
         unsigned char copy[COPY_BYTES];
+
+        struct sluice_long message; /* one that comes in pieces */
 };
 
 static int open_consumer(void *handle, const char *name, const struct sluice_options *options)
@@ -111,7 +117,8 @@ static void release_part(struct receiver *r, unsigned n)
                 sluice_release(&r->queue);
 }
 
-static int flush_batch(struct receiver *r)
+/* next: the message behind the batch, when it was peeked; it stays. */
+static int flush_batch(struct receiver *r, const struct sluice_message *next)
 {
         unsigned written = 0;
         size_t done;
@@ -124,10 +131,12 @@ static int flush_batch(struct receiver *r)
                 written++;
         r->progress.messages += written;
         r->progress.bytes += written ? r->ends[written - 1] : 0;
-        if (written == r->messages)
-                sluice_release(&r->queue);
-        else
+        if (written < r->messages)
                 release_part(r, written);
+        else if (next)
+                sluice_release_to(&r->queue, next->position);
+        else
+                sluice_release(&r->queue);
         forget_batch(r);
         cli_progress_tick(&r->progress);
         return code;
@@ -174,7 +183,7 @@ static int gather(struct receiver *r, const struct sluice_message *m)
         }
         r->ends[r->messages++] = r->held;
         sluice_advance(&r->queue);
-        return batch_is_full(r) ? flush_batch(r) : 0;
+        return batch_is_full(r) ? flush_batch(r, NULL) : 0;
 }
 
 /* ---- Waiting ------------------------------------------------------ */
@@ -254,6 +263,55 @@ static int overcome(struct receiver *r, int err)
         }
 }
 
+/* ---- Long messages ------------------------------------------------ */
+
+static int make_space(struct sluice_long *l)
+{
+        const size_t cap = l->cap ? l->cap * 2 : COPY_BYTES;
+        void *const bigger = cap > l->cap ? realloc(l->buf, cap) : NULL;
+
+        if (!bigger)
+                return -ENOMEM;
+        l->buf = bigger;
+        l->cap = cap;
+        return -EMSGSIZE;
+}
+
+/* A message was put together, and its pieces are released. */
+static int write_long(struct receiver *r)
+{
+        size_t done;
+        int code;
+
+        r->piece[0].iov_base = r->message.buf;
+        r->piece[0].iov_len = r->message.len;
+        r->piece[1].iov_base = (void *)(uintptr_t)(r->cli->framing == CLI_LINES ? "\n" : "");
+        r->piece[1].iov_len = 1;
+        r->pieces = r->cli->framing != CLI_RAW && r->message.tag != CLI_TAG_BARE ? 2 : 1;
+        code = write_batch(r, &done);
+        forget_batch(r);
+        r->progress.messages++;
+        r->progress.bytes += done;
+        cli_progress_tick(&r->progress);
+        return code ? code : -1;
+}
+
+/* m is a piece, or a message behind pieces that will not be complete. -1:
+ * continue. */
+static int receive_long(struct receiver *r, const struct sluice_message *m)
+{
+        ssize_t n = flush_batch(r, m);
+
+        if (n)
+                return (int)n;
+        do {
+                n = sluice_recv_long(&r->queue, &r->message, cli_deadline(r->cli));
+                if (n == -EMSGSIZE)
+                        n = make_space(&r->message);
+        } while (n == -EMSGSIZE);
+        return n < 0 ? overcome(r, (int)n) : write_long(r);
+}
+
 /* ---- Receiving ---------------------------------------------------- */
 
 /* A batch waits a moment for more. */
@@ -264,6 +322,17 @@ static int look(struct receiver *r, struct sluice_message *m)
         for (int i = 0; err == -EAGAIN && r->messages > 0 && i < IDLE_LOOKS; i++)
                 err = sluice_peek(&r->queue, m, SLUICE_NOW);
         return err;
+}
+
+/* The message that was peeked. -1: continue. */
+static int take(struct receiver *r, const struct sluice_message *m)
+{
+        int code;
+
+        if (m->kind != SLUICE_WHOLE || r->message.open)
+                return receive_long(r, m);
+        code = gather(r, m);
+        return code ? code : -1;
 }
 
 static int receive_all(struct receiver *r)
@@ -280,12 +349,12 @@ static int receive_all(struct receiver *r)
                         r->after_end = 0;
                         r->ended = 0;
                         r->announced = 0;
-                        code = gather(r, &m);
-                        if (code)
+                        code = take(r, &m);
+                        if (code >= 0)
                                 return code;
                         continue;
                 }
-                code = flush_batch(r);
+                code = flush_batch(r, NULL);
                 if (code)
                         return code;
                 if (err == -EAGAIN && earlier_end(r))
@@ -345,5 +414,6 @@ int cli_recv(struct cli *c)
         cli_interrupt_consumer(NULL);
         sluice_consumer_close(&r.queue);
         cli_progress_end(&r.progress);
+        free(r.message.buf);
         return code;
 }

@@ -93,6 +93,14 @@ static int remove_all_stale(struct cli *c)
         return cli_finish(c, code);
 }
 
+/* A queue, or else a channel. */
+static int remove_named(const char *name)
+{
+        const int r = sluice_remove(name);
+
+        return r == -ENOTEMPTY && sluice_channel_remove(name) == 0 ? 0 : r;
+}
+
 int cli_rm(struct cli *c)
 {
         int code = 0;
@@ -103,7 +111,7 @@ int cli_rm(struct cli *c)
                 int r;
 
                 c->name = c->names[i];
-                r = c->stale ? remove_stale(c) : sluice_remove(c->name);
+                r = c->stale ? remove_stale(c) : remove_named(c->name);
                 if (r < 0)
                         r = cli_fail(c, r);
                 code = r ? r : code;

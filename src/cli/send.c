@@ -9,7 +9,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,22 +82,7 @@ static int await_receiver(struct sender *s, int why)
         return CLI_TIMEOUT;
 }
 
-static int too_long(const struct sender *s, size_t len)
-{
-        static const char *const noun[] = {"line", "NUL-separated message", "block"};
-        const uint64_t number = s->progress.messages + s->staged + 1;
-        const int whole = s->at_end || s->cli->framing == CLI_RAW;
-
-        cli_say(s->cli,
-                "%s %" PRIu64 " has %s%zu bytes, more than %zu, the maximum of this queue (all "
-                "messages before it were sent; create the queue with a --capacity of more than "
-                "twice the length)",
-                noun[s->cli->framing], number, whole ? "" : "at least ", len,
-                sluice_producer_max_len(&s->queue));
-        return CLI_TOO_LONG;
-}
-
-static int no_room(struct sender *s, int r, size_t len)
+static int no_room(struct sender *s, int r)
 {
         if (cli_stopped())
                 return 128 + cli_stopped();
@@ -112,8 +96,6 @@ static int no_room(struct sender *s, int r, size_t len)
         case -EPIPE:
         case -EOWNERDEAD:
                 return await_receiver(s, r);
-        case -EMSGSIZE:
-                return too_long(s, len);
         default:
                 return cli_fail(s->cli, r);
         }
@@ -141,26 +123,46 @@ static void look_behind(struct sender *s)
         s->ended = cli_end_of(&st.consumer);
 }
 
-/* Room for a message: at once, or after all the staged ones are shown. */
-static int reserve(struct sender *s, size_t len, void **payload)
+/* What is to be sent next: room for it, or all of it when it is long. */
+struct outgoing {
+        size_t len;
+        void *payload;
+        const void *from;
+        uint32_t tag;
+        size_t sent;
+};
+
+typedef int attempt_fn(struct sender *s, struct outgoing *o, sluice_deadline until);
+
+static int attempt_room(struct sender *s, struct outgoing *o, sluice_deadline until)
 {
-        int r = sluice_reserve(&s->queue, len, payload, SLUICE_NOW);
+        return sluice_reserve(&s->queue, o->len, &o->payload, until);
+}
 
-        if (r == 0)
-                return 0;
-        publish(s);
+/* A successor of a receiver that is gone drops the rest: then once more. */
+static int attempt_long(struct sender *s, struct outgoing *o, sluice_deadline until)
+{
+        const int r = sluice_send_long(&s->queue, o->from, o->len, o->tag, &o->sent, until);
+
+        if (r == -EPIPE || r == -EOWNERDEAD)
+                o->sent = 0;
+        return r;
+}
+
+/* At once, or after all the staged ones are shown. */
+static int until_done(struct sender *s, attempt_fn *attempt, struct outgoing *o)
+{
         for (;;) {
-                int code;
-
                 /* After -EPIPE the message may still fit. */
-                r = sluice_reserve(&s->queue, len, payload, SLUICE_NOW);
+                int code, r = attempt(s, o, SLUICE_NOW);
+
                 if (r == -EAGAIN && earlier_end(s))
                         r = s->ended;
                 if (r == -EAGAIN && !cli_stopped())
-                        r = sluice_reserve(&s->queue, len, payload, cli_deadline(s->cli));
+                        r = attempt(s, o, cli_deadline(s->cli));
                 if (r == 0)
                         break;
-                code = no_room(s, r, len);
+                code = no_room(s, r);
                 if (code)
                         return code;
         }
@@ -168,12 +170,44 @@ static int reserve(struct sender *s, size_t len, void **payload)
         return 0;
 }
 
+static int reserve(struct sender *s, size_t len, void **payload)
+{
+        struct outgoing o = {.len = len};
+        int code = 0;
+
+        if (attempt_room(s, &o, SLUICE_NOW) != 0) {
+                publish(s);
+                code = until_done(s, attempt_room, &o);
+        }
+        *payload = o.payload;
+        return code;
+}
+
+/* One that is longer than the queue can hold at once. */
+static int put_long(struct sender *s, size_t len, uint32_t tag)
+{
+        struct outgoing o = {.len = len, .from = s->buffer + s->begin, .tag = tag};
+        int code;
+
+        publish(s);
+        code = until_done(s, attempt_long, &o);
+        if (code)
+                return code;
+        s->progress.messages++;
+        s->progress.bytes += len;
+        cli_progress_tick(&s->progress);
+        return 0;
+}
+
 static int put(struct sender *s, size_t len, uint32_t tag)
 {
         const unsigned char *const from = s->buffer + s->begin;
         void *payload;
-        int code = reserve(s, len, &payload);
+        int code;
 
+        if (len > sluice_producer_max_len(&s->queue))
+                return put_long(s, len, tag);
+        code = reserve(s, len, &payload);
         if (code)
                 return code;
         memcpy(payload, from, len);
@@ -294,8 +328,6 @@ static int send_buffered(struct sender *s)
                 code = send_whole_messages(s);
                 if (code)
                         return code;
-                if (s->end - s->begin > sluice_producer_max_len(&s->queue))
-                        return too_long(s, s->end - s->begin);
         }
         if (s->begin < s->end) {
                 const int code = put(s, s->end - s->begin, CLI_TAG_BARE);
@@ -342,9 +374,8 @@ static int send_all(struct sender *s)
         const struct cli *const c = s->cli;
         int code = 0;
 
-        if (c->framing == CLI_RAW && c->block > sluice_producer_max_len(&s->queue))
-                return too_long(s, c->block);
-        if (c->framing != CLI_RAW || c->block < DIRECT_BYTES)
+        if (c->framing != CLI_RAW || c->block < DIRECT_BYTES ||
+            c->block > sluice_producer_max_len(&s->queue))
                 return send_buffered(s);
         while (code == 0 && !s->at_end)
                 code = send_block(s);

@@ -52,6 +52,21 @@ for how in futex fifo; do
         sluice rm q
 done
 
+# The sender, in a line that is longer than the queue: no half of it comes.
+head -c 100000 /dev/zero | tr '\0' x >long
+start send --create --capacity 4K q <long
+sender=$!
+await in_state q producer asleep
+killed $sender
+start send q <want
+sender=$!
+expect 0 'recv behind half a line' sluice recv q
+ends 0 'the second sender' $sender
+identical 'only whole lines' want out
+expect 0 'stat of it' sluice stat q
+shows 'stat of it' '^lost  *0 messages dropped.*, 1 long messages'
+sluice rm q
+
 # The receiver, before its reader has taken anything: all comes again.
 seq 1 3000 >numbers
 sluice send --create --capacity 1M q <numbers

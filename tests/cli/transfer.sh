@@ -70,6 +70,17 @@ for length in 2039 2040; do
 done
 { echo before; head -c 500000 random | tr -d '\n'; echo; echo after; } >longest
 round 'a line longer than any buffer of the command' longest '' --capacity 2M
+# Longer than the queue holds at once, and than the queue is: no line is too long.
+for length in 2041 2042 4096 100000 1000000; do
+        { echo before; head -c $length /dev/zero | tr '\0' x; echo; echo after; echo; } >longest
+        round "a line of $length bytes in a queue of 4K" longest '' --capacity 4K
+done
+{ for i in 1 2 3; do head -c 9999 /dev/zero | tr '\0' x; echo; done; printf last; } >longest
+round 'lines longer than the smallest queue' longest '' --capacity 256
+round 'blocks longer than the queue' random --raw --raw 30000 --capacity 4K
+printf 'a%5000sb\0c' x | sluice send -0 --create --capacity 16K q
+same 'a long one, NUL-separated to lines' 5004 "$(sluice recv q | wc -c | tr -d ' ')"
+sluice rm q
 head -c 2040 /dev/zero | tr '\0' x >longest
 round 'the longest line, unfinished' longest '' --capacity 4K
 

@@ -15,7 +15,7 @@ clean_up() {
                 kill -KILL "$pid" 2>/dev/null
         done
         # After a failure; else there is none.
-        for queue in hello example lines; do
+        for queue in hello example lines capitals; do
                 [ ! -e "$SLUICE_DIR/$queue" ] || "$bin/../sluice" rm "$queue"
         done
         rm -rf "$work"
@@ -132,6 +132,35 @@ consumer_first() {
 }
 check 'consumer, then producer, many laps of the ring' consumer_first
 
+# ---- rpc_server and rpc_client
+rpc() {
+        start "$bin/rpc_server" capitals
+        server=$!
+        "$bin/rpc_client" capitals one two 'and three' >out || return 1
+        wait $server || return 1
+        prints out ONE TWO 'AND THREE' && ! queue_is_open capitals
+}
+check 'rpc: calls and replies' rpc
+rpc_death() {
+        start "$bin/rpc_client" capitals one >out 2>err
+        client=$!
+        until_true queue_is_open capitals/request || return 1
+        start "$bin/rpc_server" capitals
+        server=$!
+        wait $client && wait $server && prints out ONE || return 1
+        start "$bin/rpc_server" capitals
+        server=$!
+        until_true queue_is_open capitals/request || return 1
+        kill -KILL $server
+        wait $server
+        start "$bin/rpc_client" capitals two >out 2>err
+        client=$!
+        until_true sh -c "'$bin/../sluice' stat '$SLUICE_DIR/capitals/request' | grep -q 'pending *1 '"
+        start "$bin/rpc_server" capitals
+        server=$!
+        wait $client && wait $server && prints out TWO
+}
+check 'rpc: a client first, and a server that was killed' rpc_death
 # ---- libuv
 in_a_libuv_loop() {
         start "$bin/libuv" uv >out 2>end

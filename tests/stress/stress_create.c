@@ -320,7 +320,7 @@ enum { SMALL, ZERO, GARBAGE, ANOTHER, SET, KINDS };
 static int squat(int project, int kind)
 {
         const size_t bytes = kind == SMALL ? 100 : 12288 + 4096;
-        const struct sluice_geometry g = {4096, 64, 0};
+        const struct sluice_geometry g = {4096, 64, 0, 0, 0, 0};
         void *mem;
         int id;
 

@@ -72,7 +72,7 @@ static void nap(int64_t ns)
 
 static void add_one(struct churn *c, struct slot *s)
 {
-        const struct sluice_geometry g = {CAPACITY, 64, 0};
+        const struct sluice_geometry g = {CAPACITY, 64, 0, 0, 0, 0};
 
         s->bytes = (sluice_ring_bytes(&g) + 4095) & ~(size_t)4095;
         s->mem = mmap(NULL, s->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -209,7 +209,7 @@ static struct {
 /* A ring in a segment that says that it is the queue of the directory. */
 static int forge(const void *ctx)
 {
-        const struct sluice_geometry g = {4096, 64, 0};
+        const struct sluice_geometry g = {4096, 64, 0, 0, 0, 0};
         struct sluice_layout_header *h;
         struct stat st;
         const int projects = *(const int *)ctx;

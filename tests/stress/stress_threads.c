@@ -21,11 +21,11 @@ struct setting {
 };
 
 static const struct setting settings[] = {
-        {"ring alone, 256 B", {256, 64, UINT64_C(0xffffffffffffff00)}, 0, 0, 2000000},
-        {"ring alone, 16 KiB", {1 << 14, 8, UINT64_C(0xfffff000)}, 0, 0, 5000000},
-        {"sleeping, 256 B", {256, 64, 0}, 1, SLUICE_SPIN_NONE, 500000},
-        {"sleeping, 32 B", {32, 8, UINT64_C(0xfffffffffffffff8)}, 1, SLUICE_SPIN_NONE, 500000},
-        {"spinning and sleeping, 4 KiB", {1 << 12, 64, 0}, 1, 2000, 5000000},
+        {"ring alone, 256 B", {256, 64, UINT64_C(0xffffffffffffff00), 0, 0, 0}, 0, 0, 2000000},
+        {"ring alone, 16 KiB", {1 << 14, 8, UINT64_C(0xfffff000), 0, 0, 0}, 0, 0, 5000000},
+        {"sleeping, 256 B", {256, 64, 0, 0, 0, 0}, 1, SLUICE_SPIN_NONE, 500000},
+        {"sleeping, 32 B", {32, 8, UINT64_MAX - 7, 0, 0, 0}, 1, SLUICE_SPIN_NONE, 500000},
+        {"spinning and sleeping, 4 KiB", {1 << 12, 64, 0, 0, 0, 0}, 1, 2000, 5000000},
 };
 
 struct side {

@@ -539,7 +539,7 @@ static int interrupt_both(void)
 static int enable(void)
 {
         static _Alignas(128) unsigned char memory[12288 + 4096];
-        const struct sluice_geometry g = {4096, 64, 0};
+        const struct sluice_geometry g = {4096, 64, 0, 0, 0, 0};
         int r = sluice_ring_format(memory, sizeof memory, &g);
 
         if (r == 0)

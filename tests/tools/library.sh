@@ -40,6 +40,7 @@ cat "$TOP"/include/sluice/*.h | tr '\n' ' ' |
 same 'public calls that are inline bear SLUICE_INLINE' inline nothing
 grep sluice_priv_ declared >private || :
 cat >behind <<EOF
+sluice_priv_channel_open
 sluice_priv_consumer_enable_sleep
 sluice_priv_consumer_open
 sluice_priv_member_barrier

@@ -5,7 +5,7 @@
 
 static int format_with(size_t capacity, uint32_t align, uint64_t first)
 {
-        const struct sluice_geometry g = {capacity, align, first};
+        const struct sluice_geometry g = {capacity, align, first, 0, 0, 0};
         static _Alignas(128) unsigned char mem[12288 + 4096];
 
         return sluice_ring_format(mem, sizeof mem, &g);
@@ -16,7 +16,7 @@ Test(format, returns_einval_when_capacity_is_no_power_of_two)
         const size_t capacity[] = {33, 40, 96, 1000, 4095, 3u << 20};
 
         for (size_t i = 0; i < sizeof capacity / sizeof *capacity; i++) {
-                const struct sluice_geometry g = {capacity[i], 8, 0};
+                const struct sluice_geometry g = {capacity[i], 8, 0, 0, 0, 0};
 
                 test_at("capacity %zu", capacity[i]);
                 test_eq(format_with(capacity[i], 8, 0), -EINVAL);
@@ -27,7 +27,7 @@ Test(format, returns_einval_when_capacity_is_no_power_of_two)
 Test(format, returns_erange_when_capacity_is_too_small)
 {
         for (uint32_t align = 8; align <= 128; align *= 2) {
-                const struct sluice_geometry g = {2 * align, align, 0};
+                const struct sluice_geometry g = {2 * align, align, 0, 0, 0, 0};
 
                 test_at("align %u", align);
                 test_eq(format_with(1, align, 0), -ERANGE);
@@ -41,7 +41,7 @@ Test(format, returns_erange_when_capacity_is_too_small)
 
 Test(format, returns_efbig_when_capacity_is_too_large)
 {
-        const struct sluice_geometry largest = {(size_t)1 << 30, 64, 0};
+        const struct sluice_geometry largest = {(size_t)1 << 30, 64, 0, 0, 0, 0};
 
         test_eq(format_with(((size_t)1 << 30) + 1, 64, 0), -EFBIG);
         test_eq(format_with((size_t)1 << 31, 64, 0), -EFBIG);
@@ -73,7 +73,7 @@ Test(format, returns_einval_when_first_position_is_off_the_alignment)
 
 Test(format, returns_enospc_and_writes_nothing_when_memory_is_too_small)
 {
-        const struct sluice_geometry g = {256, 64, 0};
+        const struct sluice_geometry g = {256, 64, 0, 0, 0, 0};
         const size_t bytes = sluice_ring_bytes(&g);
         unsigned char *mem = test_memory(bytes);
 
@@ -87,7 +87,7 @@ Test(format, returns_enospc_and_writes_nothing_when_memory_is_too_small)
 
 Test(format, returns_einval_when_memory_is_missing_or_misaligned)
 {
-        const struct sluice_geometry g = {256, 8, 0};
+        const struct sluice_geometry g = {256, 8, 0, 0, 0, 0};
         unsigned char *mem = test_memory(32768);
 
         test_eq(sluice_ring_format(NULL, 32768, &g), -EINVAL);
@@ -99,7 +99,7 @@ Test(format, returns_einval_when_memory_is_missing_or_misaligned)
 /* ---- joining ------------------------------------------------------ */
 
 static unsigned char *ring_bytes;
-static const struct sluice_geometry ring_geometry = {512, 64, 128};
+static const struct sluice_geometry ring_geometry = {512, 64, 128, 0, 0, 0};
 #define RING_BYTES ((size_t)12288 + 512)
 
 static void fresh(void)

@@ -205,7 +205,7 @@ TEST_EACH(format, writes_what_the_layout_says, 4)
 
 Test(format, takes_defaults_for_zero_and_null)
 {
-        const struct sluice_geometry zero = {0, 0, 0};
+        const struct sluice_geometry zero = {0, 0, 0, 0, 0, 0};
         const size_t bytes = sluice_ring_bytes(NULL);
         unsigned char *mem = test_memory(bytes);
 

@@ -203,7 +203,7 @@ static int echo_child(void *ctx)
 
 static void echo(bool mute, uint64_t rounds)
 {
-        struct sluice_geometry g = {4096, 64, 0};
+        struct sluice_geometry g = {4096, 64, 0, 0, 0, 0};
         struct sluice_options o = SLUICE_OPTIONS_INIT;
         struct sluice_producer p;
         struct sluice_consumer c;
@@ -253,7 +253,7 @@ QTest(enable_sleep, with_a_peer_that_never_wakes_anybody)
 
 QTest(enable_sleep, refuses_what_it_cannot)
 {
-        struct sluice_geometry g = {4096, 64, 0};
+        struct sluice_geometry g = {4096, 64, 0, 0, 0, 0};
         struct sluice_options o = opt_wake(SLUICE_WAKE_FIFO);
         struct sluice_producer p;
         struct sluice_consumer c;

@@ -422,7 +422,7 @@ static void attach_while_formatting(const void *where, size_t len)
 /* Over garbage and over an older ring: nothing, or all of it. */
 Test(format, is_seen_whole_or_not_at_all)
 {
-        const struct sluice_geometry g = {1024, 64, 128};
+        const struct sluice_geometry g = {1024, 64, 128, 0, 0, 0};
 
         formatting_bytes = sluice_ring_bytes(&g);
         formatting = test_memory(formatting_bytes);

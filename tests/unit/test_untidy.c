@@ -1014,7 +1014,7 @@ static int cancel_remove(void)
 static int cancel_ring(void)
 {
         static _Alignas(4096) unsigned char memory[12288 + 4096];
-        const struct sluice_geometry g = {4096, 64, 0};
+        const struct sluice_geometry g = {4096, 64, 0, 0, 0, 0};
         struct sluice_producer rp;
         struct sluice_consumer rc;
         int r = sluice_ring_format(memory, sizeof memory, &g);

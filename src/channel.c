@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/* Two queues under one name. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "sluice/channel.h"
+
+/* How often a directory is made anew that another process removes. */
+enum { MAKE_TRIES = 100 };
+
+struct paths {
+        struct sluice_priv_name name;
+        char request[SLUICE_NAME_MAX + 1];
+        char reply[SLUICE_NAME_MAX + 1];
+};
+
+static int join_path(char to[SLUICE_NAME_MAX + 1], const char *directory, const char *entry)
+{
+        const int len = snprintf(to, SLUICE_NAME_MAX + 1, "%s/%s", directory, entry);
+
+        return len < 0 || len > (int)SLUICE_NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+static int paths_of(struct paths *p, const char *name)
+{
+        int r = sluice_priv_name_parse(&p->name, name);
+
+        if (r)
+                return r;
+        if (p->name.is_key)
+                return -EOPNOTSUPP;
+        r = join_path(p->request, p->name.path, "request");
+        return r ? r : join_path(p->reply, p->name.path, "reply");
+}
+
+/* Is a directory there, and no queue? */
+static int look_at(const struct paths *p)
+{
+        char entry[SLUICE_NAME_MAX + 1];
+        struct stat st;
+        int r = join_path(entry, p->name.path, SLUICE_PRIV_READABLE);
+
+        if (r)
+                return r;
+        if (lstat(p->name.path, &st) != 0)
+                return -errno;
+        if (!S_ISDIR(st.st_mode))
+                return S_ISLNK(st.st_mode) ? -ELOOP : -ENOTDIR;
+        if (faccessat(AT_FDCWD, entry, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+                return -ENOTEMPTY;
+        return errno == ENOENT ? 0 : -errno;
+}
+
+/* ---- Making and removing ------------------------------------------ */
+
+/* Whoever may use the queues may pass the directory. */
+static int make_directory(const struct paths *p, mode_t mode)
+{
+        const mode_t all = 0700 | (mode & 060 ? 050u : 0u) | (mode & 06 ? 05u : 0u);
+        int made, r = p->name.in_user_dir ? sluice_priv_user_dir_make(&p->name) : 0;
+
+        if (r)
+                return r;
+        made = sluice_priv_dir_make(p->name.path);
+        if (made < 0)
+                return made;
+        r = made && chmod(p->name.path, all) != 0 ? -errno : look_at(p);
+        if (r && made)
+                rmdir(p->name.path);
+        return r;
+}
+
+/* Both queues; -EEXIST: `request` was there. What cannot be completed is removed
+ * again, as far as this call has made it. */
+static int make_queues(const struct paths *p, const struct sluice_options *options)
+{
+        const int reply = sluice_create(p->reply, options);
+        const int r = reply && reply != -EEXIST ? reply : sluice_create(p->request, options);
+
+        if (r && r != -EEXIST) {
+                if (reply == 0)
+                        sluice_remove(p->reply);
+                rmdir(p->name.path); /* fails while it is not empty */
+        }
+        return r;
+}
+
+static int make(const struct paths *p, const struct sluice_options *options)
+{
+        struct sluice_options o;
+        int r = sluice_priv_options_read(&o, options);
+
+        if (r)
+                return r;
+        for (int tries = 0; tries < MAKE_TRIES; tries++) {
+                r = make_directory(p, o.mode);
+                if (r == 0)
+                        r = make_queues(p, options);
+                if (r != -ENOENT && r != -ESTALE)
+                        break; /* else the directory was removed meanwhile */
+        }
+        if (r && p->name.in_user_dir)
+                sluice_priv_user_dir_unmake();
+        return r;
+}
+
+/* Queues that are there are removed, as far as that can be done. */
+static int unmake(const struct paths *p)
+{
+        const int request = sluice_remove(p->request);
+        const int reply = sluice_remove(p->reply);
+
+        if (request && request != -ENOENT)
+                return request;
+        if (reply && reply != -ENOENT)
+                return reply;
+        if (rmdir(p->name.path) != 0) {
+                if (errno != EEXIST && errno != ENOTEMPTY)
+                        return -errno;
+                if (request && reply)
+                        return -ENOTEMPTY;
+        }
+        if (p->name.in_user_dir)
+                sluice_priv_user_dir_unmake();
+        return 0;
+}
+
+int sluice_channel_create(const char *name, const struct sluice_options *options)
+{
+        const struct sluice_priv_entry entry = sluice_priv_enter();
+        struct paths p;
+        int r = paths_of(&p, name);
+
+        if (r == 0)
+                r = make(&p, options);
+        sluice_priv_leave(&entry);
+        return r;
+}
+
+int sluice_channel_remove(const char *name)
+{
+        const struct sluice_priv_entry entry = sluice_priv_enter();
+        struct paths p;
+        int r = paths_of(&p, name);
+
+        if (r == 0 && p.name.in_user_dir)
+                r = sluice_priv_user_dir_check(&p.name);
+        if (r == 0)
+                r = look_at(&p);
+        if (r == 0)
+                r = unmake(&p);
+        /* Something else; or it was made meanwhile: so again, and it is known. */
+        for (int tries = 1; r == -ENOTEMPTY && tries < MAKE_TRIES; tries++)
+                r = unmake(&p);
+        sluice_priv_leave(&entry);
+        return r;
+}
+
+/* ---- Opening and closing ------------------------------------------ */
+
+static int drop(void *ctx, const struct sluice_message *m)
+{
+        (void)ctx, (void)m;
+        return 0;
+}
+
+/* The consumer of a client: without replies to an earlier one, nor the end of
+ * a server that came before them. */
+static int open_replies(struct sluice_consumer *c, const struct paths *p,
+                        const struct sluice_options *o)
+{
+        int r = sluice_consumer_open(c, p->reply, o);
+        ssize_t dropped;
+
+        if (r)
+                return r;
+        dropped = sluice_drain(c, drop, NULL, SIZE_MAX);
+        if (dropped == 0 || dropped == -EPIPE || dropped == -EOWNERDEAD)
+                return 0;
+        sluice_consumer_close(c);
+        return dropped < 0 ? (int)dropped : sluice_consumer_open(c, p->reply, o);
+}
+
+/* `request` first: whoever has its role is refused before anything else. */
+static int open_client(struct sluice_channel *ch, const struct paths *p,
+                       const struct sluice_options *o)
+{
+        int r = sluice_producer_open(&ch->out, p->request, o);
+
+        if (r)
+                return r;
+        r = open_replies(&ch->in, p, o);
+        if (r)
+                sluice_producer_close(&ch->out);
+        return r;
+}
+
+static int open_server(struct sluice_channel *ch, const struct paths *p,
+                       const struct sluice_options *o)
+{
+        int r = sluice_consumer_open(&ch->in, p->request, o);
+
+        if (r)
+                return r;
+        r = sluice_producer_open(&ch->out, p->reply, o);
+        if (r)
+                sluice_consumer_close(&ch->in);
+        return r;
+}
+
+static int channel_open(struct sluice_channel *ch, const char *name, enum sluice_side side,
+                        const struct sluice_options *options)
+{
+        struct sluice_options o;
+        struct paths p;
+        int r = sluice_priv_options_read(&o, options);
+
+        if (r == 0)
+                r = side == SLUICE_CLIENT || side == SLUICE_SERVER ? paths_of(&p, name) : -EINVAL;
+        if (r)
+                return r;
+        o.size = sizeof o;
+        if (o.flags & SLUICE_CREATE) {
+                r = make(&p, &o);
+                if (r && r != -EEXIST)
+                        return r;
+                o.flags &= ~(unsigned)SLUICE_CREATE;
+        }
+        if (p.name.in_user_dir)
+                r = sluice_priv_user_dir_check(&p.name);
+        else
+                r = 0;
+        if (r == 0)
+                r = look_at(&p);
+        if (r)
+                return r;
+        return side == SLUICE_CLIENT ? open_client(ch, &p, &o) : open_server(ch, &p, &o);
+}
+
+int sluice_priv_channel_open(struct sluice_channel *ch, size_t size, unsigned abi, const char *name,
+                             enum sluice_side side, const struct sluice_options *options)
+{
+        struct sluice_priv_entry entry;
+        int r;
+
+        if (size != sizeof *ch || abi != SLUICE_ABI)
+                return -EPROTONOSUPPORT;
+        entry = sluice_priv_enter();
+        memset((void *)ch, 0, sizeof *ch);
+        r = channel_open(ch, name, side, options);
+        if (r)
+                memset((void *)ch, 0, sizeof *ch);
+        else
+                ch->side = (int)side;
+        sluice_priv_leave(&entry);
+        return r;
+}
+
+int sluice_channel_close(struct sluice_channel *ch)
+{
+        const int out = sluice_producer_close(&ch->out);
+        const int in = sluice_consumer_close(&ch->in);
+
+        return out ? out : in;
+}
+
+/* ---- Calls -------------------------------------------------------- */
+
+/* Both ends are interrupted, and a call waits at one of them: it returns for what
+ * the channel says, and the other end's interrupt is for nobody. */
+static bool is_canceled(struct sluice_channel *ch)
+{
+        /* INTERRUPT:load. Relaxed store: the next interrupt stores 1 again. */
+        if (sluice_priv_load_acquire(&ch->interrupt) == 0)
+                return false;
+        sluice_priv_store_relaxed(&ch->interrupt, 0);
+        return true;
+}
+
+static int send_request(struct sluice_channel *ch, uint32_t tag, const void *request, size_t len,
+                        sluice_deadline until)
+{
+        size_t sent = 0;
+        int r;
+
+        do
+                r = sluice_send_long(&ch->out, request, len, tag, &sent, until);
+        while (r == -ECANCELED && !is_canceled(ch));
+        return r;
+}
+
+/* The reply, or an error; others are dropped. Looks at the deadline at least once
+ * a lap, whatever a hostile server sends. */
+static ssize_t await_reply(struct sluice_channel *ch, uint32_t tag, sluice_deadline until)
+{
+        uint64_t from = sluice_consumer_position(&ch->in);
+
+        for (;;) {
+                const ssize_t n = sluice_recv_long(&ch->in, &ch->reply, until);
+                int r = n < 0 && n != -EMSGSIZE ? (int)n : 0;
+
+                if (n == -EMSGSIZE)
+                        r = sluice_skip_long(&ch->in, &ch->reply);
+                if (r == 0 && ch->reply.tag == tag)
+                        return n;
+                if (r == 0) {
+                        ch->late++;
+                        r = sluice_priv_lap_over(&ch->in, &from, until);
+                }
+                if (r && (r != -ECANCELED || is_canceled(ch)))
+                        return r;
+        }
+}
+
+ssize_t sluice_call(struct sluice_channel *ch, const void *request, size_t len, void *reply,
+                    size_t cap, sluice_deadline until)
+{
+        const uint32_t tag = (uint32_t)sluice_producer_messages(&ch->out) + 1;
+        ssize_t n;
+
+        if (ch->side != SLUICE_CLIENT)
+                return -EINVAL;
+        n = send_request(ch, tag, request, len, until);
+        if (n == 0) {
+                ch->reply.buf = reply;
+                ch->reply.cap = cap;
+                n = await_reply(ch, tag, until);
+        }
+        return n;
+}
+
+int sluice_reply(struct sluice_channel *ch, uint32_t tag, const void *buf, size_t len,
+                 sluice_deadline until)
+{
+        return sluice_send_long(&ch->out, buf, len, tag, NULL, until);
+}
+
+int sluice_channel_interrupt(struct sluice_channel *ch)
+{
+        int out, in;
+
+        sluice_priv_store_release(&ch->interrupt, 1); /* INTERRUPT:store */
+        out = sluice_producer_interrupt(&ch->out);
+        in = sluice_consumer_interrupt(&ch->in);
+        return out ? out : in;
+}
