@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Many feeds, one reader that needs the newest price of each only: the time when it was
- * made. Prints how old that was when it was read, by powers of two. */
+/* Many feeds, one reader of the newest price of each: how old it was, in powers of 2. */
 #include <pthread.h>
 #include <stdio.h>
 #include <sluice/group.h>
@@ -39,7 +38,7 @@ static int take(void *ctx, struct sluice_member *m, enum sluice_event event,
 
 int main(void)
 {
-        pthread_t thread;
+        pthread_t thread[FEEDS];
         struct sluice_group *g;
 
         if (sluice_group_create(&g, NULL))
@@ -47,11 +46,13 @@ int main(void)
         for (int i = 0; i < FEEDS; i++) {
                 if (sluice_ring_format(ring[i], BYTES, NULL) ||
                     sluice_group_add_ring(g, ring[i], BYTES, NULL, NULL) ||
-                    pthread_create(&thread, NULL, feed, ring[i]))
+                    pthread_create(&thread[i], NULL, feed, ring[i]))
                         return 1;
         }
         if (sluice_group_serve(g, take, NULL, SIZE_MAX, SLUICE_FOREVER) < 0)
                 return 1;
+        for (int i = 0; i < FEEDS; i++)
+                pthread_join(thread[i], NULL);
         printf("%lu of %d prices were passed over\n", passed, FEEDS * PRICES);
         for (int i = 6; i < 30; i++)
                 printf("from %lld ns: %lu\n", 1ll << i, age[i]);

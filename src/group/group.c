@@ -193,11 +193,13 @@ static void forget(struct rcu_head *head)
         struct sluice_member *m =
                 (struct sluice_member *)(void *)((char *)head -
                                                  offsetof(struct sluice_member, retired));
-        struct sluice_group *g = m->group;
+        struct sluice_group *g;
 
+        rcu_order_after(head); /* what was written to the member before it retired */
+        g = m->group;
         if (group_check(g) != 0)
                 return;
-        rcu_order_after(&g->order);
+        rcu_order_after(&g->order); /* sections that could have found it */
         sluice_consumer_close(&m->queue);
         if (m->parting == PART_REAP)
                 reap_queue(m->name);
@@ -219,6 +221,7 @@ static void retire(struct sluice_group *g, struct sluice_member *m)
 
         g->retired++;
         rcu_order_before(&g->order);
+        rcu_order_before(&m->retired);
         urcu_bp_set_thread_call_rcu_data(g->reclaimer);
         urcu_bp_call_rcu(&m->retired, forget);
         urcu_bp_set_thread_call_rcu_data(before);
