@@ -24,15 +24,14 @@ static int take(void *ctx, struct sluice_member *m, enum sluice_event event,
                 const struct sluice_message *message)
 {
         struct sluice_message newest;
-        int64_t ns;
 
         if (ctx || event != SLUICE_MESSAGE)
                 return (ended += event == SLUICE_ENDED) == FEEDS;
         newest = *message;
         while (sluice_member_next(m, &newest) == 0)
                 passed++;
-        ns = sluice_now_ns() - *(const int64_t *)newest.data;
-        age[63 - __builtin_clzll((uint64_t)ns | 1)]++;
+        age[63 -
+            __builtin_clzll((uint64_t)(sluice_now_ns() - *(const int64_t *)newest.data) | 1)]++;
         return 0;
 }
 
