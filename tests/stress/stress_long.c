@@ -60,7 +60,7 @@ static size_t length_of(uint32_t number, size_t capacity)
 {
         uint64_t state = number;
 
-        return traffic_random(&state) % (10 * capacity);
+        return (size_t)(traffic_random(&state) % (10 * capacity));
 }
 
 static void fill(unsigned char *to, size_t len, uint32_t number)

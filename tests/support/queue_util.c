@@ -342,7 +342,7 @@ long first_lap_faults(const struct sluice_options *o)
                 call(sluice_create("lap", o), 0);
                 call(sluice_producer_open(&p, "lap", o), 0);
                 call(sluice_consumer_open(&c, "lap", o), 0);
-                n = lap_faults(&p, &c, look("lap").capacity);
+                n = lap_faults(&p, &c, (size_t)look("lap").capacity);
                 fewest = n < fewest ? n : fewest;
                 call(sluice_producer_close(&p), 0);
                 call(sluice_consumer_close(&c), 0);

@@ -129,7 +129,7 @@ TEST_EACH(release_to, keeps_the_current_message, 16)
         struct sluice_message m[4], again;
 
         for (uint64_t i = 0; i < 5; i++)
-                test_eq(test_send(r, i, i), 0);
+                test_eq(test_send(r, i, (size_t)i), 0);
         pass_all(r, m, 3);
         test_eq(sluice_peek(&r->c, &m[3], SLUICE_NOW), 0);
         test_eq(sluice_release_to(&r->c, m[3].position), 0);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* How a consumer chooses among its ways to treat cache lines, by prices that
  * are made up here; and that advice changes nothing but speed. */
+#include <stdbool.h>
+
 #include "check.h"
 
 enum { TOUCH = SLUICE_PRIV_TOUCH, DEMOTE = SLUICE_PRIV_DEMOTE };
