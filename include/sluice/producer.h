@@ -162,10 +162,8 @@ static __attribute__((noinline, unused)) int sluice_priv_reserve_slow(struct slu
         /* A padding record fills the end of the ring. */
         const uint64_t skip = bytes > rest ? rest : 0;
 
-        if (len > p->max_len)
-                return sluice_priv_producer_refusal(p, -EMSGSIZE);
-        if (!p->own)
-                return sluice_priv_producer_refusal(p, -EINVAL);
+        if (len > p->max_len || !p->own)
+                return p->base.err ? p->base.err : p->own ? -EMSGSIZE : -EINVAL;
         if (p->limit - p->tail < skip + bytes) {
                 const int r = sluice_priv_make_room(p, skip + bytes, until);
 
