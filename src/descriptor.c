@@ -98,14 +98,11 @@ static bool consumer_must_wait(const struct sluice_consumer *c, struct sluice_pr
 /* false: do not wait, there is room, or the next call returns an error. */
 static bool producer_must_wait(struct sluice_producer *p, size_t len, struct sluice_priv_await *a)
 {
-        uint64_t need, rest;
+        uint64_t need;
 
         if (p->base.err || len > p->max_len || sluice_priv_producer_refresh(p) != 0)
                 return false;
-        need = sluice_priv_record_bytes(len, p->unit_mask);
-        rest = sluice_priv_rest(p->tail, p->mask);
-        if (need > rest)
-                need += rest;
+        need = sluice_priv_room_needed(p, len);
         if (p->limit - p->tail >= need ||
             p->tail - sluice_priv_published(p) + need > p->mask - p->unit_mask)
                 return false;

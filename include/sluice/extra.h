@@ -34,15 +34,7 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_send_tagged(struct sluice_producer *p,
                                                       size_t len, uint32_t tag,
                                                       sluice_deadline until)
 {
-        void *payload;
-        const int r = sluice_reserve(p, len, &payload, until);
-
-        if (sluice_priv_unlikely(r != 0))
-                return r;
-        if (len != 0)
-                sluice_priv_copy_in(payload, buf, len);
-        sluice_set_tag(p, tag);
-        return sluice_commit(p, len);
+        return sluice_priv_send(p, buf, len, tag, until);
 }
 
 /* sluice_sendv with a tag. */

@@ -144,6 +144,16 @@ sluice_priv_make_room(struct sluice_producer *p, uint64_t need, sluice_deadline 
         }
 }
 
+/* Bytes behind tail that a message takes, with the padding that fills the end
+ * of the ring where it does not fit there. */
+static inline uint64_t sluice_priv_room_needed(const struct sluice_producer *p, size_t len)
+{
+        const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
+        const uint64_t rest = sluice_priv_rest(p->tail, p->mask);
+
+        return bytes > rest ? rest + bytes : bytes;
+}
+
 /* Is this length no record's, whatever room there is? Of a constant that is
  * small the run says it: sluice_priv_run. */
 static inline int sluice_priv_is_too_long(const struct sluice_producer *p, size_t len)
@@ -390,8 +400,10 @@ SLUICE_INLINE int sluice_commit(struct sluice_producer *p, size_t len)
 }
 
 /* A message that needs more than its place at tail. */
-static __attribute__((noinline, unused)) int
-sluice_priv_send_slow(struct sluice_producer *p, const void *buf, size_t len, sluice_deadline until)
+static __attribute__((noinline, unused)) int sluice_priv_send_slow(struct sluice_producer *p,
+                                                                   const void *buf, size_t len,
+                                                                   uint32_t tag,
+                                                                   sluice_deadline until)
 {
         void *payload;
         const int r = sluice_reserve(p, len, &payload, until);
@@ -400,12 +412,13 @@ sluice_priv_send_slow(struct sluice_producer *p, const void *buf, size_t len, sl
                 return r;
         if (len != 0)
                 sluice_priv_copy_in(payload, buf, len);
+        sluice_set_tag(p, tag);
         return sluice_commit(p, len);
 }
 
-/* reserve, copy, commit. Errors as of sluice_reserve. */
-SLUICE_NODISCARD SLUICE_INLINE int sluice_send(struct sluice_producer *p, const void *buf,
-                                               size_t len, sluice_deadline until)
+/* sluice_send, with a tag. */
+static inline int sluice_priv_send(struct sluice_producer *p, const void *buf, size_t len,
+                                   uint32_t tag, sluice_deadline until)
 {
         const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
         unsigned char *record;
@@ -413,13 +426,21 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_send(struct sluice_producer *p, const 
         if (sluice_priv_unlikely((p->reserved | p->staged) != 0 ||
                                  sluice_priv_is_too_long(p, len) ||
                                  p->contiguous_end - p->tail < bytes))
-                return sluice_priv_send_slow(p, buf, len, until);
+                return sluice_priv_send_slow(p, buf, len, tag, until);
         /* The same for one message in its usual place, with fewer stores. */
         record = p->ring + (p->tail & p->mask);
         if (len != 0)
                 sluice_priv_copy_in(record + SLUICE_LAYOUT_HEADER_BYTES, buf, len);
-        sluice_priv_publish_record(p, bytes, sluice_priv_header_word(SLUICE_LAYOUT_WHOLE, len, 0));
+        sluice_priv_publish_record(p, bytes,
+                                   sluice_priv_header_word(SLUICE_LAYOUT_WHOLE, len, tag));
         return 0;
+}
+
+/* reserve, copy, commit. Errors as of sluice_reserve. */
+SLUICE_NODISCARD SLUICE_INLINE int sluice_send(struct sluice_producer *p, const void *buf,
+                                               size_t len, sluice_deadline until)
+{
+        return sluice_priv_send(p, buf, len, 0, until);
 }
 
 /* sluice_sendv, with a tag. */
@@ -463,9 +484,7 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_sendv(struct sluice_producer *p, const
  * next call that waits. */
 static inline int sluice_priv_has_room(struct sluice_producer *p, size_t len)
 {
-        const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
-        const uint64_t rest = sluice_priv_rest(p->tail, p->mask);
-        const uint64_t need = bytes + (bytes > rest ? rest : 0);
+        const uint64_t need = sluice_priv_room_needed(p, len);
 
         if (sluice_priv_is_too_long(p, len))
                 return 0;
