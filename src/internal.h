@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
@@ -37,6 +38,29 @@ static inline void sluice_priv_leave(const struct sluice_priv_entry *entry)
 {
         pthread_setcancelstate(entry->cancel_before, NULL);
         errno = entry->errno_before;
+}
+
+/* ---- Options: a structure that begins with its size ---------------- */
+
+/* Of this version, from a caller of an earlier or a later one, or from NULL: 0
+ * in what the caller does not know. -EINVAL: no size, or an option is set that
+ * this version does not know. */
+static inline int sluice_priv_options_copy(void *to, size_t room, const void *from)
+{
+        const unsigned char *const bytes = (const unsigned char *)from;
+        size_t size;
+
+        memset(to, 0, room);
+        if (!from)
+                return 0;
+        memcpy(&size, from, sizeof size);
+        if (size < sizeof size || size > SLUICE_LAYOUT_PAGE)
+                return -EINVAL;
+        memcpy(to, from, size < room ? size : room);
+        for (size_t i = room; i < size; i++)
+                if (bytes[i] != 0)
+                        return -EINVAL;
+        return 0;
 }
 
 /* ---- fork.c: what a child of fork() gets --------------------------- */

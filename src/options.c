@@ -2,7 +2,6 @@
 /* Checks the options of a caller and fills in the defaults. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <string.h>
 
 #include "internal.h"
 
@@ -11,17 +10,8 @@
 
 int sluice_priv_options_read(struct sluice_options *to, const struct sluice_options *from)
 {
-        const unsigned char *bytes = (const unsigned char *)from;
-
-        memset(to, 0, sizeof *to);
-        if (from) {
-                if (from->size < sizeof from->size || from->size > SLUICE_LAYOUT_PAGE)
-                        return -EINVAL;
-                memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
-                for (size_t i = sizeof *to; i < from->size; i++)
-                        if (bytes[i] != 0)
-                                return -EINVAL; /* an option that this version does not know */
-        }
+        if (sluice_priv_options_copy(to, sizeof *to, from) != 0)
+                return -EINVAL;
         if (to->mode == 0)
                 to->mode = 0600;
         if ((to->mode & ~(mode_t)0666) != 0 || (to->mode & 0600) != 0600 ||

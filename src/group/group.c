@@ -258,17 +258,8 @@ int group_remove(struct sluice_group *g, struct sluice_member *m, enum parting p
 
 static int read_options(struct sluice_group_options *to, const struct sluice_group_options *from)
 {
-        const unsigned char *bytes = (const unsigned char *)from;
-
-        memset(to, 0, sizeof *to);
-        if (from) {
-                if (from->size < sizeof from->size || from->size > SLUICE_LAYOUT_PAGE)
-                        return -EINVAL;
-                memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
-                for (size_t i = sizeof *to; i < from->size; i++)
-                        if (bytes[i] != 0)
-                                return -EINVAL; /* an option that this version does not know */
-        }
+        if (sluice_priv_options_copy(to, sizeof *to, from) != 0)
+                return -EINVAL;
         if (to->hot_ns < SLUICE_HOT_NONE || to->spin_ns < SLUICE_SPIN_NONE || to->slice_ns < 0)
                 return -EINVAL;
         if (to->batch == 0)
