@@ -279,6 +279,8 @@ static void connect_queue(struct sluice_priv_queue *q)
         e->sleep = &sluice_priv_queue_sleep;
         e->doorbell.fence = !q->membarrier;
         e->doorbell.open = 1;
+        if (q->spin_ns == 0 && !q->by_habit)
+                e->looks = 0; /* SLUICE_SPIN_NONE: not even a look with a pause */
 }
 
 /* A consumer to whom an earlier producer has left messages gets that one's
@@ -454,7 +456,8 @@ static int endpoint_close(struct sluice_priv_endpoint *e)
 
 /* ---- A handle over the caller's own memory ------------------------ */
 
-/* The state says how this endpoint wakes, from now on. */
+/* The state says how this endpoint wakes, from now on; and who awaits it need not
+ * look again and again. */
 static void announce(struct sluice_priv_queue *q)
 {
         const uint64_t state = sluice_priv_load_relaxed(&q->own_doorbell->state);
@@ -462,6 +465,7 @@ static void announce(struct sluice_priv_queue *q)
         /* STATE:store */
         sluice_priv_store_release(&q->own_doorbell->state,
                                   (state & ~SLUICE_LAYOUT_MUTE) | own_state(q));
+        sluice_priv_wake_awaiting(q);
 }
 
 static int enable_sleep(struct sluice_priv_endpoint *e, int role,

@@ -79,15 +79,17 @@ static void sleeper_barrier(struct sluice_priv_queue *q)
 
 /* A peer that makes no system calls, because it was attached through ring.h
  * alone, or that leaves the barrier to a membarrier that we cannot call. Once
- * it has ended that does not matter: its successor wakes us when it joins.
+ * it has ended that does not matter: its successor wakes us when it joins, but in
+ * memory of the caller's own, where it may be attached through ring.h alone.
  * (A peer that has closed its pipes is found within a slice.) */
 static bool peer_may_not_wake(const struct sluice_priv_queue *q)
 {
         /* Relaxed: it decides only how long a sleep is. UNTRUSTED. */
         const uint64_t state = sluice_priv_load_relaxed(&q->peer_doorbell->state);
 
-        if ((state & SLUICE_LAYOUT_CLOSED) || state / SLUICE_LAYOUT_EPOCH == q->reported_epoch)
-                return false;
+        if (!(state & SLUICE_LAYOUT_ATTACHED) || (state & SLUICE_LAYOUT_CLOSED) ||
+            state / SLUICE_LAYOUT_EPOCH == q->reported_epoch)
+                return !q->named;
         return (state & SLUICE_LAYOUT_MUTE) ||
                (!q->membarrier && (state & SLUICE_LAYOUT_FENCELESS));
 }

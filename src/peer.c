@@ -202,7 +202,7 @@ static int await_peer(struct sluice_priv_queue *q, sluice_deadline until)
                 now = sluice_now_ns();
                 if (now >= until)
                         return -ETIMEDOUT;
-                slice = sluice_priv_later(now, q->slice_ns);
+                slice = sluice_priv_later(now, q->named ? q->slice_ns : sluice_priv_longest_ns(q));
                 sluice_priv_futex_sleep(q, &word, NULL, now, slice < until ? slice : until);
         }
 }

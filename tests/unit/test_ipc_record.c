@@ -103,12 +103,12 @@ QTest(record, forgets_what_others_have_removed)
         eq(ipc_record_count(IPC_RECORD_SEGMENT), 0);
         eq(ipc_record_count(IPC_RECORD_SET), 0);
         for (int i = 0; i < IPC_RECORD_WORDS + 10; i += 50) { /* is full, and has room again */
-                char command[600] = "ipcrm";
-                const size_t begin = strlen(command);
-                size_t n = begin;
+                char command[50 * sizeof " -s 2147483647"] = "ipcrm";
+                size_t n = strlen(command);
 
                 for (int k = 0; k < 50; k++)
                         n += (size_t)snprintf(command + n, sizeof command - n, " -s %d", set());
+                check(n < sizeof command);
                 eq(system(command), 0);
         }
         eq(ipc_record_count(IPC_RECORD_SET), 0);

@@ -251,6 +251,56 @@ QTest(enable_sleep, with_a_peer_that_never_wakes_anybody)
         echo(true, 100);
 }
 
+struct late {
+        unsigned char *mem;
+        struct event told_end;
+};
+
+/* Attaches through ring.h alone, which wakes nobody, when the other side is
+ * probably asleep; and once more as its own successor, with a message. */
+static int late_producer(void *ctx)
+{
+        struct late *l = ctx;
+        struct sluice_producer p;
+
+        pause_ms(50);
+        eq(sluice_producer_attach(&p, l->mem, ECHO_BYTES), 0);
+        pause_ms(50);
+        sluice_producer_detach(&p);
+        await_event(&l->told_end);
+        pause_ms(50);
+        eq(sluice_producer_attach(&p, l->mem, ECHO_BYTES), 0);
+        eq(send_number(&p, 7, SLUICE_NOW), 0);
+        return 0;
+}
+
+QTest(enable_sleep, waits_for_a_peer_that_wakes_nobody_when_it_attaches)
+{
+        struct sluice_geometry g = {4096, 64, 0, 0, 0, 0};
+        struct sluice_options o = SLUICE_OPTIONS_INIT;
+        const int64_t begin = sluice_now_ns();
+        struct sluice_consumer c;
+        struct late l;
+        pid_t child;
+
+        o.slice_ns = MS(60000);
+        l.told_end = event_new();
+        l.mem = mmap(NULL, ECHO_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        eq(sluice_ring_format(l.mem, ECHO_BYTES, &g), 0);
+        eq(sluice_consumer_attach(&c, l.mem, ECHO_BYTES), 0);
+        call(sluice_consumer_enable_sleep(&c, &o), 0);
+        child = spawn(late_producer, &l);
+        call(sluice_consumer_await_peer(&c, soon()), 0);
+        call(recv_number(&c, soon()), -EPIPE);
+        signal_event(&l.told_end);
+        call(recv_number(&c, soon()), 7);
+        check(sluice_now_ns() - begin < MS(5000));
+        eq(reap(child), 0);
+        call(sluice_consumer_close(&c), 0);
+        event_free(&l.told_end);
+        munmap(l.mem, ECHO_BYTES);
+}
+
 QTest(enable_sleep, refuses_what_it_cannot)
 {
         struct sluice_geometry g = {4096, 64, 0, 0, 0, 0};
@@ -276,4 +326,24 @@ QTest(enable_sleep, refuses_what_it_cannot)
         sluice_producer_detach(&p);
         refused(sluice_producer_enable_sleep(&p, NULL), -EINVAL);
         free(mem);
+}
+
+/* What a wait begins with, before anything is called: looks, each with a pause. */
+QTest(option, spin_none_leaves_out_the_first_looks_too)
+{
+        struct sluice_options o = SLUICE_OPTIONS_INIT;
+        struct sluice_producer p;
+        struct sluice_consumer c;
+
+        call(sluice_create("q", NULL), 0);
+        for (int none = 0; none < 2; none++) {
+                o.spin_ns = none ? SLUICE_SPIN_NONE : SLUICE_SPIN_DEFAULT;
+                call(sluice_producer_open(&p, "q", &o), 0);
+                call(sluice_consumer_open(&c, "q", &o), 0);
+                eq(p.base.looks, none ? 0 : SLUICE_PRIV_FIRST_LOOKS);
+                eq(c.base.looks, none ? 0 : SLUICE_PRIV_FIRST_LOOKS);
+                call(sluice_producer_close(&p), 0);
+                call(sluice_consumer_close(&c), 0);
+        }
+        call(sluice_remove("q"), 0);
 }
