@@ -64,7 +64,7 @@ static inline uint64_t sluice_priv_ticks(void)
 #elif defined __x86_64__ || defined __i386__
         return __builtin_ia32_rdtsc();
 #elif defined __aarch64__
-        uint64_t ticks;
+        uint64_t ticks = 0;
 
         __asm__ __volatile__("mrs %0, cntvct_el0" : "=r"(ticks));
         return ticks;
