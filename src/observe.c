@@ -22,27 +22,6 @@ struct progress {
         uint64_t position;
 };
 
-static uint64_t released(const struct sluice_layout_consumer *c)
-{
-        /* RELEASE:load. UNTRUSTED. */
-        return sluice_priv_load_acquire(&c->position) & ~SLUICE_LAYOUT_FLAGS;
-}
-
-/* The result, -EBADMSG included, is valid if the position is unchanged
- * afterwards. */
-static int consumer_read(struct sluice_priv_found *f, const struct sluice_layout_consumer *c)
-{
-        f->position = released(c);
-        for (int i = 0; i < 2; i++) {
-                /* PROGRESS:load, then OBSERVE:load. */
-                if (sluice_priv_load_acquire(&c->progress.slot[i].position) != f->position)
-                        continue;
-                f->messages = sluice_priv_load_acquire(&c->progress.slot[i].messages);
-                return 0;
-        }
-        return -EBADMSG;
-}
-
 static bool has_more_progress(const struct progress *t)
 {
         return sluice_priv_load_acquire(t->next) != t->position; /* PROGRESS:load */
@@ -101,7 +80,7 @@ static int look(struct sluice_priv_moment *m, const struct sluice_priv_view *v, 
         struct sluice_priv_found *const c = &m->consumer, *const p = &m->producer;
         struct progress slot;
         uint64_t used, pending;
-        int r = consumer_read(c, v->consumer);
+        int r = sluice_priv_consumer_find(c, v->consumer);
 
         producer_read(p, &slot, v->producer);
         /* What is released is published, even if the slot is behind it. */
@@ -111,7 +90,7 @@ static int look(struct sluice_priv_moment *m, const struct sluice_priv_view *v, 
         }
         if (r == 0)
                 r = walk(p, &slot, v->ring, c->position, v->shape, left);
-        if (released(v->consumer) != c->position)
+        if (sluice_priv_consumer_position(v->consumer) != c->position)
                 return -EAGAIN;
         used = p->position - c->position;
         pending = p->messages - c->messages;

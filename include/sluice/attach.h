@@ -229,17 +229,23 @@ struct sluice_priv_found {
         uint32_t slot; /* the one not in force */
 };
 
-/* UNTRUSTED: a predecessor may have been hostile. 0 or -EBADMSG. */
+static inline uint64_t sluice_priv_consumer_position(const struct sluice_layout_consumer *c)
+{
+        /* RELEASE:load, for an observer; for a successor SUCCEED orders it. UNTRUSTED. */
+        return sluice_priv_load_acquire(&c->position) & ~SLUICE_LAYOUT_FLAGS;
+}
+
+/* UNTRUSTED: a predecessor may have been hostile. 0 or -EBADMSG: either is valid
+ * for an observer if the position is the same afterwards. */
 static inline int sluice_priv_consumer_find(struct sluice_priv_found *f,
                                             const struct sluice_layout_consumer *c)
 {
-        /* RELEASE:load, for an observer; for a successor SUCCEED orders it. */
-        f->position = sluice_priv_load_acquire(&c->position) & ~SLUICE_LAYOUT_FLAGS;
+        f->position = sluice_priv_consumer_position(c);
         for (uint32_t i = 0; i < 2; i++) {
-                /* PROGRESS:load */
+                /* PROGRESS:load, then OBSERVE:load. */
                 if (sluice_priv_load_acquire(&c->progress.slot[i].position) != f->position)
                         continue;
-                f->messages = sluice_priv_load_relaxed(&c->progress.slot[i].messages);
+                f->messages = sluice_priv_load_acquire(&c->progress.slot[i].messages);
                 f->slot = i ^ 1;
                 return 0;
         }
@@ -339,7 +345,7 @@ static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem
                                             uint64_t state)
 {
         unsigned char *base = (unsigned char *)mem;
-        struct sluice_priv_found consumer, found;
+        struct sluice_priv_found found;
         struct sluice_priv_shape s;
         int r = sluice_priv_shape_read(&s, mem, bytes);
 
@@ -349,10 +355,9 @@ static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem
         p->ring = base + s.ring;
         p->own = (struct sluice_layout_producer *)(void *)(base + s.producer);
         p->peer = (const struct sluice_layout_consumer *)(const void *)(base + s.consumer);
-        /* UNTRUSTED: the consumer's half. Its counts do not concern us.
-         * RELEASE:load: the first records are written where it has read. */
-        consumer.position = sluice_priv_load_acquire(&p->peer->position) & ~SLUICE_LAYOUT_FLAGS;
-        r = sluice_priv_producer_find(&found, p->own, p->ring, consumer.position, &s);
+        /* The first records are written where it has read. */
+        p->seen = sluice_priv_consumer_position(p->peer);
+        r = sluice_priv_producer_find(&found, p->own, p->ring, p->seen, &s);
         if (r) {
                 p->own = NULL;
                 return sluice_priv_producer_poison(p, r);
@@ -366,7 +371,6 @@ static inline int sluice_priv_producer_join(struct sluice_producer *p, void *mem
         p->base.looks = SLUICE_PRIV_FIRST_LOOKS;
         p->base.slot = found.slot;
         p->told = sluice_priv_load_relaxed(&p->own->progress.slot[found.slot ^ 1].position);
-        p->seen = consumer.position;
         p->limit = p->seen + p->mask - p->unit_mask;
         p->base.doorbell.peer_parked = &p->peer->doorbell.parked;
         sluice_priv_producer_begin(p, state);

@@ -349,19 +349,27 @@ static void group_free(struct sluice_group *g)
 
 /* ---- Observers ---------------------------------------------------- */
 
+/* Position and count at one moment, which the consumer may not leave us: then 0. */
+static void released_read(struct sluice_priv_found *f, const struct sluice_layout_consumer *c)
+{
+        for (int tries = 0; tries < 1000; tries++)
+                if (sluice_priv_consumer_find(f, c) == 0 &&
+                    sluice_priv_consumer_position(c) == f->position)
+                        return;
+        memset(f, 0, sizeof *f);
+}
+
 static void member_stat(struct sluice_member_stat *st, const struct sluice_member *m)
 {
         const struct sluice_layout_consumer *c = m->queue.own;
         const struct sluice_layout_producer *p = m->queue.peer;
-        struct sluice_priv_found found = {0};
+        struct sluice_priv_found found;
         uint64_t at[2];
 
         memset(st, 0, sizeof *st);
         st->size = sizeof *st;
         st->name = m->name;
-        /* A member whose consumer moves on meanwhile: the next attempt, or 0. */
-        for (int tries = 0; tries < 100 && sluice_priv_consumer_find(&found, c) != 0; tries++)
-                continue;
+        released_read(&found, c);
         st->messages = found.messages;
         st->position = found.position;
         for (int i = 0; i < 2; i++) /* PROGRESS:load. UNTRUSTED: for people to look at. */
