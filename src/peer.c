@@ -59,8 +59,10 @@ int sluice_priv_peer_check(struct sluice_priv_queue *q, bool *present)
         *present = held > 0;
         if (held < 0)
                 return held == -EIDRM ? -ESTALE : held;
-        if (q->own_fd >= 0 && sluice_priv_fifo_gone(q->own_fd))
+        if (q->own_fd >= 0 && sluice_priv_fifo_gone(q->own_fd)) {
+                q->check_due = true; /* likewise */
                 return -ESTALE;
+        }
         if (held > 0 || before != after || !(after & SLUICE_LAYOUT_ATTACHED))
                 return 0;
         q->ended_epoch = after / SLUICE_LAYOUT_EPOCH;

@@ -675,6 +675,8 @@ QTest(waking, never_raises_sigpipe)
  * queue, once the messages in the queue have been drained. */
 static void pipe_is_taken_away(bool replaced)
 {
+        int64_t begin;
+
         open_both(4096);
         call(send_number(&p, 5, SLUICE_NOW), 0);
         eq(unlink(in_queues("q/readable")), 0);
@@ -686,7 +688,9 @@ static void pipe_is_taken_away(bool replaced)
         call(sluice_consumer_arm(&c), 1);
         call(sluice_consumer_disarm(&c), 0);
         call(recv_number(&c, SLUICE_NOW), -ESTALE);
+        begin = sluice_now_ns();
         call(recv_number(&c, soon()), -ESTALE);
+        check(sluice_now_ns() - begin < MS(5000));
         close_both();
 }
 

@@ -119,7 +119,7 @@ static void producer_dies(int own_wake, int peer_wake)
         check(r.took_ns < LATE);
         eq(look("q").producer.held, 0);
         eq(look("q").producer.closed, 0);
-        call(recv_number(&c, sluice_after(LATE)), -EOWNERDEAD); /* still */
+        call(recv_number(&c, sluice_after(MS(20))), -EOWNERDEAD); /* still */
         /* A successor sends all and dies before anything is read: first
          * drained, then the death is reported. */
         v.first = 3;
@@ -302,7 +302,7 @@ static void consumer_dies(int own_wake, int peer_wake)
         thread_join(t);
         eq(s.result, -EOWNERDEAD);
         check(s.took_ns < LATE);
-        call(send_number(&p, 1000, sluice_after(LATE)), -EOWNERDEAD);
+        call(send_number(&p, 1000, sluice_after(MS(20))), -EOWNERDEAD);
         /* While there is room there is no need to tell. What was peeked
          * and passed comes again. */
         v.first = 2;
