@@ -2,10 +2,8 @@
 /* Two queues under one name. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -42,38 +40,33 @@ static int paths_of(struct paths *p, const char *name)
 /* Is a directory there, and no queue? */
 static int look_at(const struct paths *p)
 {
-        char entry[SLUICE_NAME_MAX + 1];
-        struct stat st;
-        int r = join_path(entry, p->name.path, SLUICE_PRIV_READABLE);
+        struct sluice_priv_place place;
+        int r = sluice_priv_place_open(&place, &p->name);
 
         if (r)
                 return r;
-        if (lstat(p->name.path, &st) != 0)
-                return -errno;
-        if (!S_ISDIR(st.st_mode))
-                return S_ISLNK(st.st_mode) ? -ELOOP : -ENOTDIR;
-        if (faccessat(AT_FDCWD, entry, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-                return -ENOTEMPTY;
-        return errno == ENOENT ? 0 : -errno;
+        r = sluice_priv_place_has_queue(&place);
+        sluice_priv_place_close(&place);
+        return r > 0 ? -ENOTEMPTY : r;
 }
 
 /* ---- Making and removing ------------------------------------------ */
 
-/* Whoever may use the queues may pass the directory. */
-static int make_directory(const struct paths *p, mode_t mode)
+/* A directory without a queue; *made: by this call. */
+static int make_directory(const struct paths *p, mode_t mode, bool *made)
 {
-        const mode_t all = 0700 | (mode & 060 ? 050u : 0u) | (mode & 06 ? 05u : 0u);
-        int made, r = p->name.in_user_dir ? sluice_priv_user_dir_make(&p->name) : 0;
+        struct sluice_priv_place place;
+        int r = sluice_priv_place_make(&place, &p->name);
 
         if (r)
                 return r;
-        made = sluice_priv_dir_make(p->name.path);
-        if (made < 0)
-                return made;
-        r = made && chmod(p->name.path, all) != 0 ? -errno : look_at(p);
-        if (r && made)
-                rmdir(p->name.path);
-        return r;
+        *made = place.made;
+        if (place.made)
+                r = sluice_priv_place_finish(&place, mode);
+        if (r == 0)
+                r = sluice_priv_place_has_queue(&place);
+        sluice_priv_place_close(&place);
+        return r > 0 ? -ENOTEMPTY : r;
 }
 
 /* Both queues; -EEXIST: `request` was there. What cannot be completed is removed
@@ -83,11 +76,20 @@ static int make_queues(const struct paths *p, const struct sluice_options *optio
         const int reply = sluice_create(p->reply, options);
         const int r = reply && reply != -EEXIST ? reply : sluice_create(p->request, options);
 
-        if (r && r != -EEXIST) {
-                if (reply == 0)
-                        sluice_remove(p->reply);
+        if (r && r != -EEXIST && reply == 0)
+                sluice_remove(p->reply);
+        return r;
+}
+
+static int make_once(const struct paths *p, const struct sluice_options *options, mode_t mode)
+{
+        bool made = false;
+        int r = make_directory(p, mode, &made);
+
+        if (r == 0)
+                r = make_queues(p, options);
+        if (r && r != -EEXIST && made)
                 rmdir(p->name.path); /* fails while it is not empty */
-        }
         return r;
 }
 
@@ -99,9 +101,7 @@ static int make(const struct paths *p, const struct sluice_options *options)
         if (r)
                 return r;
         for (int tries = 0; tries < MAKE_TRIES; tries++) {
-                r = make_directory(p, o.mode);
-                if (r == 0)
-                        r = make_queues(p, options);
+                r = make_once(p, options, o.mode);
                 if (r != -ENOENT && r != -ESTALE)
                         break; /* else the directory was removed meanwhile */
         }
@@ -121,10 +121,10 @@ static int unmake(const struct paths *p)
         if (reply && reply != -ENOENT)
                 return reply;
         if (rmdir(p->name.path) != 0) {
-                if (errno != EEXIST && errno != ENOTEMPTY)
+                if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOENT)
                         return -errno;
-                if (request && reply)
-                        return -ENOTEMPTY;
+                if (request && reply) /* else another remover was quicker, or more is in there */
+                        return errno == ENOENT ? -ENOENT : -ENOTEMPTY;
         }
         if (p->name.in_user_dir)
                 sluice_priv_user_dir_unmake();
@@ -149,8 +149,6 @@ int sluice_channel_remove(const char *name)
         struct paths p;
         int r = paths_of(&p, name);
 
-        if (r == 0 && p.name.in_user_dir)
-                r = sluice_priv_user_dir_check(&p.name);
         if (r == 0)
                 r = look_at(&p);
         if (r == 0)
@@ -214,6 +212,34 @@ static int open_server(struct sluice_channel *ch, const struct paths *p,
         return r;
 }
 
+static int open_side(struct sluice_channel *ch, const struct paths *p, enum sluice_side side,
+                     const struct sluice_options *o)
+{
+        const int r = look_at(p);
+
+        if (r)
+                return r;
+        return side == SLUICE_CLIENT ? open_client(ch, p, o) : open_server(ch, p, o);
+}
+
+/* Made by this call, and removed by another process before it is open: again. */
+static int open_or_make(struct sluice_channel *ch, const struct paths *p, enum sluice_side side,
+                        struct sluice_options *o)
+{
+        int r = 0;
+
+        o->flags &= ~(unsigned)SLUICE_CREATE;
+        for (int tries = 0; tries < MAKE_TRIES; tries++) {
+                r = make(p, o);
+                if (r && r != -EEXIST)
+                        break;
+                r = open_side(ch, p, side, o);
+                if (r != -ENOENT && r != -ESTALE)
+                        break;
+        }
+        return r;
+}
+
 static int channel_open(struct sluice_channel *ch, const char *name, enum sluice_side side,
                         const struct sluice_options *options)
 {
@@ -226,21 +252,9 @@ static int channel_open(struct sluice_channel *ch, const char *name, enum sluice
         if (r)
                 return r;
         o.size = sizeof o;
-        if (o.flags & SLUICE_CREATE) {
-                r = make(&p, &o);
-                if (r && r != -EEXIST)
-                        return r;
-                o.flags &= ~(unsigned)SLUICE_CREATE;
-        }
-        if (p.name.in_user_dir)
-                r = sluice_priv_user_dir_check(&p.name);
-        else
-                r = 0;
-        if (r == 0)
-                r = look_at(&p);
-        if (r)
-                return r;
-        return side == SLUICE_CLIENT ? open_client(ch, &p, &o) : open_server(ch, &p, &o);
+        if (o.flags & SLUICE_CREATE)
+                return open_or_make(ch, &p, side, &o);
+        return open_side(ch, &p, side, &o);
 }
 
 int sluice_priv_channel_open(struct sluice_channel *ch, size_t size, unsigned abi, const char *name,
@@ -318,6 +332,15 @@ static ssize_t await_reply(struct sluice_channel *ch, uint32_t tag, sluice_deadl
         }
 }
 
+/* The beginning of a late reply was put into the buffer of an earlier call. */
+static void forget_late_reply(struct sluice_channel *ch)
+{
+        if (ch->reply.open) {
+                ch->late++;
+                sluice_skip_long(&ch->in, &ch->reply);
+        }
+}
+
 ssize_t sluice_call(struct sluice_channel *ch, const void *request, size_t len, void *reply,
                     size_t cap, sluice_deadline until)
 {
@@ -328,6 +351,7 @@ ssize_t sluice_call(struct sluice_channel *ch, const void *request, size_t len, 
                 return -EINVAL;
         n = send_request(ch, tag, request, len, until);
         if (n == 0) {
+                forget_late_reply(ch);
                 ch->reply.buf = reply;
                 ch->reply.cap = cap;
                 n = await_reply(ch, tag, until);
@@ -338,6 +362,8 @@ ssize_t sluice_call(struct sluice_channel *ch, const void *request, size_t len, 
 int sluice_reply(struct sluice_channel *ch, uint32_t tag, const void *buf, size_t len,
                  sluice_deadline until)
 {
+        if (ch->side != SLUICE_SERVER)
+                return -EINVAL;
         return sluice_send_long(&ch->out, buf, len, tag, NULL, until);
 }
 

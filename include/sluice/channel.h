@@ -106,7 +106,8 @@ SLUICE_NODISCARD SLUICE_API ssize_t sluice_call(struct sluice_channel *ch, const
                                                 sluice_deadline until);
 
 /* Sends the reply to the request with this tag; as sluice_send_long. A reply that
- * cannot be sent in time, because nobody takes it, is given up by the next one. */
+ * cannot be sent in time, because nobody takes it, is given up by the next one.
+ * -EINVAL: not a server. */
 SLUICE_NODISCARD SLUICE_API int sluice_reply(struct sluice_channel *ch, uint32_t tag,
                                              const void *buf, size_t len, sluice_deadline until);
 

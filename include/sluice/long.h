@@ -125,10 +125,12 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_send_long(struct sluice_producer *p, c
 
 /* ---- Receiving ---------------------------------------------------- */
 
-/* The message that is open will not be complete. */
+/* The message that is open will not be complete. (A handle that was closed, or is
+ * the parent's, counts nothing.) */
 static inline void sluice_priv_tear(struct sluice_consumer *c, struct sluice_long *l)
 {
-        sluice_priv_count(&c->own->counters.torn);
+        if (c->own)
+                sluice_priv_count(&c->own->counters.torn);
         l->open = 0;
         l->len = 0;
 }

@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "sluice/channel.h"
+#include "traffic.h"
 
 static struct sluice_channel client, server;
 
@@ -18,12 +19,17 @@ static struct sluice_options create(size_t capacity)
         return o;
 }
 
+static void open_both_with(const struct sluice_options *o)
+{
+        call(sluice_channel_open(&client, "ch", SLUICE_CLIENT, o), 0);
+        call(sluice_channel_open(&server, "ch", SLUICE_SERVER, o), 0);
+}
+
 static void open_both(size_t capacity)
 {
         const struct sluice_options o = create(capacity);
 
-        call(sluice_channel_open(&client, "ch", SLUICE_CLIENT, &o), 0);
-        call(sluice_channel_open(&server, "ch", SLUICE_SERVER, &o), 0);
+        open_both_with(&o);
 }
 
 static void close_both(void)
@@ -57,13 +63,10 @@ static void *serve_5(void *ctx)
 
 /* ---- Calls -------------------------------------------------------- */
 
-QTest(channel, answers_calls_of_every_length)
+static void call_with_every_length(const size_t lens[5])
 {
-        const size_t lens[] = {0, 1, 100, 3000, 100000};
-        pthread_t t;
+        const pthread_t t = thread_start(serve_5, &server);
 
-        open_both(4096);
-        t = thread_start(serve_5, &server);
         for (int i = 0; i < 5; i++) {
                 unsigned char *const bytes = calloc(2, lens[i] + 1);
 
@@ -76,7 +79,33 @@ QTest(channel, answers_calls_of_every_length)
         }
         thread_join(t);
         eq(client.late, 0);
+}
+
+QTest(channel, answers_calls_of_every_length)
+{
+        const size_t lens[] = {0, 1, 100, 3000, 100000};
+
+        open_both(4096);
+        call_with_every_length(lens);
         close_both();
+}
+
+/* Pieces of 8 bytes; positions pass 2^32 and 2^64. */
+QTest(channel, works_in_the_smallest_rings)
+{
+        const uint64_t firsts[] = {0, UINT64_C(0xffffffe8), UINT64_C(0xffffffffffffffe8)};
+        const size_t lens[] = {0, 8, 9, 63, 200};
+
+        for (int i = 0; i < 6; i++) {
+                struct sluice_options o = create(i < 3 ? 32 : 256);
+
+                o.record_align = i < 3 ? 8 : 64;
+                o.first_position = firsts[i % 3] & ~(uint64_t)(o.record_align - 1);
+                open_both_with(&o);
+                call_with_every_length(lens);
+                check(sluice_producer_position(&client.out) - o.first_position > o.capacity);
+                close_both();
+        }
 }
 
 /* The reply to the first comes while the second waits. */
@@ -141,6 +170,36 @@ QTest(channel, refuses_a_reply_that_is_too_long)
         close_both();
 }
 
+static void send_piece(enum sluice_kind kind, uint32_t tag)
+{
+        void *payload;
+
+        call(sluice_reserve(&server.out, 4, &payload, SLUICE_NOW), 0);
+        memcpy(payload, "left", 4);
+        sluice_set_tag(&server.out, tag);
+        call(sluice_set_kind(&server.out, kind), 0);
+        call(sluice_commit(&server.out, 4), 0);
+}
+
+/* A server that replies before it is asked gets half of its reply into the buffer
+ * of an earlier call: it is no reply to the later one. */
+QTest(channel, puts_no_reply_together_from_two_calls)
+{
+        char first[8] = "", second[8] = "";
+
+        open_both(4096);
+        send_piece(SLUICE_FIRST, 2);
+        call(sluice_call(&client, "1", 1, first, 8, SLUICE_NOW), -EAGAIN);
+        check(memcmp(first, "left", 4) == 0);
+        send_piece(SLUICE_LAST, 2);
+        call(sluice_call(&client, "2", 1, second, 8, SLUICE_NOW), -EAGAIN);
+        eq(client.late, 1);
+        check(second[0] == 0 && second[4] == 0);
+        call(sluice_reply(&server, 3, "yes", 3, SLUICE_NOW), 0);
+        call(sluice_call(&client, "3", 1, second, 8, SLUICE_NOW), 3);
+        close_both();
+}
+
 /* A server whose late replies never end holds no call. */
 QTest(channel, ends_a_call_at_its_deadline_whatever_comes)
 {
@@ -157,6 +216,85 @@ QTest(channel, ends_a_call_at_its_deadline_whatever_comes)
         call(sluice_call(&client, "1", 1, NULL, 0, sluice_after(MS(1))), -ETIMEDOUT);
         shmdt(word);
         close_both();
+}
+
+/* ---- A hostile peer ----------------------------------------------- */
+
+/* A word that may be a header, or anything. */
+static uint64_t wicked(uint64_t *random)
+{
+        const uint64_t r = traffic_random(random);
+
+        return r % 4 == 0 ? traffic_random(random) : (r >> 8) % 5000 << 3 | (r >> 60 & 7);
+}
+
+/* Into a half of a queue, its ring, and where the next message would be. */
+static void scribble(unsigned char *segment, size_t half, uint64_t next, uint64_t *random)
+{
+        for (int i = 0; i < 4; i++) {
+                const size_t r = (size_t)(traffic_random(random) >> 20);
+                const size_t to[3] = {half + r % 48 * 8, 12288 + r % 512 * 8, 12288 + next % 4096};
+                const uint64_t word = wicked(random);
+
+                memcpy(segment + to[i % 3], &word, 8);
+        }
+}
+
+static bool is_documented(ssize_t r)
+{
+        return r >= 0 || r == -EAGAIN || r == -EBADMSG || r == -EPIPE || r == -EOWNERDEAD ||
+               r == -EMSGSIZE;
+}
+
+/* One side calls, or serves. 1: it was told that the other breaks the rules. */
+static int use_once(bool as_client, uint32_t tag)
+{
+        unsigned char bytes[5000] = "";
+        struct sluice_long request = {.buf = bytes, .cap = sizeof bytes};
+        ssize_t r, s = 0;
+
+        if (as_client) {
+                r = sluice_call(&client, bytes, tag % 300, bytes, tag % 100, SLUICE_NOW);
+        } else {
+                r = sluice_recv_long(&server.in, &request, SLUICE_NOW);
+                if (r == -EMSGSIZE)
+                        r = sluice_skip_long(&server.in, &request);
+                s = sluice_reply(&server, tag, bytes, tag % 5000, SLUICE_NOW);
+        }
+        check(is_documented(r) && is_documented(s));
+        return r == -EBADMSG || s == -EBADMSG;
+}
+
+/* Whatever it writes, into either queue: errors that are documented, for ever
+ * the same once the rules are broken. */
+QTest(hostile, peer_causes_errors_only)
+{
+        uint64_t random = 7;
+        int broken = 0;
+
+        for (int i = 0; i < 20; i++) {
+                const bool as_client = i % 2;
+                unsigned char *in, *out;
+
+                open_both(4096);
+                in = shmat(look(in_queues(as_client ? "ch/reply" : "ch/request")).shmid, NULL, 0);
+                out = shmat(look(in_queues(as_client ? "ch/request" : "ch/reply")).shmid, NULL, 0);
+                check(in != (void *)-1 && out != (void *)-1);
+                for (int k = 0; k < 20; k++) {
+                        scribble(in, 8192,
+                                 sluice_consumer_position(as_client ? &client.in : &server.in),
+                                 &random);
+                        if (k % 8 == 7)
+                                scribble(out, 4096, 0, &random);
+                        broken += use_once(as_client, (uint32_t)traffic_random(&random));
+                }
+                shmdt(in);
+                shmdt(out);
+                sluice_channel_close(&client);
+                sluice_channel_close(&server);
+                call(sluice_channel_remove("ch"), 0);
+        }
+        check(broken > 20 && broken < 20 * 20);
 }
 
 /* ---- Misuse ------------------------------------------------------- */
@@ -181,15 +319,94 @@ QTest(channel, reports_what_is_wrong)
         refused(sluice_channel_open(&none, "ch", SLUICE_CLIENT, NULL), -ENOENT);
         refused(sluice_channel_open(&none, "key:0x77", SLUICE_CLIENT, NULL), -EOPNOTSUPP);
         refused(sluice_channel_open(&none, "", SLUICE_CLIENT, NULL), -EINVAL);
+        refused(sluice_channel_open(&none, NULL, SLUICE_CLIENT, NULL), -EINVAL);
+        refused(sluice_channel_create(NULL, NULL), -EINVAL);
+        refused(sluice_channel_remove(NULL), -EINVAL);
         refused(sluice_channel_create("key:0x77", NULL), -EOPNOTSUPP);
         refused(sluice_channel_create(in_tmp("nowhere/ch"), NULL), -ENOENT);
         refused(sluice_channel_remove("ch"), -ENOENT);
         open_both(4096);
         call(sluice_call(&server, "", 0, got, 4, SLUICE_NOW), -EINVAL);
+        call(sluice_reply(&client, 1, "", 0, SLUICE_NOW), -EINVAL);
         refused(sluice_channel_open(&none, "ch", SLUICE_CLIENT, NULL), -EBUSY);
         refused(sluice_channel_open(&none, "ch", SLUICE_SERVER, NULL), -EBUSY);
         refused(sluice_channel_create("ch", NULL), -EEXIST);
         refused(sluice_create("ch", NULL), -ENOTEMPTY);
+        close_both();
+}
+
+/* Room for the name alone is not enough: "/request" follows. */
+QTest(channel, refuses_a_name_without_room_for_its_queues)
+{
+        char name[SLUICE_NAME_MAX + 1];
+
+        memset(name, '/', sizeof name);
+        name[SLUICE_NAME_MAX] = '\0';
+        memcpy(name + SLUICE_NAME_MAX - 2, "ch", 2);
+        refused(sluice_channel_create(name, NULL), -ENAMETOOLONG);
+        refused(sluice_channel_open(&client, name, SLUICE_CLIENT, NULL), -ENAMETOOLONG);
+        refused(sluice_channel_remove(name), -ENAMETOOLONG);
+}
+
+/* The other end, which was open already, is closed again. */
+QTest(channel, opens_both_ends_or_none)
+{
+        const struct sluice_options o = opt(4096);
+        struct sluice_consumer c;
+        struct sluice_producer p;
+
+        call(sluice_channel_create("ch", &o), 0);
+        call(sluice_consumer_open(&c, in_queues("ch/reply"), NULL), 0);
+        refused(sluice_channel_open(&client, "ch", SLUICE_CLIENT, NULL), -EBUSY);
+        eq(look(in_queues("ch/request")).producer.held, 0);
+        call(sluice_consumer_close(&c), 0);
+        call(sluice_producer_open(&p, in_queues("ch/reply"), NULL), 0);
+        refused(sluice_channel_open(&server, "ch", SLUICE_SERVER, NULL), -EBUSY);
+        eq(look(in_queues("ch/request")).consumer.held, 0);
+        call(sluice_producer_close(&p), 0);
+        open_both(4096);
+        close_both();
+}
+
+QTest(channel, keeps_an_empty_directory_that_was_there)
+{
+        const struct sluice_options o = opt(1000); /* no power of two */
+
+        refused(sluice_channel_create("ch", &o), -EINVAL);
+        check(mkdir(in_queues("ch"), 0700) == 0);
+        refused(sluice_channel_create("ch", &o), -EINVAL);
+        open_both(4096);
+        close_both();
+}
+
+/* A child may use nothing, and harms nothing. */
+static int use_of_a_parent(void *ctx)
+{
+        struct sluice_long *half = ctx;
+        char got[8];
+
+        call(sluice_call(&client, "1", 1, got, 8, SLUICE_NOW), -EPERM);
+        call(sluice_reply(&server, 1, "1", 1, SLUICE_NOW), -EPERM);
+        call(sluice_recv_long(&server.in, half, SLUICE_NOW), -EPERM);
+        call(sluice_skip_long(&server.in, half), 0);
+        call(sluice_channel_interrupt(&client), -EPERM);
+        call(sluice_channel_close(&client), -EPERM);
+        return 0;
+}
+
+QTest(channel, is_not_inherited)
+{
+        unsigned char bytes[6000] = "", in[6000];
+        struct sluice_long half = {.buf = in, .cap = sizeof in};
+
+        open_both(4096);
+        call(sluice_call(&client, bytes, sizeof bytes, NULL, 0, SLUICE_NOW), -EAGAIN);
+        call(sluice_recv_long(&server.in, &half, SLUICE_NOW), -EAGAIN);
+        check(half.open);
+        run(use_of_a_parent, &half);
+        call(sluice_call(&client, "1", 1, NULL, 0, SLUICE_NOW), -EAGAIN);
+        call(sluice_recv_long(&server.in, &half, SLUICE_NOW), 1);
+        call(sluice_reply(&server, half.tag, "", 0, SLUICE_NOW), 0);
         close_both();
 }
 
