@@ -113,19 +113,25 @@ static bool take_interrupts(const struct sluice_fanout *f)
         return taken;
 }
 
-/* Sleeps until one of them may have room, for a slice at most. 0 or -ECANCELED. */
-static int await_any(const struct sluice_fanout *f, size_t len, sluice_deadline until)
+/* Sleeps until one of them may have room, for a slice at most, but not less than
+ * *least_ns: an arming can say that there is something, again and again, where
+ * sending finds no room (a message that is too long for one queue, a hostile
+ * consumer). 0 or -ECANCELED. */
+static int await_any(const struct sluice_fanout *f, size_t len, int64_t *least_ns,
+                     sluice_deadline until)
 {
         const struct sluice_priv_entry entry = sluice_priv_enter();
         struct pollfd fds[MOST_FDS];
         unsigned n = 0;
-        const int64_t ns = shorter(arm_each(f, len, fds, &n), until);
+        const int64_t found = arm_each(f, len, fds, &n);
+        const int64_t ns = shorter(found > *least_ns ? found : *least_ns, until);
         const struct timespec t = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
 
         if (ns > 0)
                 (void)!ppoll(fds, n, &t, NULL); /* an error: looks again */
         for (unsigned i = 0; i < f->n; i++)
                 sluice_producer_disarm(f->out[i]); /* refused where it was not armed */
+        *least_ns = found == 0 ? look_ns : 0;
         sluice_priv_leave(&entry);
         return take_interrupts(f) ? -ECANCELED : 0;
 }
@@ -133,6 +139,8 @@ static int await_any(const struct sluice_fanout *f, size_t len, sluice_deadline 
 int sluice_fanout_send_any(struct sluice_fanout *f, const void *buf, size_t len, uint32_t tag,
                            sluice_deadline until)
 {
+        int64_t least_ns = 0;
+
         if (f->n == 0)
                 return -EINVAL;
         for (;;) {
@@ -142,7 +150,7 @@ int sluice_fanout_send_any(struct sluice_fanout *f, const void *buf, size_t len,
                         return r;
                 if (until != SLUICE_FOREVER && sluice_now_ns() >= until)
                         return -ETIMEDOUT;
-                r = await_any(f, len, until);
+                r = await_any(f, len, &least_ns, until);
                 if (r)
                         return r;
         }

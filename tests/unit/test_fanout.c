@@ -12,17 +12,21 @@ static struct sluice_consumer c[N];
 static struct sluice_producer *const out[N] = {&p[0], &p[1], &p[2]};
 static const char *const names[N] = {"a", "b", "c"};
 
+static void open_one(int i, struct sluice_options o)
+{
+        o.flags = SLUICE_CREATE;
+        call(sluice_producer_open(&p[i], names[i], &o), 0);
+        call(sluice_consumer_open(&c[i], names[i], &o), 0);
+}
+
 static struct sluice_fanout open_all(size_t capacity, int wake)
 {
         const struct sluice_fanout f = {out, N, 0};
         struct sluice_options o = opt(capacity);
 
-        o.flags = SLUICE_CREATE;
         o.wake = wake;
-        for (int i = 0; i < N; i++) {
-                call(sluice_producer_open(&p[i], names[i], &o), 0);
-                call(sluice_consumer_open(&c[i], names[i], &o), 0);
-        }
+        for (int i = 0; i < N; i++)
+                open_one(i, o);
         return f;
 }
 
@@ -228,6 +232,29 @@ QTest(send_any, says_what_all_say)
         close_all();
 }
 
+/* A queue for which the message is too long tells an event loop at once that there
+ * is nothing to wait for: others are waited for all the same. */
+QTest(send_any, sleeps_beside_a_queue_for_shorter_messages)
+{
+        struct sluice_fanout f = {out, N, 0};
+        static const char big[600];
+        struct sluice_options o = opt(1024);
+        int64_t before;
+
+        o.wake = SLUICE_WAKE_FIFO;
+        for (int i = 0; i < N; i++) {
+                open_one(i, o);
+                o.capacity = 4096;
+        }
+        fill_up(1);
+        fill_up(2);
+        before = sluice_now_ns();
+        call(sluice_fanout_send_any(&f, big, sizeof big, 0, sluice_after(MS(30))), -ETIMEDOUT);
+        /* It slept for a millisecond at least, but for the first time. */
+        check((int64_t)look("b").producer.parks <= (sluice_now_ns() - before) / MS(1) + 2);
+        close_all();
+}
+
 /* ---- To all ------------------------------------------------------- */
 
 QTest(send_all, sends_to_all_or_none)
@@ -272,6 +299,75 @@ QTest(send_all, publishes_what_was_staged)
         has(1, 5);
         for (int i = 0; i < N; i++)
                 has(i, 6);
+        close_all();
+}
+
+/* A consumer that breaks the rules: nothing is sent to the others. */
+QTest(send_all, sends_nothing_when_a_consumer_breaks_the_rules)
+{
+        struct sluice_fanout f = open_all(1024, 0);
+        const uint64_t position = 8 << 20;
+
+        fill_up(2);
+        poke(key_of("c"), 4096, &position, 8);
+        for (int again = 0; again < 2; again++) {
+                call(to_all(&f, 1, SLUICE_NOW), -EBADMSG);
+                eq(sluice_consumer_is_empty(&c[0]) + sluice_consumer_is_empty(&c[1]), 2);
+        }
+        call(to_any(&f, 2, SLUICE_NOW), 0);
+        has(0, 2);
+        call(to_any(&f, 3, SLUICE_NOW), 1);
+        call(to_any(&f, 4, SLUICE_NOW), 0);
+        fill_up(0);
+        fill_up(1);
+        call(to_any(&f, 5, sluice_after(MS(2))), -ETIMEDOUT);
+        close_all();
+}
+
+/* Three records fit; positions pass 2^32 and 2^64. */
+QTest(fanout, works_in_the_smallest_rings)
+{
+        const uint64_t firsts[] = {0, UINT64_C(0xffffffe8), UINT64_C(0xffffffffffffffe8)};
+        struct sluice_fanout f = {out, N, 0};
+
+        for (int i = 0; i < 3; i++) {
+                struct sluice_options o = opt(64);
+
+                o.record_align = 8;
+                for (int k = 0; k < N; k++) {
+                        o.first_position = firsts[(i + k) % 3];
+                        open_one(k, o);
+                }
+                for (uint64_t n = 0; n < 13 * N; n++) {
+                        call(to_all(&f, n, SLUICE_NOW), 0);
+                        call(to_any(&f, n, SLUICE_NOW), n % N);
+                        for (int k = 0; k < N; k++)
+                                has(k, n);
+                        has((int)(n % N), n);
+                        all_empty();
+                }
+                close_all();
+        }
+}
+
+static int use_of_a_parent(void *ctx)
+{
+        struct sluice_fanout *f = ctx;
+
+        call(sluice_fanout_send_key(f, 1, "", 0, 0, SLUICE_NOW), -EPERM);
+        call(to_next(f, 1, SLUICE_NOW), -EPERM);
+        call(to_any(f, 1, SLUICE_FOREVER), -EPERM);
+        call(to_all(f, 1, SLUICE_FOREVER), -EPERM);
+        return 0;
+}
+
+QTest(fanout, is_not_inherited)
+{
+        struct sluice_fanout f = open_all(1024, SLUICE_WAKE_FIFO);
+
+        run(use_of_a_parent, &f);
+        all_empty();
+        call(to_all(&f, 1, SLUICE_NOW), 0);
         close_all();
 }
 
