@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* sluice rm: remove queues by name, or all stale ones. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "../name.h"
 #include "cli.h"
 
 static void say_removed(const char *name, size_t len)
@@ -26,7 +28,7 @@ static void say_pending(const struct cli *c, const struct sluice_queue_stat *st)
         cli_say(c, "%s", text);
 }
 
-/* ---- By name ------------------------------------------------------ */
+/* ---- What became of it --------------------------------------------- */
 
 /* Incomplete, left over by a reboot, or not there: nobody can use it. */
 static int remove_rest(const struct cli *c)
@@ -36,21 +38,14 @@ static int remove_rest(const struct cli *c)
         return r ? cli_fail(c, r) : 0;
 }
 
-static int remove_stale(const struct cli *c)
+static int report_named(const struct cli *c, const struct sluice_queue_stat *st, int r)
 {
-        struct sluice_queue_stat st;
-        int r = sluice_stat(c->name, &st);
-
-        if (r == -EINPROGRESS || (r == -ENOENT && !(c->reap & SLUICE_REAP_DRY_RUN)))
-                return remove_rest(c);
-        if (r == 0)
-                r = sluice_reap(&st, c->reap);
         if (r == -EBUSY) {
                 cli_say(c, "is in use (rm without --stale removes it anyway)");
                 return CLI_TAKEN;
         }
         if (r == -ENOTEMPTY) {
-                say_pending(c, &st);
+                say_pending(c, st);
                 return CLI_ERROR;
         }
         if (r)
@@ -60,13 +55,8 @@ static int remove_stale(const struct cli *c)
         return 0;
 }
 
-/* ---- All ---------------------------------------------------------- */
-
-static int remove_listed(struct cli *c, const struct sluice_queue_stat *st)
+static int report_listed(const struct cli *c, const struct sluice_queue_stat *st, int r)
 {
-        const int r = sluice_reap(st, c->reap);
-
-        c->name = st->name;
         if (r == 0)
                 say_removed(st->name, cli_name_len(st));
         if (r == -ENOTEMPTY)
@@ -78,13 +68,126 @@ static int remove_listed(struct cli *c, const struct sluice_queue_stat *st)
         return cli_fail(c, r);
 }
 
+typedef int report_fn(const struct cli *c, const struct sluice_queue_stat *st, int r);
+
+/* ---- Channels ----------------------------------------------------- */
+
+static const char request_end[] = "/request", reply_end[] = "/reply";
+
+/* Of the name of a queue with this end, how much is its directory; 0: it has
+ * another end, or no name. */
+static size_t directory_len(const struct sluice_queue_stat *st, const char *end)
+{
+        const size_t len = cli_name_len(st), n = strlen(end);
+
+        return !st->orphan && len > n && memcmp(st->name + len - n, end, n) == 0 ? len - n : 0;
+}
+
+/* The queue beside this one in its directory, if these are their ends. */
+static const struct sluice_queue_stat *find_beside(const struct cli_listing *l,
+                                                   const struct sluice_queue_stat *st,
+                                                   const char *end, const char *other_end)
+{
+        const size_t len = directory_len(st, end);
+
+        for (size_t i = 0; len != 0 && i < l->count; i++)
+                if (directory_len(&l->queue[i], other_end) == len &&
+                    memcmp(l->queue[i].name, st->name, len) == 0)
+                        return &l->queue[i];
+        return NULL;
+}
+
+/* Fails while something else is in there. */
+static void remove_directory(const struct sluice_queue_stat *request)
+{
+        char path[sizeof request->name];
+        const size_t len = directory_len(request, request_end);
+
+        memcpy(path, request->name, len);
+        path[len] = '\0';
+        (void)rmdir(path);
+}
+
+/* Both queues, or none: half of a channel is none. */
+static int remove_channel(struct cli *c, const struct sluice_queue_stat *request,
+                          const struct sluice_queue_stat *reply, report_fn *report)
+{
+        const struct sluice_queue_stat *const queue[2] = {request, reply};
+        int code = 0;
+
+        for (int i = 0; i < 2; i++) {
+                const int r = sluice_reap(queue[i], c->reap | SLUICE_REAP_DRY_RUN);
+
+                c->name = queue[i]->name;
+                if (r)
+                        return report(c, queue[i], r);
+        }
+        for (int i = 0; i < 2; i++) {
+                int r;
+
+                c->name = queue[i]->name;
+                r = report(c, queue[i], sluice_reap(queue[i], c->reap));
+                code = r ? r : code;
+        }
+        if (!(c->reap & SLUICE_REAP_DRY_RUN))
+                remove_directory(request);
+        return code;
+}
+
+/* ---- Stale ones --------------------------------------------------- */
+
+/* One of the queues of a channel of this name. */
+static int stat_half(struct sluice_queue_stat *st, const char *name, const char *end)
+{
+        char path[SLUICE_NAME_MAX + 1] = "";
+        const char *variable;
+        int dir = 0, len;
+        bool own;
+
+        if (sluice_priv_name_is_bare(name))
+                dir = sluice_priv_user_dir(path, sizeof path, &variable, &own);
+        if (dir < 0 || dir >= (int)sizeof path)
+                return -ENAMETOOLONG;
+        len = snprintf(path + dir, sizeof path - (size_t)dir, "%s%s%s", dir ? "/" : "", name, end);
+        return len < 0 || len >= (int)sizeof path - dir ? -ENAMETOOLONG : sluice_stat(path, st);
+}
+
+static int remove_stale(struct cli *c)
+{
+        struct sluice_queue_stat st, reply;
+        int r = sluice_stat(c->name, &st);
+
+        if (r == 0)
+                return report_named(c, &st, sluice_reap(&st, c->reap));
+        if (r == -ENOENT && stat_half(&st, c->name, request_end) == 0 &&
+            stat_half(&reply, c->name, reply_end) == 0)
+                return remove_channel(c, &st, &reply, report_named);
+        if (r == -EINPROGRESS || (r == -ENOENT && !(c->reap & SLUICE_REAP_DRY_RUN)))
+                return remove_rest(c);
+        return cli_fail(c, r);
+}
+
+/* Of a channel both queues, when it comes to its `request`. */
+static int remove_one_stale(struct cli *c, const struct cli_listing *l,
+                            const struct sluice_queue_stat *st)
+{
+        const struct sluice_queue_stat *const reply = find_beside(l, st, request_end, reply_end);
+
+        if (reply)
+                return remove_channel(c, st, reply, report_listed);
+        if (find_beside(l, st, reply_end, request_end))
+                return 0;
+        c->name = st->name;
+        return report_listed(c, st, sluice_reap(st, c->reap));
+}
+
 static int remove_all_stale(struct cli *c)
 {
         struct cli_listing l = {NULL, 0, 0};
         int code = cli_list_all(c, &l);
 
         for (size_t i = 0; i < l.count; i++) {
-                const int r = remove_listed(c, &l.queue[i]);
+                const int r = remove_one_stale(c, &l, &l.queue[i]);
 
                 code = r ? r : code;
         }
@@ -92,6 +195,8 @@ static int remove_all_stale(struct cli *c)
         free(l.queue);
         return cli_finish(c, code);
 }
+
+/* ---- By name ------------------------------------------------------ */
 
 /* A queue, or else a channel. */
 static int remove_named(const char *name)

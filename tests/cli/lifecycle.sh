@@ -164,6 +164,47 @@ for option in --dry-run --force --all-users; do
         says "$option alone" '--dry-run, --force and --all-users need --stale'
 done
 
+# A channel: two queues in one directory, removed with it, both or none.
+ch=$SLUICE_DIR/ch
+channel() {
+        mkdir "$ch"
+        sluice send --create "$ch/reply" <"$1"
+        sluice send --create "$ch/request" </dev/null
+}
+channel /dev/null
+expect 0 'rm --stale --dry-run of a channel' sluice rm --stale --dry-run
+same 'it tells both queues' "$ch/reply $ch/request " "$(sort out | tr '\n' ' ')"
+verdict 'both are there' [ -d "$ch/reply" -a -d "$ch/request" ]
+expect 0 'rm --stale of a channel' sluice rm --stale
+same 'it tells both queues' "$ch/reply $ch/request " "$(sort out | tr '\n' ' ')"
+verdict 'its directory is gone' [ ! -e "$ch" ]
+channel numbers
+expect 0 'rm --stale of a channel with a message' sluice rm --stale
+says 'of which it tells' 'ch/reply: kept: 1* *[0-9]* messages are pending'
+same 'nothing is removed' '' "$(cat out)"
+verdict 'it is whole' [ -d "$ch/reply" -a -d "$ch/request" ]
+expect 1 'rm --stale of its name' sluice rm --stale ch
+says 'rm --stale of its name' 'ch/reply: kept: '
+sluice rm "$ch/request"
+start recv --create "$ch/request"
+receiver=$!
+await in_state "$ch/request" consumer asleep
+expect 6 'rm --stale of a channel in use' sluice rm --stale --force ch
+says 'rm --stale of a channel in use' 'ch/request: is in use'
+expect 0 'rm --stale --force does not remove its other queue' sluice rm --stale --force
+verdict 'it is whole' [ -d "$ch/reply" -a -d "$ch/request" ]
+kill -KILL $receiver
+wait $receiver 2>/dev/null
+mkdir "$ch/mine"
+expect 0 'rm --stale of its name' sluice rm --stale --force ch
+verdict 'what else is in there stays' [ "$(ls "$ch")" = mine ]
+rmdir "$ch/mine" "$ch"
+# Queues that are called so, and are none.
+sluice send --create request </dev/null
+expect 0 'rm --stale of a queue called request' sluice rm --stale
+same 'it tells its name' "$SLUICE_DIR/request" "$(cat out)"
+verdict 'the directory of all is there' [ -d "$SLUICE_DIR" ]
+
 # A directory that is removed by hand.
 sluice send --create lost <numbers
 rm -r "$SLUICE_DIR/lost"
