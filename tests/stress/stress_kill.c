@@ -8,13 +8,9 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "traffic.h"
 
@@ -43,27 +39,24 @@ enum { PRODUCER, CONSUMER };
 /* What a worker exits with. */
 enum { DONE = 0, FAILED = 1 };
 
-/* The producer stops when it is told to, by SIGTERM. */
-static volatile sig_atomic_t stop;
+/* What a process begins with. */
+struct worker {
+        const struct sluice_options *o;
+        uint64_t seed, random;
+};
 
-static void on_term(int sig)
+static int produce(void *ctx)
 {
-        (void)sig;
-        stop = 1;
-}
-
-static int produce(uint64_t seed, uint64_t random, const struct sluice_options *o)
-{
-        struct traffic t = {seed, random, 0, 0};
+        const struct worker *w = ctx;
+        struct traffic t = {w->seed, w->random, 0, 0};
         struct sluice_producer p;
-        int r;
+        int r = sluice_producer_open(&p, NAME, w->o);
 
-        r = sluice_producer_open(&p, NAME, o);
         if (r)
                 return fprintf(stderr, "producer: %s\n", sluice_strerror(r)), FAILED;
         t.max_len = sluice_producer_max_len(&p);
         t.index = sluice_producer_messages(&p);
-        while (!stop) {
+        while (!traffic_stop) {
                 r = traffic_send(&t, &p, UINT64_MAX, sluice_after(20000000));
                 if (t.index != sluice_producer_messages(&p))
                         return fprintf(stderr, "producer: wrong count\n"), FAILED;
@@ -75,11 +68,12 @@ static int produce(uint64_t seed, uint64_t random, const struct sluice_options *
         return sluice_producer_close(&p) == 0 ? DONE : FAILED;
 }
 
-static int consume(uint64_t seed, uint64_t random, const struct sluice_options *o)
+static int consume(void *ctx)
 {
-        struct traffic t = {seed, random, 0, 0};
+        const struct worker *w = ctx;
+        struct traffic t = {w->seed, w->random, 0, 0};
         struct sluice_consumer c;
-        int r = sluice_consumer_open(&c, NAME, o);
+        int r = sluice_consumer_open(&c, NAME, w->o);
 
         if (r)
                 return fprintf(stderr, "consumer: %s\n", sluice_strerror(r)), FAILED;
@@ -97,65 +91,26 @@ static int consume(uint64_t seed, uint64_t random, const struct sluice_options *
         return FAILED;
 }
 
-static pid_t start(int role, uint64_t seed, uint64_t random, const struct sluice_options *o)
+/* The producer stops when it is told to. */
+static pid_t start(int role, struct worker w)
 {
-        pid_t pid;
-
-        /* Before it can be told to stop. */
-        signal(SIGTERM, on_term);
-        pid = fork();
-        if (pid != 0) {
-                signal(SIGTERM, SIG_DFL);
-                return pid;
-        }
-        if (role == CONSUMER)
-                signal(SIGTERM, SIG_DFL);
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        _exit(role == PRODUCER ? produce(seed, random, o) : consume(seed, random, o));
-}
-
-static void pause_up_to(uint64_t *random, long ns)
-{
-        const struct timespec t = {0, (long)(traffic_random(random) % (uint64_t)ns)};
-
-        nanosleep(&t, NULL);
+        return traffic_start(role == PRODUCER ? produce : consume, &w, role == PRODUCER);
 }
 
 /* Kills, starts a successor, and checks that no process has ended by itself. */
-static int kill_one(pid_t pids[2], uint64_t seed, uint64_t *random, const struct sluice_options *o)
+static int kill_one(pid_t pids[2], struct worker w, uint64_t *random)
 {
         const int role = (int)(traffic_random(random) & 1);
         int status;
 
-        pause_up_to(random, 3000000);
-        kill(pids[role], SIGKILL);
-        if (waitpid(pids[role], &status, 0) != pids[role] || !WIFSIGNALED(status) ||
-            WTERMSIG(status) != SIGKILL)
-                return 1;
-        if (waitpid(pids[!role], &status, WNOHANG) != 0)
+        traffic_pause(random, 3000000);
+        if (traffic_kill(pids[role]) != 0 || waitpid(pids[!role], &status, WNOHANG) != 0)
                 return 1;
         if (traffic_random(random) % 4 == 0)
-                pause_up_to(random, 2000000); /* the survivor notices, or not */
-        pids[role] = start(role, seed, traffic_random(random), o);
+                traffic_pause(random, 2000000); /* the survivor notices, or not */
+        w.random = traffic_random(random);
+        pids[role] = start(role, w);
         return 0;
-}
-
-static int finish(pid_t pids[2], int failed)
-{
-        int status;
-
-        if (failed) {
-                kill(pids[PRODUCER], SIGKILL);
-                kill(pids[CONSUMER], SIGKILL);
-        } else {
-                kill(pids[PRODUCER], SIGTERM);
-        }
-        for (int i = 0; i < 2; i++) {
-                failed |= waitpid(pids[i], &status, 0) != pids[i] || status != 0;
-                if (failed) /* no producer will end the stream that the consumer waits for */
-                        kill(pids[CONSUMER], SIGKILL);
-        }
-        return failed;
 }
 
 static int run(const struct setting *s, uint64_t seed)
@@ -164,6 +119,7 @@ static int run(const struct setting *s, uint64_t seed)
         const uint64_t kills = traffic_scale(s->kills);
         struct sluice_queue_stat st = {.pending = 1};
         uint64_t random = seed + 1, killed = 0;
+        struct worker w = {&o, seed, 0};
         pid_t pids[2];
         int failed = 0;
 
@@ -174,14 +130,16 @@ static int run(const struct setting *s, uint64_t seed)
         o.spin_ns = s->spin_ns;
         if (sluice_create(NAME, &o) != 0)
                 return 1;
-        pids[PRODUCER] = start(PRODUCER, seed, traffic_random(&random), &o);
-        pids[CONSUMER] = start(CONSUMER, seed, traffic_random(&random), &o);
+        for (int role = 0; role < 2; role++) {
+                w.random = traffic_random(&random);
+                pids[role] = start(role, w);
+        }
         while (!failed && killed < kills) {
-                failed = kill_one(pids, seed, &random, &o);
+                failed = kill_one(pids, w, &random);
                 killed += !failed;
         }
-        pause_up_to(&random, 50000000);
-        failed = finish(pids, failed);
+        traffic_pause(&random, 50000000);
+        failed = traffic_end(pids, 2, 1, failed);
         failed |= sluice_stat(NAME, &st) != 0 || st.pending != 0;
         failed |= sluice_remove(NAME) != 0;
         printf("%-30s %4llu kills, %9llu messages  %s\n", s->name, (unsigned long long)killed,

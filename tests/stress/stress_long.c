@@ -9,15 +9,9 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "traffic.h"
 
@@ -47,13 +41,11 @@ static struct shared {
         sluice_word received, last;
 } * shared;
 
-static volatile sig_atomic_t stop;
-
-static void on_term(int sig)
-{
-        (void)sig;
-        stop = 1;
-}
+/* What a process begins with. */
+struct worker {
+        const struct setting *s;
+        const struct sluice_options *o;
+};
 
 /* Of message `number`: up to ten times the ring. */
 static size_t length_of(uint32_t number, size_t capacity)
@@ -90,22 +82,24 @@ static int send_one(struct sluice_producer *p, unsigned char *bytes, size_t capa
                         r = sluice_producer_await_peer(p, sluice_after(20000000));
                 if (r && r != -ETIMEDOUT)
                         return r;
-        } while (sent < len && !stop);
+        } while (sent < len && !traffic_stop);
         if (sent == len)
                 sluice_priv_store_relaxed(&shared->completed,
                                           sluice_priv_load_relaxed(&shared->completed) + 1);
         return 0;
 }
 
-static int produce(const struct setting *s, const struct sluice_options *o)
+static int produce(void *ctx)
 {
+        const struct worker *w = ctx;
+        const struct setting *s = w->s;
         unsigned char *const bytes = malloc(10 * s->capacity);
         struct sluice_producer p;
-        int r = bytes ? sluice_producer_open(&p, NAME, o) : -ENOMEM;
+        int r = bytes ? sluice_producer_open(&p, NAME, w->o) : -ENOMEM;
 
         if (r)
                 return fail("producer", r);
-        while (r == 0 && !stop)
+        while (r == 0 && !traffic_stop)
                 r = send_one(&p, bytes, s->capacity);
         if (r)
                 return fail("producer", r);
@@ -121,12 +115,14 @@ static int is_right(const struct sluice_long *l, unsigned char *expected, size_t
                l->tag > sluice_priv_load_relaxed(&shared->last);
 }
 
-static int consume(const struct setting *s, const struct sluice_options *o)
+static int consume(void *ctx)
 {
+        const struct worker *w = ctx;
+        const struct setting *s = w->s;
         unsigned char *const expected = malloc(10 * s->capacity);
         struct sluice_long l = {.buf = malloc(10 * s->capacity), .cap = 10 * s->capacity};
         struct sluice_consumer c;
-        ssize_t r = expected && l.buf ? sluice_consumer_open(&c, NAME, o) : -ENOMEM;
+        ssize_t r = expected && l.buf ? sluice_consumer_open(&c, NAME, w->o) : -ENOMEM;
 
         while (r >= 0) {
                 r = sluice_recv_long(&c, &l, SLUICE_FOREVER);
@@ -145,54 +141,18 @@ static int consume(const struct setting *s, const struct sluice_options *o)
         return sluice_consumer_close(&c) == 0 ? DONE : FAILED;
 }
 
-static pid_t start(int role, const struct setting *s, const struct sluice_options *o)
+static pid_t start(int role, struct worker w)
 {
-        pid_t pid;
-
-        signal(SIGTERM, on_term); /* before it can be told to stop */
-        pid = fork();
-        if (pid != 0) {
-                signal(SIGTERM, SIG_DFL);
-                return pid;
-        }
-        if (role == CONSUMER)
-                signal(SIGTERM, SIG_DFL);
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        _exit(role == PRODUCER ? produce(s, o) : consume(s, o));
+        return traffic_start(role == PRODUCER ? produce : consume, &w, role == PRODUCER);
 }
 
-static void pause_up_to(uint64_t *random, long ns)
+static int kill_one(pid_t pids[2], int role, uint64_t *random, struct worker w)
 {
-        const struct timespec t = {0, (long)(traffic_random(random) % (uint64_t)ns)};
-
-        nanosleep(&t, NULL);
-}
-
-static int kill_one(pid_t pids[2], int role, uint64_t *random, const struct setting *s,
-                    const struct sluice_options *o)
-{
-        int status;
-
-        pause_up_to(random, 6000000);
-        kill(pids[role], SIGKILL);
-        if (waitpid(pids[role], &status, 0) != pids[role] || !WIFSIGNALED(status) ||
-            WTERMSIG(status) != SIGKILL)
+        traffic_pause(random, 6000000);
+        if (traffic_kill(pids[role]) != 0)
                 return 1;
-        pids[role] = start(role, s, o);
+        pids[role] = start(role, w);
         return 0;
-}
-
-static int finish(pid_t pids[2], int failed)
-{
-        int status;
-
-        kill(pids[PRODUCER], failed ? SIGKILL : SIGTERM);
-        for (int i = 0; i < 2; i++) {
-                if (failed)
-                        kill(pids[i], SIGKILL);
-                failed |= waitpid(pids[i], &status, 0) != pids[i] || status != 0;
-        }
-        return failed;
 }
 
 static int run(const struct setting *s, uint64_t random)
@@ -202,6 +162,7 @@ static int run(const struct setting *s, uint64_t random)
                                          .record_align = s->align,
                                          .first_position = s->first,
                                          .wake = s->wake};
+        const struct worker w = {s, &o};
         const uint64_t kills = traffic_scale(s->kills);
         struct sluice_queue_stat st = {.pending = 1};
         uint64_t completed, received, receivers = 0;
@@ -212,15 +173,15 @@ static int run(const struct setting *s, uint64_t random)
         if (sluice_create(NAME, &o) != 0)
                 return 1;
         for (int role = 0; role < 2; role++)
-                pids[role] = start(role, s, &o);
+                pids[role] = start(role, w);
         for (uint64_t i = 0; !failed && i < kills; i++) {
                 const int role = (int)(traffic_random(&random) & 1);
 
-                failed = kill_one(pids, role, &random, s, &o);
+                failed = kill_one(pids, role, &random, w);
                 receivers += role == CONSUMER;
         }
-        pause_up_to(&random, 50000000);
-        failed = finish(pids, failed);
+        traffic_pause(&random, 50000000);
+        failed = traffic_end(pids, 2, 1, failed);
         completed = sluice_priv_load_relaxed(&shared->completed);
         received = sluice_priv_load_relaxed(&shared->received);
         failed |= sluice_stat(NAME, &st) != 0 || st.pending != 0 || received == 0 ||
@@ -238,10 +199,7 @@ int main(int argc, char **argv)
         uint64_t seed = traffic_seed(argc, argv);
         int failed = 0, n = sizeof settings / sizeof *settings;
 
-        shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-                      0);
-        if (shared == MAP_FAILED)
-                return 1;
+        shared = traffic_shared(sizeof *shared);
         for (int i = 0; i < n; i++)
                 failed += run(&settings[i], traffic_random(&seed));
         printf("%d passed, %d failed\n", n - failed, failed);

@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { BUFFER = 4096 };
 
@@ -211,6 +216,74 @@ int traffic_recv(struct traffic *t, struct sluice_consumer *c, sluice_deadline u
                 return sluice_release(c);
         }
 }
+
+/* ---- Processes that are killed ------------------------------------ */
+
+volatile sig_atomic_t traffic_stop;
+
+static void on_term(int sig)
+{
+        (void)sig;
+        traffic_stop = 1;
+}
+
+pid_t traffic_start(traffic_body *body, void *ctx, bool told)
+{
+        pid_t pid;
+
+        signal(SIGTERM, on_term); /* before it can be told */
+        pid = fork();
+        if (pid != 0 || !told)
+                signal(SIGTERM, SIG_DFL);
+        if (pid != 0)
+                return pid;
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        _exit(body(ctx));
+}
+
+int traffic_kill(pid_t pid)
+{
+        int status;
+
+        kill(pid, SIGKILL);
+        return waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) ||
+               WTERMSIG(status) != SIGKILL;
+}
+
+int traffic_end(const pid_t *pids, int n, int told, int failed)
+{
+        for (int i = 0; !failed && i < told; i++)
+                kill(pids[i], SIGTERM);
+        for (int i = 0; i < n; i++) {
+                int status;
+
+                for (int k = i; failed && k < n; k++)
+                        kill(pids[k], SIGKILL);
+                failed |= waitpid(pids[i], &status, 0) != pids[i] || status != 0;
+        }
+        return failed;
+}
+
+void traffic_pause(uint64_t *random, long up_to_ns)
+{
+        const struct timespec t = {0, (long)(traffic_random(random) % (uint64_t)up_to_ns)};
+
+        nanosleep(&t, NULL);
+}
+
+void *traffic_shared(size_t bytes)
+{
+        void *const mem =
+                mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+        if (mem == MAP_FAILED) {
+                perror("mmap");
+                exit(1);
+        }
+        return mem;
+}
+
+/* ---- How much, and which ------------------------------------------ */
 
 uint64_t traffic_scale(uint64_t n)
 {

@@ -7,8 +7,10 @@
  * that knows how many were received before can detect a lost, doubled, cut or
  * altered one.
  */
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "sluice.h"
 
@@ -28,6 +30,31 @@ int traffic_send(struct traffic *t, struct sluice_producer *p, uint64_t end, slu
 /* Receives and releases at least one. 0, a negative errno, or 1: a wrong
  * message, described on stderr. */
 int traffic_recv(struct traffic *t, struct sluice_consumer *c, sluice_deadline until);
+
+/* ---- Processes that are killed ------------------------------------ */
+
+/* 1: this process was told to end, by SIGTERM. */
+extern volatile sig_atomic_t traffic_stop;
+
+typedef int traffic_body(void *ctx); /* the exit status */
+
+/* A child that ends with its parent. SIGTERM sets traffic_stop, or, if the child
+ * is not `told` that way, ends it. */
+pid_t traffic_start(traffic_body *body, void *ctx, bool told);
+
+/* SIGKILL. 0: it was alive, and is gone; 1: it had ended by itself. */
+int traffic_kill(pid_t pid);
+
+/* Tells the first `told` of them to end, by SIGTERM, and waits for all; all are
+ * killed if `failed`, or if one of them fails. 0: all ended well. */
+int traffic_end(const pid_t *pids, int n, int told, int failed);
+
+void traffic_pause(uint64_t *random, long up_to_ns);
+
+/* Shared with children, all zero. Does not return on failure. */
+void *traffic_shared(size_t bytes);
+
+/* ---- How much, and which ------------------------------------------ */
 
 /* STRESS_PERCENT of n, at least 1. */
 uint64_t traffic_scale(uint64_t n);
