@@ -2,8 +2,8 @@
 #ifndef SLUICE_GROUP_H
 #define SLUICE_GROUP_H
 /*
- * Groups: one thread serves many queues. Link with -lsluice-group, which
- * needs liburcu.
+ * Groups: one thread, or a few, serve many queues. Link with
+ * -lsluice-group, which needs liburcu.
  *
  *            add, remove, watch: any thread         statistics: any thread
  *                    |                                     |
@@ -29,6 +29,7 @@
  *            interrupt (that one also from a signal handler)
  *   the serving thread, one at a time: serve, arm, disarm; in the handler
  *            also the calls with sluice_member, and add, remove, watch, each
+ *   instead of it any number of threads at a time: serve_shared
  *   nobody else is in any call: destroy
  *
  * What RCU protects: a member, its handle and the mapping of its queue, from
@@ -213,6 +214,30 @@ SLUICE_NODISCARD SLUICE_GROUP_API ssize_t sluice_group_serve(struct sluice_group
                                                              sluice_group_handler *fn, void *ctx,
                                                              size_t max, sluice_deadline until);
 
+/*
+ * As serve, for any number of threads at a time, each with its own handler and
+ * deadline: a pool of workers. Threads may begin and return at any time. A
+ * member is served by one thread at a time, in order; it passes from one to
+ * another between two batches, and what the one did in its handler comes before
+ * what the other does in its own. One thread looks for all: when it has found a
+ * member that has something, another takes its place, and it handles a batch. So
+ * while any thread is in the call and in no handler, no message waits for
+ * another member's handler. Where a handler takes no longer than the group
+ * itself does for a message, one thread in serve is faster.
+ *
+ * A section (RCU, above) is at most 16 batches of one member. With SLUICE_NOW:
+ * messages of one member at most, and none while another thread is looking.
+ * -ECANCELED: interrupted, all that are in the call; how many messages were
+ * handed over is not told then. -EINVAL: called in a handler. Meanwhile serve,
+ * arm and disarm return -EINVAL, destroy -EBUSY; the group's descriptor means
+ * nothing. Other errors as of serve; one thread returns them, and the others go
+ * on.
+ */
+SLUICE_NODISCARD SLUICE_GROUP_API ssize_t sluice_group_serve_shared(struct sluice_group *g,
+                                                                    sluice_group_handler *fn,
+                                                                    void *ctx, size_t max,
+                                                                    sluice_deadline until);
+
 /* The descriptor that stands for the whole group, for poll, epoll and event
  * loops, never to be read, written or closed. -EPERM: in a child. */
 SLUICE_NODISCARD SLUICE_GROUP_API int sluice_group_fd(struct sluice_group *g);
@@ -224,7 +249,8 @@ SLUICE_NODISCARD SLUICE_GROUP_API int sluice_group_fd(struct sluice_group *g);
 SLUICE_NODISCARD SLUICE_GROUP_API int sluice_group_arm(struct sluice_group *g);
 SLUICE_GROUP_API int sluice_group_disarm(struct sluice_group *g);
 
-/* Makes the current or next serve return -ECANCELED, once. */
+/* Makes the current or next serve return -ECANCELED, once; of serve_shared, all
+ * that are in the call, or the next one. */
 SLUICE_GROUP_API int sluice_group_interrupt(struct sluice_group *g);
 
 /* A member, as an observer sees it. */

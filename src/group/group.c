@@ -47,6 +47,7 @@ static struct sluice_member *member_new(struct sluice_group *g, const char *name
         memset((void *)m, 0, sizeof *m);
         memcpy(m->name, name, len + 1);
         m->group = g;
+        m->server = &g->server;
         m->user = user;
         m->check = true; /* its producer may have ended before */
         return m;
@@ -234,6 +235,7 @@ static void member_leave(struct sluice_group *g, struct sluice_member *m)
         const int fd = sluice_priv_member_fd(&m->queue);
 
         list_unlink(g, m);
+        share_forget(&g->share, m);
         if (fd >= 0)
                 epoll_ctl(g->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
         retire(g, m);
@@ -315,6 +317,7 @@ static int group_new(struct sluice_group **to, const struct sluice_group_options
         }
         pthread_mutex_init(&g->lock, NULL);
         pthread_cond_init(&g->forgotten, NULL);
+        share_begin(&g->share);
         g->reclaimer = reclaimer_new();
         sluice_priv_store_relaxed(&g->watch_at, INT64_MAX); /* Relaxed: no other thread yet */
         server_begin(g);
@@ -342,6 +345,7 @@ static void group_free(struct sluice_group *g)
         group_unlist(g);
         free(g->server.hot);
         free(g->server.spare);
+        share_end(&g->share);
         pthread_cond_destroy(&g->forgotten);
         pthread_mutex_destroy(&g->lock);
         free(g);

@@ -5,7 +5,8 @@
  * What the files of libsluice-group share. Who writes what:
  *
  *   the list of members, `changes`   updaters, under the mutex; read under RCU
- *   struct server                    the serving thread alone
+ *   struct server                    the serving thread alone; of several, the one that leads
+ *   struct share                     each of several serving threads, under its mutex
  *   struct sluice_member             set before it is in the list; then, as said
  *
  * The serving thread's hot members are pointers that it keeps from one section
@@ -13,7 +14,9 @@
  * `changes` (CHANGES): a member that was unlinked before the section began, so
  * that its grace period may be over, has changed it, and then the hot
  * members are found in the list anew, before any of them is touched. One that
- * is unlinked later stays until the section has ended.
+ * is unlinked later stays until the section has ended. With several serving
+ * threads this holds for the one that leads, and share.c says how a member
+ * passes from one to another.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -48,7 +51,7 @@ struct sluice_member {
         struct rcu_head retired;
         enum parting parting; /* set before it is retired */
 
-        /* The serving thread's. */
+        /* The serving thread's; of several, the one's that has taken it. */
         unsigned hot_at; /* its place among the hot ones + 1; 0: cold */
         unsigned batch;  /* 0: the group's */
         bool joined;     /* the handler knows it */
@@ -56,6 +59,13 @@ struct sluice_member {
         bool parked;     /* its parked word is stored */
         int told;        /* -EPIPE or -EOWNERDEAD: that its producer ended so; or 0 */
         bool gone;       /* VIOLATED or REMOVED was told */
+
+        /* The leader's. */
+        bool taken; /* a serving thread has it, beside the leader */
+        bool rung;  /* meanwhile: its pipe is to be emptied */
+
+        struct server *server;      /* whose visits it has */
+        struct sluice_member *back; /* given back: under the mutex of struct share */
 
         char name[]; /* "" for a ring */
 };
@@ -83,6 +93,7 @@ struct server {
         bool notified;       /* inotify has something to read */
         bool look_due;       /* at the epoll descriptor, without asking the clock */
         bool cannot_park;    /* the last hot members could not all be parked */
+        bool shared;         /* served by any number of threads: share.c */
         int error;           /* for the next call */
         unsigned probed;     /* members, counted from the first, that sweeps have checked */
 
@@ -95,6 +106,8 @@ struct server {
         uint64_t turn_then;           /* when the clock was read */
         int64_t alarm_ns;             /* when alarm_fd expires */
 
+        struct sluice_group *group;
+
         /* of the call in progress */
         sluice_group_handler *fn;
         void *ctx;
@@ -103,6 +116,24 @@ struct server {
         int result;                    /* negative: what the handler returned */
         struct sluice_member *handled; /* whose message is being handled */
         unsigned run, run_most;        /* messages of it handed out, and at most */
+};
+
+/* Several serving threads. */
+struct share {
+        pthread_mutex_t lock;
+        pthread_cond_t vacant; /* nobody leads */
+
+        /* Stored under the mutex; loaded without, as hints. */
+        sluice_word leader;     /* a struct worker or 0 */
+        sluice_word has_back;   /* 1: members were given back */
+        sluice_word quiet;      /* 1: the leader finds nothing */
+        sluice_word interrupts; /* INTERRUPT: counts */
+
+        struct sluice_member *back;
+        struct worker *workers;
+        unsigned waiting; /* for the lead, by `vacant` */
+        unsigned dozing;  /* in the wait for the epoll descriptor */
+        bool sleeping;    /* the leader does: it touches nothing */
 };
 
 struct sluice_group {
@@ -115,6 +146,7 @@ struct sluice_group {
         unsigned char apart[128];
 
         struct server server;
+        struct share share;
 
         unsigned batch;
         int64_t hot_ns, spin_ns, slice_ns;
@@ -155,6 +187,28 @@ int group_add(struct sluice_group *g, const char *name, const struct sluice_opti
 /* -ENOENT: not in the list. */
 int group_remove(struct sluice_group *g, struct sluice_member *m, enum parting parting);
 
+/* ---- serve.c: with one serving thread, or for the one that leads --- */
+
+enum {
+        SERVER_WORK = 64 /* visits and messages, until the clock is read */
+};
+
+/* In a section: walks the list, when `changes` has changed. 0 or -ENOMEM. */
+int server_refresh(struct sluice_group *g);
+/* In a section, after so much work: parks, looks at epoll ... 0 or -errno. */
+int server_upkeep(struct sluice_group *g);
+/* Hands over what there is of a hot member: a batch at most. */
+void server_visit(struct server *s, struct sluice_member *m);
+/* How long to look before sleeping. */
+int64_t server_spin_ns(const struct sluice_group *g, bool alone);
+
+/* ---- share.c: several serving threads ------------------------------ */
+
+void share_begin(struct share *sh);
+void share_end(struct share *sh);
+/* A member that leaves is not given back any more. Under the group's mutex. */
+void share_forget(struct share *sh, const struct sluice_member *m);
+
 /* ---- park.c: which members are hot; the serving thread's ----------- */
 
 /* A running mean of costs, never 0. */
@@ -184,9 +238,19 @@ void server_park(struct server *s, uint64_t idle_turns);
 /* Heats those that have rung. 0 or -errno. */
 int server_look(struct sluice_group *g);
 bool server_has_ready(const struct server *s);
+/* Takes the next hot member that has something out of them, or NULL; and back. */
+struct sluice_member *server_take(struct server *s);
+void server_return(struct server *s, struct sluice_member *m);
 
 /* Outside: parks all, and waits until something rings, or that time. */
 int server_sleep(struct sluice_group *g, sluice_deadline until);
+/* Its three parts. How long to wait, or -1: not at all. */
+int64_t server_fall_asleep(struct sluice_group *g, sluice_deadline until);
+/* Touches no struct server. 0 or -EBADF. */
+int server_wait(const struct sluice_group *g, int64_t ns);
+void server_wake_up(struct server *s);
+/* Whether this thread may run on one processor only. */
+bool server_is_alone(void);
 int server_arm(struct sluice_group *g);
 
 /* ---- watch.c ------------------------------------------------------ */

@@ -134,6 +134,55 @@ void server_warm(struct server *s)
         server_average(&s->warm_cost, s->warmed_ns - begin);
 }
 
+/* What the pipe contains means only "look again". Another program may fill it
+ * as fast as it is emptied. */
+static void drain(int fd)
+{
+        char bytes[512];
+
+        for (int i = 0; i < 128; i++)
+                if (read(fd, bytes, sizeof bytes) < (ssize_t)sizeof bytes)
+                        return;
+}
+
+/* A turn is over when all have been looked at. */
+struct sluice_member *server_take(struct server *s)
+{
+        for (unsigned left = s->warm; left > 0; left--) {
+                struct sluice_member *m;
+
+                if (s->at >= s->warm) {
+                        s->at = 0;
+                        s->turn++;
+                }
+                s->work++;
+                /* Relaxed: PUBLISH:load is in sluice_peek. UNTRUSTED. */
+                if (sluice_priv_load_relaxed(s->hot[s->at].word) == 0) {
+                        s->at++;
+                        continue;
+                }
+                m = s->hot[s->at].m;
+                server_cool(s, m);
+                m->taken = true;
+                s->messages++;
+                return m;
+        }
+        return NULL;
+}
+
+void server_return(struct server *s, struct sluice_member *m)
+{
+        m->taken = false;
+        m->server = s;
+        m->hot_at = 0;
+        if (m->rung) {
+                m->rung = false;
+                m->check = true;
+                drain(sluice_priv_member_fd(&m->queue));
+        }
+        server_heat(s, m);
+}
+
 bool server_has_ready(const struct server *s)
 {
         /* Relaxed: PUBLISH:load is the next look. UNTRUSTED. */
@@ -233,17 +282,6 @@ void server_park(struct server *s, uint64_t idle_turns)
 
 /* ---- Finding what has rung ---------------------------------------- */
 
-/* What the pipe contains means only "look again". Another program may fill it
- * as fast as it is emptied. */
-static void drain(int fd)
-{
-        char bytes[512];
-
-        for (int i = 0; i < 128; i++)
-                if (read(fd, bytes, sizeof bytes) < (ssize_t)sizeof bytes)
-                        return;
-}
-
 static void take_event(struct sluice_group *g, const struct epoll_event *e)
 {
         struct sluice_member *m;
@@ -260,6 +298,9 @@ static void take_event(struct sluice_group *g, const struct epoll_event *e)
                 break;
         default:
                 m = e->data.ptr;
+                m->rung = m->taken;
+                if (m->taken)
+                        break;
                 drain(sluice_priv_member_fd(&m->queue));
                 /* A hang-up: or a producer that came; told anew in either case. */
                 m->check |= (e->events & EPOLLHUP) != 0 || m->told != 0;
@@ -312,19 +353,17 @@ static int64_t sooner(int64_t a, int64_t b)
         return a < b ? a : b;
 }
 
-/* Then a producer needs it, and does not run while this thread looks. */
-static bool one_cpu_only(void)
+/* Then a producer needs the processor, and does not run while this thread looks. */
+bool server_is_alone(void)
 {
         cpu_set_t set;
 
         return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1;
 }
 
-int server_sleep(struct sluice_group *g, sluice_deadline until)
+int64_t server_fall_asleep(struct sluice_group *g, sluice_deadline until)
 {
         struct server *const s = &g->server;
-        struct pollfd fd = {g->epoll_fd, POLLIN, 0};
-        struct timespec t;
         int64_t ns;
         bool asleep;
 
@@ -333,18 +372,39 @@ int server_sleep(struct sluice_group *g, sluice_deadline until)
         section_end(&g->order);
         s->now = sluice_now_ns();
         if (!asleep)
-                return 0;
+                return -1;
         ns = sooner(sooner(until - s->now, longest_ns(g)), watch_due_ns(g));
-        if (ns > 0) {
-                t.tv_sec = (time_t)(ns / 1000000000);
-                t.tv_nsec = (long)(ns % 1000000000);
-                if (ppoll(&fd, 1, &t, NULL) > 0 && (fd.revents & (POLLNVAL | POLLERR)))
-                        return -EBADF;
-        }
-        s->look_due = true;
-        s->alone = one_cpu_only();
-        s->now = sluice_now_ns();
+        return ns > 0 ? ns : 0;
+}
+
+int server_wait(const struct sluice_group *g, int64_t ns)
+{
+        const struct timespec t = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+        struct pollfd fd = {g->epoll_fd, POLLIN, 0};
+
+        if (ns > 0 && ppoll(&fd, 1, &t, NULL) > 0 && (fd.revents & (POLLNVAL | POLLERR)))
+                return -EBADF;
         return 0;
+}
+
+void server_wake_up(struct server *s)
+{
+        s->look_due = true;
+        s->alone = server_is_alone();
+        s->now = sluice_now_ns();
+}
+
+int server_sleep(struct sluice_group *g, sluice_deadline until)
+{
+        const int64_t ns = server_fall_asleep(g, until);
+        int r;
+
+        if (ns < 0)
+                return 0;
+        r = server_wait(g, ns);
+        if (r == 0)
+                server_wake_up(&g->server);
+        return r;
 }
 
 /* The timer is set only when it has expired: an idle loop pays one system call
@@ -384,6 +444,7 @@ void server_begin(struct sluice_group *g)
         struct server *const s = &g->server;
         struct epoll_event event;
 
+        s->group = g;
         s->now = sluice_now_ns();
         sluice_priv_member_barrier();
         s->park_cost = sluice_now_ns() - s->now + 1;
@@ -392,5 +453,5 @@ void server_begin(struct sluice_group *g)
         s->look_cost = sluice_now_ns() - s->now + 1;
         s->poll_cost = s->turn_cost = s->look_cost;
         s->swept_ns = s->now;
-        s->alone = one_cpu_only();
+        s->alone = server_is_alone();
 }

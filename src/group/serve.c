@@ -12,14 +12,14 @@
 #define SPIN_DEFAULT_NS INT64_C(50000)
 
 enum {
-        WORK = 64,   /* visits and messages, until the clock is read */
+        WORK = SERVER_WORK,
         RARELY = 32, /* what is done beside serving takes one part of so many */
         PROBES = 64  /* members whose producer is asked for in each slice */
 };
 
 static struct sluice_group *group_of(struct server *s)
 {
-        return (struct sluice_group *)(void *)((char *)s - offsetof(struct sluice_group, server));
+        return s->group;
 }
 
 /* ---- Telling the handler ------------------------------------------ */
@@ -151,7 +151,7 @@ static void join(struct server *s, struct sluice_member *m)
 }
 
 /* m is hot: what there is of it, and how it goes on. */
-static void visit(struct server *s, struct sluice_member *m)
+void server_visit(struct server *s, struct sluice_member *m)
 {
         const size_t before = s->total;
         int r;
@@ -195,7 +195,7 @@ static void turn(struct server *s)
                         continue;
                 }
                 m = s->hot[at].m;
-                visit(s, m);
+                server_visit(s, m);
                 at += m->hot_at != 0; /* else the last one stands here now */
         }
         s->at = at;
@@ -205,7 +205,7 @@ static void turn(struct server *s)
 
 /* Walks the list: members that have gone are hot no more, and are not touched;
  * new ones are. */
-static int refresh(struct sluice_group *g)
+int server_refresh(struct sluice_group *g)
 {
         struct server *const s = &g->server;
         const uint64_t seen = sluice_priv_load_acquire(&g->changes); /* CHANGES:load */
@@ -220,7 +220,7 @@ static int refresh(struct sluice_group *g)
         for (; m && n < s->room; m = member_at(&m->next)) {
                 const struct hot new = {&server_visit_me, m, s->turn};
 
-                if (m->joined && m->hot_at == 0)
+                if (m->taken || (m->joined && m->hot_at == 0))
                         continue;
                 s->spare[n] = m->hot_at ? s->hot[m->hot_at - 1] : new;
                 m->hot_at = ++n;
@@ -263,14 +263,15 @@ static void take_time(struct server *s)
         s->work = s->messages = 0;
 }
 
-/* Whether its producer and its queue are still there: without making it hot. */
+/* Whether its producer and its queue are still there: without making it hot, but
+ * of several threads the one that leads calls no handler. */
 static void probe(struct server *s, struct sluice_member *m)
 {
         struct sluice_message message;
         int r;
 
         m->check = true;
-        if (m->hot_at != 0) {
+        if (m->hot_at != 0 || s->shared) {
                 server_heat(s, m);
                 return;
         }
@@ -292,7 +293,7 @@ static void sweep(struct sluice_group *g)
         unsigned number = 0;
 
         for (struct sluice_member *m = member_at(&g->first); m; m = member_at(&m->next), number++) {
-                if (m->gone || !m->joined || s->stop)
+                if (m->taken || m->gone || !m->joined || s->stop)
                         continue;
                 if (number >= s->probed && number < s->probed + PROBES)
                         probe(s, m);
@@ -304,7 +305,7 @@ static void sweep(struct sluice_group *g)
         s->swept_ns = s->now;
 }
 
-static int upkeep(struct sluice_group *g)
+int server_upkeep(struct sluice_group *g)
 {
         struct server *const s = &g->server;
         const bool due = s->look_due;
@@ -333,9 +334,9 @@ static int pass(struct sluice_group *g, bool at_once)
 
         /* CHANGES:load */
         if (sluice_priv_unlikely(sluice_priv_load_acquire(&g->changes) != s->seen))
-                r = refresh(g);
+                r = server_refresh(g);
         if (r == 0 && (s->look_due || s->work >= WORK))
-                r = upkeep(g);
+                r = server_upkeep(g);
         if (r)
                 return r;
         turn(s);
@@ -349,13 +350,12 @@ static int pass(struct sluice_group *g, bool at_once)
         return 0;
 }
 
-/* How long to look before sleeping. */
-static int64_t spin_ns(const struct sluice_group *g)
+int64_t server_spin_ns(const struct sluice_group *g, bool alone)
 {
         if (g->hot_ns == SLUICE_HOT_FOREVER)
                 return SLUICE_SPIN_FOREVER;
         if (g->spin_ns == SLUICE_SPIN_DEFAULT)
-                return g->server.alone ? 0 : SPIN_DEFAULT_NS;
+                return alone ? 0 : SPIN_DEFAULT_NS;
         return g->spin_ns == SLUICE_SPIN_NONE ? 0 : g->spin_ns;
 }
 
@@ -363,7 +363,7 @@ static int64_t spin_ns(const struct sluice_group *g)
 static int rest(struct sluice_group *g, sluice_deadline until)
 {
         struct server *const s = &g->server;
-        const int64_t spin = spin_ns(g);
+        const int64_t spin = server_spin_ns(g, s->alone);
 
         if (s->idle_since == 0)
                 s->idle_since = s->now = sluice_now_ns();
@@ -497,7 +497,7 @@ int sluice_group_disarm(struct sluice_group *g)
 
 int sluice_member_next(struct sluice_member *m, struct sluice_message *message)
 {
-        struct server *const s = &m->group->server;
+        struct server *const s = m->server;
         struct sluice_consumer *const c = &m->queue;
         const sluice_word *word;
 

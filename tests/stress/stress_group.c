@@ -9,14 +9,21 @@
  * later dies; messages are numbered, so that none is lost, doubled, or handed
  * over after that.
  *
+ * Churn, shared: the same with several serving threads, which come and go, too.
+ * Each hands over a few messages and leaves. What a member's handler knows is
+ * plain memory: so a race detector sees whether a member passes from one thread to the
+ * next properly, and so does the count.
+ *
  * Parking: each message is sent when the group has just parked, or is about to.
- * A wake-up that is lost is not made good for 30 seconds.
+ * A wake-up that is lost is not made good for 30 seconds. Also with two serving
+ * threads.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +33,7 @@
 #include "sluice/group.h"
 #include "traffic.h"
 
-enum { SLOTS = 1024, PRODUCERS = 4, UPDATERS = 2, CAPACITY = 4096 };
+enum { SLOTS = 1024, PRODUCERS = 4, UPDATERS = 2, SERVERS = 3, CAPACITY = 4096 };
 enum { CHANGES = 200000, ROUNDS = 100000 };
 
 #define NEVER_NS INT64_C(3000000000)
@@ -44,13 +51,14 @@ struct slot {
         struct sluice_producer p;
         uint64_t sent;
         uint64_t handed; /* the serving thread's, then read when it is forgotten */
+        _Atomic int handlers;
 };
 
 struct churn {
         struct sluice_group *g;
         struct slot *slots;
         uint64_t changes, seed;
-        _Atomic int stop, updating, updaters, producers;
+        _Atomic int stop, updating, updaters, producers, servers;
         _Atomic uint64_t handed, changed, failures;
 };
 
@@ -209,19 +217,60 @@ static int take(void *ctx, struct sluice_member *m, enum sluice_event event,
                 fail(c, "handed over after it was forgotten: state", FORGOTTEN, LIVE);
         if (event != SLUICE_MESSAGE)
                 return 0;
+        if (atomic_fetch_add_explicit(&s->handlers, 1, memory_order_relaxed) != 0)
+                fail(c, "handlers of one member", 2, 1);
         memcpy(&number, message->data, sizeof number);
         if (number != s->handed)
                 fail(c, "message", number, s->handed);
         s->handed++;
-        if (atomic_fetch_add(&c->handed, 1) % 1024 == 0)
+        if (atomic_fetch_add_explicit(&c->handed, 1, memory_order_relaxed) % 1024 == 0)
                 nap(50000); /* in a section, for a while */
+        atomic_fetch_sub_explicit(&s->handlers, 1, memory_order_relaxed);
         return 0;
 }
 
-static int churn(uint64_t seed)
+static void serve_alone(struct churn *c)
+{
+        while (atomic_load(&c->updating) > 0)
+                if (sluice_group_serve(c->g, take, c, 100000, sluice_after(1000000)) < 0)
+                        fail(c, "serve", 1, 0);
+}
+
+static void *serve_some(void *ctx)
+{
+        struct churn *c = ctx;
+        uint64_t random = c->seed + 1000 + (uint64_t)atomic_fetch_add(&c->servers, 1);
+
+        for (int i = 0; i < 100 && atomic_load(&c->updating) > 0; i++) {
+                const size_t most = traffic_random(&random) % 1000;
+                const sluice_deadline until = most == 0 ? SLUICE_NOW : sluice_after(1000000);
+
+                if (sluice_group_serve_shared(c->g, take, c, most + 1, until) < 0)
+                        fail(c, "serve_shared", 1, 0);
+        }
+        return NULL;
+}
+
+static void serve_shared(struct churn *c)
+{
+        pthread_t thread[SERVERS];
+
+        for (int i = 0; i < SERVERS; i++)
+                pthread_create(&thread[i], NULL, serve_some, c);
+        for (int i = 0; atomic_load(&c->updating) > 0; i = (i + 1) % SERVERS) {
+                pthread_join(thread[i], NULL);
+                pthread_create(&thread[i], NULL, serve_some, c);
+        }
+        for (int i = 0; i < SERVERS; i++)
+                pthread_join(thread[i], NULL);
+}
+
+static int churn(uint64_t seed, bool shared)
 {
         const struct sluice_group_options o = {.size = sizeof o, .batch = 4, .forget = forget};
-        struct churn c = {.changes = traffic_scale(CHANGES), .seed = seed, .updating = UPDATERS};
+        struct churn c = {.changes = traffic_scale(shared ? CHANGES / 2 : CHANGES),
+                          .seed = seed,
+                          .updating = UPDATERS};
         pthread_t updaters[UPDATERS], others[PRODUCERS + 1];
 
         c.slots = calloc(SLOTS, sizeof *c.slots);
@@ -232,9 +281,10 @@ static int churn(uint64_t seed)
         pthread_create(&others[PRODUCERS], NULL, observe, &c);
         for (int i = 0; i < UPDATERS; i++)
                 pthread_create(&updaters[i], NULL, update, &c);
-        while (atomic_load(&c.updating) > 0)
-                if (sluice_group_serve(c.g, take, &c, 100000, sluice_after(1000000)) < 0)
-                        fail(&c, "serve", 1, 0);
+        if (shared)
+                serve_shared(&c);
+        else
+                serve_alone(&c);
         for (int i = 0; i < UPDATERS; i++)
                 pthread_join(updaters[i], NULL);
         atomic_store(&c.stop, 1);
@@ -245,7 +295,8 @@ static int churn(uint64_t seed)
                 if (atomic_load(&c.slots[i].state) != EMPTY)
                         settle(&c, &c.slots[i]);
         free(c.slots);
-        printf("churn: %llu changes, %llu messages\n", (unsigned long long)atomic_load(&c.changed),
+        printf("churn%s: %llu changes, %llu messages\n", shared ? ", shared" : "",
+               (unsigned long long)atomic_load(&c.changed),
                (unsigned long long)atomic_load(&c.handed));
         return atomic_load(&c.failures) != 0 || atomic_load(&c.handed) == 0;
 }
@@ -301,7 +352,28 @@ static void *send_all(void *ctx)
         return NULL;
 }
 
-static int parking(uint64_t seed)
+static void *park_shared(void *ctx)
+{
+        struct parking *p = ctx;
+        const ssize_t r = sluice_group_serve_shared(p->g, count, p, SIZE_MAX, SLUICE_FOREVER);
+
+        if (r != -ECANCELED)
+                p->failed = 1;
+        return NULL;
+}
+
+static void park_alone(struct parking *p)
+{
+        ssize_t r;
+
+        do
+                r = sluice_group_serve(p->g, count, p, SIZE_MAX, SLUICE_FOREVER);
+        while (r > 0);
+        if (r != -ECANCELED)
+                p->failed = 1;
+}
+
+static int parking(uint64_t seed, bool shared)
 {
         const struct sluice_group_options o = {.size = sizeof o,
                                                .hot_ns = SLUICE_HOT_NONE,
@@ -309,29 +381,38 @@ static int parking(uint64_t seed)
                                                .slice_ns = INT64_C(30000000000)};
         const struct sluice_options create = {
                 .size = sizeof create, .flags = SLUICE_CREATE, .capacity = CAPACITY};
-        struct parking p = {.rounds = traffic_scale(ROUNDS), .seed = seed};
-        pthread_t thread;
-        ssize_t r;
+        struct parking p = {.rounds = traffic_scale(shared ? ROUNDS / 2 : ROUNDS), .seed = seed};
+        pthread_t thread, other;
 
         if (sluice_group_create(&p.g, &o) != 0 ||
             sluice_group_add(p.g, "stress-group", &create, NULL, NULL) != 0)
                 return 1;
+        if (shared)
+                pthread_create(&other, NULL, park_shared, &p);
         pthread_create(&thread, NULL, send_all, &p);
-        do
-                r = sluice_group_serve(p.g, count, &p, SIZE_MAX, SLUICE_FOREVER);
-        while (r > 0);
+        if (shared) {
+                park_shared(&p);
+                pthread_join(other, NULL);
+        } else {
+                park_alone(&p);
+        }
         pthread_join(thread, NULL);
         sluice_group_destroy(p.g);
         sluice_remove("stress-group");
-        printf("parking: %llu messages\n", (unsigned long long)atomic_load(&p.handed));
-        return r != -ECANCELED || p.failed || atomic_load(&p.handed) != p.rounds;
+        printf("parking%s: %llu messages\n", shared ? ", shared" : "",
+               (unsigned long long)atomic_load(&p.handed));
+        return p.failed || atomic_load(&p.handed) != p.rounds;
 }
 
 int main(int argc, char **argv)
 {
         uint64_t seed = traffic_seed(argc, argv);
-        const int failed = churn(traffic_random(&seed)) + parking(traffic_random(&seed));
+        int failed = 0;
 
-        printf("%d passed, %d failed\n", 2 - failed, failed);
+        for (int shared = 0; shared < 2; shared++) {
+                failed += churn(traffic_random(&seed), shared);
+                failed += parking(traffic_random(&seed), shared);
+        }
+        printf("%d passed, %d failed\n", 4 - failed, failed);
         return failed != 0;
 }
