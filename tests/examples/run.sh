@@ -266,6 +266,10 @@ feed() {
         "$bin/feed" >out && grep -q '^[0-9]* of 160000 prices were passed over$' out
 }
 check 'feed' feed
+worker_pool() {
+        "$bin/worker_pool" >out && prints out '3398664 steps'
+}
+check 'worker_pool' worker_pool
 
 check 'no queue is left' is_empty "$SLUICE_DIR"
 echo "$passed passed, $failed failed"
