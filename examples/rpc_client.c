@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rpc_client NAME TEXT...: calls rpc_server for each text and prints the reply.
- * A server that dies or does not reply in time is called again: so a request
- * may be served twice, and its late reply is dropped.
+ * rpc_client DIR/ TEXT...: calls rpc_server for each text and prints the reply, by a
+ * channel of its own in this directory. A server that dies or does not reply in time
+ * is called again: so a request may be served twice, and its late reply is dropped.
  */
 #include <errno.h>
 #include <sluice.h>
@@ -29,7 +29,7 @@ int main(int argc, char **argv)
         int r;
 
         if (argc < 2)
-                return fprintf(stderr, "usage: rpc_client NAME TEXT...\n"), 2;
+                return fprintf(stderr, "usage: rpc_client DIR/ TEXT...\n"), 2;
         options.flags = SLUICE_CREATE;
         r = sluice_channel_open(&ch, argv[1], SLUICE_CLIENT, &options);
         if (r) {

@@ -1,56 +1,59 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rpc_server [NAME]: answers each request with its text in capitals, until the
- * client has closed. Killed at any moment and started again, it goes on with
- * the request that it had not released.
+ * rpc_server DIR: answers the requests of any number of clients with their text in
+ * capitals, until SIGTERM or SIGINT. Each client makes a channel in DIR, which goes
+ * with it, however it ends. A server that is killed and started again goes on with
+ * the requests that it had not released.
  *
- *      ./rpc_server capitals             in one terminal,
- *      ./rpc_client capitals one two     in another, before or after
+ *      mkdir capitals
+ *      ./rpc_server capitals              in one terminal,
+ *      ./rpc_client capitals/ one two     in any number of others, before or after
  */
 #include <ctype.h>
 #include <errno.h>
-#include <sluice.h>
+#include <signal.h>
+#include <sluice/group.h>
 #include <stdio.h>
+#include <string.h>
 
-static int answer(struct sluice_channel *ch, const struct sluice_message *m)
+static struct sluice_group *group;
+
+static void stop(int signal)
+{
+        (void)signal;
+        sluice_group_interrupt(group);
+}
+
+static int answer(void *ctx, struct sluice_member *m, enum sluice_event event,
+                  const struct sluice_message *request)
 {
         char reply[256];
-        size_t len = m->len < sizeof reply ? m->len : sizeof reply;
+        size_t len;
 
-        memcpy(reply, m->data, len); /* then look at it: the client may be hostile */
+        if (event != SLUICE_MESSAGE || ctx)
+                return 0;
+        len = request->len < sizeof reply ? request->len : sizeof reply;
+        memcpy(reply, request->data, len); /* then look at it: a client may be hostile */
         for (size_t i = 0; i < len; i++)
                 reply[i] = (char)toupper((unsigned char)reply[i]);
-        /* A client that does not take its replies holds nobody up for long. */
-        return sluice_reply(ch, m->tag, reply, len, sluice_after(1000000000));
+        /* A client that does not take its replies holds up nobody. */
+        if (sluice_member_reply(m, request->tag, reply, len, SLUICE_NOW) != 0)
+                fprintf(stderr, "%s: a reply was not taken\n", sluice_member_name(m));
+        return 0; /* released: from now on the request does not come again */
 }
 
 int main(int argc, char **argv)
 {
-        const char *const name = argc > 1 ? argv[1] : "capitals";
-        struct sluice_options options = SLUICE_OPTIONS_INIT;
-        struct sluice_channel ch;
-        struct sluice_message m;
-        int r;
+        ssize_t r = sluice_group_create(&group, NULL);
 
-        options.flags = SLUICE_CREATE;
-        r = sluice_channel_open(&ch, name, SLUICE_SERVER, &options);
-        if (r) {
-                fprintf(stderr, "rpc_server: %s: %s\n", name, sluice_strerror(r));
-                return 1;
-        }
-        for (;;) {
-                r = sluice_peek(&ch.in, &m, SLUICE_FOREVER);
-                if (r == -EOWNERDEAD)
-                        continue; /* killed: the next call waits for another client */
-                if (r)
-                        break;
-                if (answer(&ch, &m) != 0)
-                        fprintf(stderr, "rpc_server: a reply was not taken\n");
-                sluice_release(&ch.in); /* from now on the request does not come again */
-        }
-        sluice_channel_close(&ch);
-        if (r == -EPIPE) /* the client has closed */
-                return sluice_channel_remove(name) != 0;
-        fprintf(stderr, "rpc_server: %s\n", sluice_strerror(r));
-        return 1;
+        if (r == 0)
+                r = sluice_group_watch(group, argc > 1 ? argv[1] : ".",
+                                       SLUICE_WATCH_CHANNELS | SLUICE_WATCH_REMOVE, NULL);
+        signal(SIGTERM, stop);
+        signal(SIGINT, stop);
+        while (r >= 0)
+                r = sluice_group_serve(group, answer, NULL, SIZE_MAX, SLUICE_FOREVER);
+        if (r != -ECANCELED)
+                return fprintf(stderr, "rpc_server: %s\n", sluice_strerror((int)r)), 1;
+        return sluice_group_destroy(group);
 }

@@ -33,8 +33,8 @@ static int paths_of(struct paths *p, const char *name)
                 return r;
         if (p->name.is_key)
                 return -EOPNOTSUPP;
-        r = join_path(p->request, p->name.path, "request");
-        return r ? r : join_path(p->reply, p->name.path, "reply");
+        r = join_path(p->request, p->name.path, SLUICE_PRIV_REQUEST);
+        return r ? r : join_path(p->reply, p->name.path, SLUICE_PRIV_REPLY);
 }
 
 /* Is a directory there, and no queue? */
@@ -240,6 +240,31 @@ static int open_or_make(struct sluice_channel *ch, const struct paths *p, enum s
         return r;
 }
 
+/* Nobody else knows of it yet, so it is removed if it cannot be opened. */
+static int open_unique(struct sluice_channel *ch, const char *directory,
+                       const struct sluice_options *create)
+{
+        struct sluice_options o = *create;
+        char name[SLUICE_NAME_MAX + 1];
+        struct paths p;
+        int r;
+
+        do {
+                r = sluice_priv_unique_name(name, sizeof name, directory);
+                if (r == 0)
+                        r = paths_of(&p, name);
+                if (r == 0)
+                        r = make(&p, &o);
+        } while (r == -EEXIST);
+        if (r)
+                return r;
+        o.flags &= ~(unsigned)SLUICE_CREATE;
+        r = open_client(ch, &p, &o);
+        if (r)
+                unmake(&p);
+        return r;
+}
+
 static int channel_open(struct sluice_channel *ch, const char *name, enum sluice_side side,
                         const struct sluice_options *options)
 {
@@ -252,9 +277,12 @@ static int channel_open(struct sluice_channel *ch, const char *name, enum sluice
         if (r)
                 return r;
         o.size = sizeof o;
-        if (o.flags & SLUICE_CREATE)
-                return open_or_make(ch, &p, side, &o);
-        return open_side(ch, &p, side, &o);
+        if (!(o.flags & SLUICE_CREATE))
+                return open_side(ch, &p, side, &o);
+        r = side == SLUICE_CLIENT ? sluice_priv_is_directory_of_queues(name) : 0;
+        if (r < 0)
+                return r;
+        return r ? open_unique(ch, name, &o) : open_or_make(ch, &p, side, &o);
 }
 
 int sluice_priv_channel_open(struct sluice_channel *ch, size_t size, unsigned abi, const char *name,

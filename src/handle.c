@@ -392,10 +392,12 @@ static int create_and_open(struct sluice_priv_endpoint *e, int role,
                            const struct sluice_priv_name *n, const char *name,
                            const struct sluice_options *options, const struct sluice_options *o)
 {
-        int r;
+        int r = 0;
 
-        if (role == SLUICE_PRIV_ROLE_PRODUCER && sluice_priv_is_directory_of_queues(name))
-                return open_unique(e, name, options, o);
+        if (role == SLUICE_PRIV_ROLE_PRODUCER)
+                r = sluice_priv_is_directory_of_queues(name);
+        if (r)
+                return r > 0 ? open_unique(e, name, options, o) : r;
         r = sluice_create(name, options);
         return r && r != -EEXIST ? r : open_at(e, role, n, o);
 }

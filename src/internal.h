@@ -350,10 +350,18 @@ void sluice_priv_limit_forget(void);
  * or operations. */
 void sluice_priv_limit_note(enum sluice_priv_call call, int err, size_t wanted);
 
+/* ---- channel.c: the queues in the directory of a channel ----------- */
+
+#define SLUICE_PRIV_REQUEST "request"
+#define SLUICE_PRIV_REPLY   "reply"
+
 /* ---- unique.c ----------------------------------------------------- */
 
-/* A directory, named with a slash at the end, that is no queue itself. */
-bool sluice_priv_is_directory_of_queues(const char *name);
+/* A directory, named with a slash at the end, that is no queue itself: 1, 0, or
+ * -EMFILE, -ENFILE, -ENOMEM. */
+int sluice_priv_is_directory_of_queues(const char *name);
+/* A name in it, which hardly exists. 0 or -ENAMETOOLONG. */
+int sluice_priv_unique_name(char *name, size_t size, const char *directory);
 /* Makes a queue in it; name: where to. Errors as of sluice_create. */
 int sluice_priv_create_unique(char *name, size_t size, const char *directory,
                               const struct sluice_options *options);

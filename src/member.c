@@ -44,6 +44,14 @@ void sluice_priv_member_check_next(struct sluice_consumer *c)
         sluice_priv_check_next(&c->base.polls);
 }
 
+void sluice_priv_member_tell_earlier_end(struct sluice_consumer *c)
+{
+        struct sluice_priv_queue *q = c->base.queue;
+
+        if (q)
+                q->reported_epoch = 0; /* no peer's: epochs begin at 1 */
+}
+
 void sluice_priv_member_limit(int err)
 {
         sluice_priv_limit_note(SLUICE_PRIV_FD, err, 0);

@@ -30,6 +30,10 @@ SLUICE_API bool sluice_priv_member_is_rung(const struct sluice_consumer *c);
  * producer and the queue are still there. */
 SLUICE_API void sluice_priv_member_check_next(struct sluice_consumer *c);
 
+/* An end of an earlier producer, which left no message, is reported, too, as if
+ * the consumer had been open at the time. */
+SLUICE_API void sluice_priv_member_tell_earlier_end(struct sluice_consumer *c);
+
 /* limit.c, for descriptors: after a failed call that left err (positive). */
 SLUICE_API void sluice_priv_member_limit(int err);
 

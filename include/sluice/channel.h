@@ -20,6 +20,10 @@
  * (of 2^32), whoever dies. A reply that comes later than its call waits is
  * recognised by it and dropped.
  *
+ * Many clients, one server: each client opens "DIR/" with SLUICE_CREATE, which
+ * makes a channel with a name of its own in this directory; the server is a group
+ * (group.h) that watches it.
+ *
  * Death. A server that is killed between reply and release leaves the request to
  * its successor, which replies again: the client drops the second one. A
  * server has to expect that a request comes twice. A client that is killed
@@ -76,7 +80,9 @@ SLUICE_API int sluice_priv_channel_open(struct sluice_channel *ch, size_t size, 
 
 /*
  * Opens the channel as its client, or server; one process at a time may be
- * either. With SLUICE_CREATE it is made if it is not there. Replies to an
+ * either. With SLUICE_CREATE it is made if it is not there; and a client that
+ * names a directory, with a slash at the end, gets a channel of its own in it,
+ * which the server removes when that client has gone. Replies to an
  * earlier client are dropped. -EINVAL: side. Others as of
  * sluice_producer_open, sluice_consumer_open and sluice_channel_create.
  */

@@ -138,6 +138,18 @@ SLUICE_GROUP_API void sluice_member_set_batch(struct sluice_member *m, unsigned 
 SLUICE_NODISCARD SLUICE_GROUP_API int sluice_member_next(struct sluice_member *m,
                                                          struct sluice_message *message);
 
+/*
+ * In the handler, with SLUICE_MESSAGE, of a member that is a channel's: sends its
+ * client the reply to the request with this tag, as sluice_reply. While it waits, no
+ * other member is served, and a client need not take its replies: so SLUICE_NOW is
+ * usual (-EAGAIN: there is no room), or a short time for those longer than the
+ * ring. Other errors as of sluice_send_long; they concern that client alone.
+ * -EINVAL: no channel's, or not the member whose message is being handled.
+ */
+SLUICE_NODISCARD SLUICE_GROUP_API int sluice_member_reply(struct sluice_member *m, uint32_t tag,
+                                                          const void *buf, size_t len,
+                                                          sluice_deadline until);
+
 /* -EINVAL: options. -ENOMEM, -EMFILE, -ENFILE: sluice_limit() says which limit. */
 SLUICE_NODISCARD SLUICE_GROUP_API int sluice_group_create(struct sluice_group **g,
                                                           const struct sluice_group_options *o);
@@ -181,15 +193,22 @@ SLUICE_NODISCARD SLUICE_GROUP_API int sluice_group_add_ring(struct sluice_group 
 SLUICE_GROUP_API int sluice_group_remove(struct sluice_group *g, struct sluice_member *m);
 
 enum {
-        SLUICE_WATCH_REMOVE = 1 /* a queue that has ended or died and is drained goes: it leaves
-                                 * the group, and is removed unless a new producer came */
+        /* A queue that has ended or died and is drained goes: it leaves the group, and
+         * is removed unless a new producer came; of a channel both queues and the
+         * directory. Its end is told also if it came before the queue was found. (A
+         * queue that its creator has not opened yet stays.) */
+        SLUICE_WATCH_REMOVE = 1,
+        /* What is in the directory are channels (channel.h), of which the group is the
+         * server: the members are their requests, with sluice_member_reply. */
+        SLUICE_WATCH_CHANNELS = 2
 };
 
 /*
- * From now on every queue in this directory is a member: those that are there,
- * and each that appears, opened by the serving thread between two turns. One
- * that was removed leaves. Queues whose consumer is another process are tried
- * again once in a second. user: of all of them.
+ * From now on every queue in this directory is a member, or with
+ * SLUICE_WATCH_CHANNELS that of each channel which has the requests: those that are
+ * there, and each that appears, opened by the serving thread between two turns.
+ * One that was removed leaves. Those that are open in another process are tried
+ * again once in a second. user: of all of them. A channel takes four descriptors.
  *
  * -EEXIST: watched already. -ENOENT, -ENOTDIR, -EACCES, -ENAMETOOLONG, -EINVAL:
  * flags. -ENOMEM, -ENOSPC: fs.inotify.max_user_watches. -EMFILE.

@@ -121,8 +121,57 @@ static int member_enter(struct sluice_group *g, struct sluice_member *m)
         return r;
 }
 
+/* From the name of a channel's requests, which could be opened. */
+static void reply_name(char to[SLUICE_NAME_MAX + 1], const char *request)
+{
+        const size_t directory = strlen(request) - strlen(SLUICE_PRIV_REQUEST);
+
+        memcpy(to, request, directory);
+        memcpy(to + directory, SLUICE_PRIV_REPLY, sizeof SLUICE_PRIV_REPLY);
+}
+
+/* -EBUSY: later. Both queues of a channel are there, unless it is just being
+ * removed. */
+static int open_reply(struct sluice_member *m)
+{
+        char name[SLUICE_NAME_MAX + 1];
+        int r;
+
+        m->reply = sluice_producer_new();
+        if (!m->reply)
+                return -ENOMEM;
+        reply_name(name, m->name);
+        r = sluice_producer_open(m->reply, name, NULL);
+        if (r) {
+                sluice_producer_free(m->reply);
+                m->reply = NULL;
+        }
+        return r == -ENOENT || r == -EINPROGRESS ? -EBUSY : r;
+}
+
+static int open_member(struct sluice_member *m, const struct sluice_options *o, bool channel)
+{
+        int r = sluice_consumer_open(&m->queue, m->name, o);
+
+        if (r || !channel)
+                return r;
+        r = open_reply(m);
+        if (r)
+                sluice_consumer_close(&m->queue);
+        return r;
+}
+
+static void close_member(struct sluice_member *m)
+{
+        sluice_consumer_close(&m->queue);
+        if (m->reply) {
+                sluice_producer_close(m->reply);
+                sluice_producer_free(m->reply);
+        }
+}
+
 int group_add(struct sluice_group *g, const char *name, const struct sluice_options *o, void *user,
-              struct found *found, struct sluice_member **m)
+              struct found *found, bool channel, struct sluice_member **m)
 {
         struct sluice_member *new = member_new(g, name, user);
         int r;
@@ -130,17 +179,19 @@ int group_add(struct sluice_group *g, const char *name, const struct sluice_opti
         if (!new)
                 return -ENOMEM;
         new->entry = found;
-        r = sluice_consumer_open(&new->queue, name, o);
+        r = open_member(new, o, channel);
         if (r)
                 goto free_member;
+        if (watch_removes(new))
+                sluice_priv_member_tell_earlier_end(&new->queue);
         r = member_enter(g, new);
         if (r)
-                goto close_queue;
+                goto close_member;
         if (m)
                 *m = new;
         return 0;
-close_queue:
-        sluice_consumer_close(&new->queue);
+close_member:
+        close_member(new);
 free_member:
         free(new);
         return r;
@@ -178,13 +229,36 @@ free_member:
 
 /* ---- After the grace period --------------------------------------- */
 
-/* Unless a new producer has come, or messages have. */
-static void reap_queue(const char *name)
+static int reap_queue(const char *name, unsigned flags)
 {
         struct sluice_queue_stat st;
+        const int r = sluice_stat(name, &st);
 
-        if (sluice_stat(name, &st) == 0 && sluice_reap(&st, 0) != 0)
+        return r ? r : sluice_reap(&st, flags);
+}
+
+/* Unless a new producer has come, or messages have; then a channel stays, too. Its
+ * replies were for whom has gone. */
+static void reap_member(const char *name, bool channel)
+{
+        char other[SLUICE_NAME_MAX + 1];
+
+        if (reap_queue(name, 0) != 0 || !channel)
                 return;
+        reply_name(other, name);
+        if (reap_queue(other, SLUICE_REAP_PENDING) == 0) {
+                *strrchr(other, '/') = '\0';
+                rmdir(other); /* unless a new client has come */
+        }
+}
+
+static void part(struct sluice_member *m)
+{
+        const bool channel = m->reply != NULL;
+
+        close_member(m);
+        if (m->parting == PART_REAP)
+                reap_member(m->name, channel);
 }
 
 /* In a child, which may run what its parent had queued, all this is its
@@ -201,9 +275,7 @@ static void forget(struct rcu_head *head)
         if (group_check(g) != 0)
                 return;
         rcu_order_after(&g->order); /* sections that could have found it */
-        sluice_consumer_close(&m->queue);
-        if (m->parting == PART_REAP)
-                reap_queue(m->name);
+        part(m);
         if (g->forget)
                 g->forget(m->user);
         pthread_mutex_lock(&g->lock);
@@ -439,7 +511,7 @@ int sluice_group_add(struct sluice_group *g, const char *name, const struct slui
         if (r || !name || (o && o->wake != SLUICE_WAKE_FUTEX))
                 return r ? r : -EINVAL;
         entry = sluice_priv_enter();
-        r = group_add(g, name, o, user, NULL, m);
+        r = group_add(g, name, o, user, NULL, false, m);
         sluice_priv_leave(&entry);
         return r;
 }

@@ -48,6 +48,7 @@ struct sluice_member {
         void *user;          /* the serving thread's, once it has joined */
         sluice_word leaving; /* 1: removed from the list. Relaxed: for the thread that did it */
         struct found *entry; /* of a watch that has found it, or NULL */
+        struct sluice_producer *reply; /* the other queue of a channel, or NULL */
         struct rcu_head retired;
         enum parting parting; /* set before it is retired */
 
@@ -181,9 +182,10 @@ static inline struct sluice_member *member_at(const sluice_word *link)
 int group_check(const struct sluice_group *g);
 /* Wakes the serving thread, if it sleeps. Async-signal-safe. */
 void group_kick(const struct sluice_group *g);
-/* Opens and adds. m: may be NULL. */
+/* Opens and adds. channel: the queue is the requests of one, for whose replies the
+ * other one is opened, too. m: may be NULL. */
 int group_add(struct sluice_group *g, const char *name, const struct sluice_options *o, void *user,
-              struct found *found, struct sluice_member **m);
+              struct found *found, bool channel, struct sluice_member **m);
 /* -ENOENT: not in the list. */
 int group_remove(struct sluice_group *g, struct sluice_member *m, enum parting parting);
 

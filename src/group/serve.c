@@ -516,3 +516,11 @@ int sluice_member_next(struct sluice_member *m, struct sluice_message *message)
         s->run++;
         return 0;
 }
+
+int sluice_member_reply(struct sluice_member *m, uint32_t tag, const void *buf, size_t len,
+                        sluice_deadline until)
+{
+        if (m->group->server.handled != m || !m->reply)
+                return -EINVAL;
+        return sluice_send_long(m->reply, buf, len, tag, NULL, until);
+}

@@ -23,10 +23,12 @@
 
 /* Before a queue is tried again that another process receives from, or for
  * which something was lacking here. */
-#define AGAIN_NS   INT64_C(1000000000)
+#define AGAIN_NS    INT64_C(1000000000)
 
-#define MASK_WATCH (IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR)
-#define MASK_ENTRY (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+#define WATCH_FLAGS ((unsigned)(SLUICE_WATCH_REMOVE | SLUICE_WATCH_CHANNELS))
+
+#define MASK_WATCH  (IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR)
+#define MASK_ENTRY  (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
 enum state {
         READY,   /* to be opened: in the queue of those */
@@ -42,8 +44,8 @@ struct found {
         enum state state;
         int wd;        /* inotify on its directory, for the record; or -1 */
         int64_t at_ns; /* LATER */
-        char *name;    /* behind the last slash of path */
-        char path[];
+        char *name;    /* in the directory; behind path */
+        char path[];   /* of the queue */
 };
 
 struct watch {
@@ -58,6 +60,11 @@ struct watch {
 bool watch_removes(const struct sluice_member *m)
 {
         return m->entry && (m->entry->watch->flags & SLUICE_WATCH_REMOVE);
+}
+
+static bool is_channel(const struct found *e)
+{
+        return (e->watch->flags & SLUICE_WATCH_CHANNELS) != 0;
 }
 
 /* ---- Lists -------------------------------------------------------- */
@@ -140,17 +147,18 @@ static int compare(const void *a, const void *b)
 
 static struct found *entry_new(struct watch *w, const char *name)
 {
-        const size_t directory = strlen(w->directory), len = strlen(name);
-        struct found *e = calloc(1, sizeof *e + directory + len + 2);
+        const char *const queue = w->flags & SLUICE_WATCH_CHANNELS ? "/" SLUICE_PRIV_REQUEST : "";
+        const size_t len = strlen(name);
+        const size_t path = strlen(w->directory) + 1 + len + strlen(queue) + 1;
+        struct found *e = calloc(1, sizeof *e + path + len + 1);
 
         if (!e)
                 return NULL;
         e->watch = w;
         e->state = LEFT; /* in no list yet */
         e->wd = -1;
-        memcpy(e->path, w->directory, directory);
-        e->path[directory] = '/';
-        e->name = e->path + directory + 1;
+        snprintf(e->path, path, "%s/%s%s", w->directory, name, queue);
+        e->name = e->path + path;
         memcpy(e->name, name, len + 1);
         return e;
 }
@@ -198,25 +206,41 @@ static bool is_lack(int error)
         return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOSPC;
 }
 
-/* No queue, or not yet: until its record is made. The first time it is tried once
- * more, because that may have been before inotify was asked. 0 or -errno. */
+/* By inotify, where the queue's record will be made: in its directory, or, until
+ * that is there, in that of its channel. */
+static int watch_for_record(struct sluice_group *g, struct found *e)
+{
+        char *const queue = is_channel(e) ? strrchr(e->path, '/') : NULL;
+        int wd = inotify_add_watch(g->inotify_fd, e->path, MASK_ENTRY);
+
+        if (wd < 0 && errno == ENOENT && queue) {
+                *queue = '\0';
+                wd = inotify_add_watch(g->inotify_fd, e->path, MASK_ENTRY);
+                *queue = '/';
+        }
+        return wd;
+}
+
+/* No queue, or not yet: until its record is made. It is tried once more when
+ * inotify was not asked before, or about another directory. 0 or -errno. */
 static int await_record(struct sluice_group *g, struct found *e)
 {
-        if (e->wd >= 0) {
-                entry_set(g, e, WAITING);
-                return 0;
-        }
-        e->wd = inotify_add_watch(g->inotify_fd, e->path, MASK_ENTRY);
-        if (e->wd >= 0) {
-                entry_set(g, e, READY);
-                return 0;
-        }
-        if (errno == ENOSPC || errno == ENOMEM) {
+        const int wd = watch_for_record(g, e);
+        const int error = wd < 0 ? errno : 0;
+
+        if (error == ENOSPC || error == ENOMEM) {
                 entry_set(g, e, LATER);
-                return -errno;
+        } else if (error) {
+                entry_drop(g, e); /* it is gone, or no directory */
+                return 0;
+        } else if (wd == e->wd) {
+                entry_set(g, e, WAITING);
+        } else {
+                end_wait(g, e);
+                e->wd = wd;
+                entry_set(g, e, READY);
         }
-        entry_drop(g, e); /* it is gone, or no directory */
-        return 0;
+        return -error;
 }
 
 /* What the open of its queue answered; 0 or an error of serve. */
@@ -250,7 +274,7 @@ static int open_one(struct sluice_group *g)
         pthread_mutex_unlock(&g->lock);
         if (!e)
                 return 0;
-        r = group_add(g, e->path, NULL, e->watch->user, e, NULL);
+        r = group_add(g, e->path, NULL, e->watch->user, e, is_channel(e), NULL);
         pthread_mutex_lock(&g->lock);
         r = entry_opened(g, e, r);
         pthread_mutex_unlock(&g->lock);
@@ -442,7 +466,7 @@ int sluice_group_watch(struct sluice_group *g, const char *directory, unsigned f
 
         if (r)
                 return r;
-        if (!directory || (flags & ~(unsigned)SLUICE_WATCH_REMOVE) != 0)
+        if (!directory || (flags & ~WATCH_FLAGS) != 0)
                 return -EINVAL;
         entry = sluice_priv_enter();
         r = watch(g, directory, flags, user);

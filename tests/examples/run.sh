@@ -15,7 +15,7 @@ clean_up() {
                 kill -KILL "$pid" 2>/dev/null
         done
         # After a failure; else there is none.
-        for queue in hello example lines capitals; do
+        for queue in hello example lines; do
                 [ ! -e "$SLUICE_DIR/$queue" ] || "$bin/../sluice" rm "$queue"
         done
         rm -rf "$work"
@@ -134,33 +134,59 @@ check 'consumer, then producer, many laps of the ring' consumer_first
 
 # ---- rpc_server and rpc_client
 rpc() {
-        start "$bin/rpc_server" capitals
+        mkdir calls || return 1
+        start "$bin/rpc_server" calls
         server=$!
-        "$bin/rpc_client" capitals one two 'and three' >out || return 1
-        wait $server || return 1
-        prints out ONE TWO 'AND THREE' && ! queue_is_open capitals
+        "$bin/rpc_client" calls/ one two 'and three' >out || return 1
+        prints out ONE TWO 'AND THREE' && until_true is_empty calls || return 1
+        kill $server
+        wait $server
 }
 check 'rpc: calls and replies' rpc
+rpc_many() {
+        start "$bin/rpc_server" calls
+        server=$!
+        clients=
+        for i in 1 2 3 4 5 6 7 8; do
+                start "$bin/rpc_client" calls/ "one $i" "two $i" >out.$i
+                clients="$clients $!"
+        done
+        for client in $clients; do
+                wait "$client" || return 1
+        done
+        for i in 1 2 3 4 5 6 7 8; do
+                prints out.$i "ONE $i" "TWO $i" || return 1
+        done
+        until_true is_empty calls && kill $server && wait $server
+}
+check 'rpc: many clients' rpc_many
+# A client that waits is killed; another is served by the next server.
 rpc_death() {
-        start "$bin/rpc_client" capitals one >out 2>err
+        start "$bin/rpc_client" calls/ lost 2>err
+        lost=$!
+        until_true request_is_pending || return 1
+        kill -KILL $lost
+        wait $lost
+        start "$bin/rpc_client" calls/ one >out 2>err
         client=$!
-        until_true queue_is_open capitals/request || return 1
-        start "$bin/rpc_server" capitals
+        start "$bin/rpc_server" calls
         server=$!
-        wait $client && wait $server && prints out ONE || return 1
-        start "$bin/rpc_server" capitals
-        server=$!
-        until_true queue_is_open capitals/request || return 1
+        wait $client && prints out ONE && until_true is_empty calls || return 1
         kill -KILL $server
         wait $server
-        start "$bin/rpc_client" capitals two >out 2>err
+        start "$bin/rpc_client" calls/ two >out 2>err
         client=$!
-        until_true sh -c "'$bin/../sluice' stat '$SLUICE_DIR/capitals/request' | grep -q 'pending *1 '"
-        start "$bin/rpc_server" capitals
+        until_true request_is_pending || return 1
+        start "$bin/rpc_server" calls
         server=$!
-        wait $client && wait $server && prints out TWO
+        wait $client && prints out TWO && until_true is_empty calls || return 1
+        kill $server
+        wait $server
 }
-check 'rpc: a client first, and a server that was killed' rpc_death
+request_is_pending() {
+        sluice stat calls/*/request 2>stat.err | grep -q 'pending *1 '
+}
+check 'rpc: clients and servers that are killed' rpc_death
 # ---- libuv
 in_a_libuv_loop() {
         start "$bin/libuv" uv >out 2>end

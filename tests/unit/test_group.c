@@ -1189,7 +1189,7 @@ QTest(group_watch, refuses_what_it_cannot_watch)
         watched_begin(&w, 0);
         call(sluice_group_watch(w.g, in_tmp("none"), 0, NULL), -ENOENT);
         call(sluice_group_watch(w.g, NULL, 0, NULL), -EINVAL);
-        call(sluice_group_watch(w.g, w.directory, 2, NULL), -EINVAL);
+        call(sluice_group_watch(w.g, w.directory, 4, NULL), -EINVAL);
         call(sluice_group_watch(w.g, w.directory, 0, NULL), -EEXIST);
         call(sluice_group_watch(w.g, "/proc/self/exe", 0, NULL), -ENOTDIR);
         watched_end(&w);
