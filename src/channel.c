@@ -110,11 +110,19 @@ static int make(const struct paths *p, const struct sluice_options *options)
         return r;
 }
 
+/* A creator that was killed may have left an empty directory. */
+static int remove_queue(const char *path)
+{
+        const int r = sluice_remove(path);
+
+        return r == -ENOENT && rmdir(path) == 0 ? 0 : r;
+}
+
 /* Queues that are there are removed, as far as that can be done. */
 static int unmake(const struct paths *p)
 {
-        const int request = sluice_remove(p->request);
-        const int reply = sluice_remove(p->reply);
+        const int request = remove_queue(p->request);
+        const int reply = remove_queue(p->reply);
 
         if (request && request != -ENOENT)
                 return request;

@@ -9,22 +9,19 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "crowd.h"
 #include "sluice/group.h"
 #include "traffic.h"
 
-enum { SENDERS = 1024, AT_ONCE = 64, MESSAGES = 400 };
+enum { SENDERS = 1024, MESSAGES = 400 };
 
 /* In memory that all processes share. */
 struct sender {
@@ -35,7 +32,6 @@ struct sender {
 };
 
 struct shared {
-        _Atomic int finished; /* all senders have ended */
         struct sender sender[SENDERS];
 };
 
@@ -46,13 +42,6 @@ static int senders;
 struct message {
         uint64_t sender, number;
 };
-
-static void nap(int64_t ns)
-{
-        const struct timespec t = {0, (long)ns};
-
-        nanosleep(&t, NULL);
-}
 
 /* ---- Senders ------------------------------------------------------ */
 
@@ -72,7 +61,7 @@ static int send_all(int i, uint64_t random)
                 r = sluice_send(&p, &m, sizeof m, SLUICE_FOREVER);
                 atomic_store(&s->sent, m.number + 1);
                 if (traffic_random(&random) % 64 == 0)
-                        nap(200000);
+                        crowd_nap(200000);
         }
         if (r) {
                 fprintf(stderr, "sender %d: %d\n", i, r);
@@ -81,42 +70,6 @@ static int send_all(int i, uint64_t random)
         sluice_producer_close(&p);
         atomic_store(&s->closed, 1);
         return 0;
-}
-
-/* One ends, be it by itself or not: 0, or 1 if it failed. */
-static int end_one(pid_t *pid, uint64_t *random)
-{
-        int status;
-
-        if (traffic_random(random) % 4 != 0)
-                kill(*pid, SIGKILL);
-        if (waitpid(*pid, &status, 0) != *pid)
-                return 1;
-        *pid = 0;
-        return WIFEXITED(status) && WEXITSTATUS(status) != 0;
-}
-
-static int start_all(uint64_t random)
-{
-        pid_t pid[AT_ONCE] = {0};
-        int failed = 0;
-
-        for (int i = 0; i < senders + AT_ONCE; i++) {
-                pid_t *const slot = &pid[i % AT_ONCE];
-
-                if (*slot)
-                        failed |= end_one(slot, &random);
-                if (i >= senders)
-                        continue;
-                *slot = fork();
-                if (*slot == 0) {
-                        prctl(PR_SET_PDEATHSIG, SIGKILL);
-                        _exit(send_all(i, random + (uint64_t)i));
-                }
-                nap((int64_t)(traffic_random(&random) % 2000000));
-        }
-        atomic_store(&shared->finished, 1);
-        return failed;
 }
 
 /* ---- The reader --------------------------------------------------- */
@@ -200,9 +153,10 @@ static void check_all(struct reader *r)
         }
 }
 
-static int read_all(struct reader *r)
+static int read_all(struct reader *r, int starter)
 {
         struct sluice_group *g;
+        int alive = 1;
         int quiet = 0;
 
         if (sluice_group_create(&g, NULL) != 0 ||
@@ -214,11 +168,12 @@ static int read_all(struct reader *r)
 
                 if (n < 0)
                         fail(r, "serve", (uint64_t)-n, 0);
-                quiet = n != 0 || r->ended != ended || !atomic_load(&shared->finished) ? 0
-                                                                                       : quiet + 1;
+                if (alive > 0)
+                        alive = crowd_alive(starter);
+                quiet = n != 0 || r->ended != ended || alive > 0 ? 0 : quiet + 1;
         }
         sluice_group_destroy(g);
-        return 0;
+        return alive;
 }
 
 int main(int argc, char **argv)
@@ -226,21 +181,17 @@ int main(int argc, char **argv)
         uint64_t seed = traffic_seed(argc, argv);
         const char *tmp = getenv("TMPDIR");
         struct reader r = {0};
-        int status, left;
-        pid_t starter;
+        const struct crowd crowd = {
+                .total = (int)traffic_scale(SENDERS), .at_once = 64, .spared = 4, .body = send_all};
+        int left;
 
-        senders = (int)traffic_scale(SENDERS);
+        senders = crowd.total;
         snprintf(directory, sizeof directory, "%s/stress-gather-%d", tmp ? tmp : "/tmp", getpid());
         shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
                       0);
         if (shared == MAP_FAILED || mkdir(directory, 0700) != 0)
                 return 1;
-        starter = fork();
-        if (starter == 0) {
-                prctl(PR_SET_PDEATHSIG, SIGKILL);
-                _exit(start_all(seed));
-        }
-        if (read_all(&r) != 0 || waitpid(starter, &status, 0) != starter || status != 0)
+        if (read_all(&r, crowd_start(&crowd, seed)) != 0)
                 r.failures++;
         check_all(&r);
         left = count_left();

@@ -452,6 +452,9 @@ QTest(channel, is_complete_or_not_there)
         call(sluice_channel_remove("ch"), 0);
         check(!exists(in_queues("ch")));
         check(mkdir(in_queues("ch"), 0700) == 0);
+        check(mkdir(in_queues("ch/reply"), 0700) == 0);
+        call(sluice_channel_remove("ch"), 0);
+        check(mkdir(in_queues("ch"), 0700) == 0);
         call(sluice_channel_remove("ch"), 0);
         call(sluice_channel_remove("ch"), -ENOENT);
 }
