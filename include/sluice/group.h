@@ -139,6 +139,20 @@ SLUICE_NODISCARD SLUICE_GROUP_API int sluice_member_next(struct sluice_member *m
                                                          struct sluice_message *message);
 
 /*
+ * In the handler, with SLUICE_MESSAGE: for members whose messages may be longer than
+ * the ring (long.h): those come in pieces, of which this one is put together with
+ * those before, in l->buf; l is the member's own, all zero at first. Returns the
+ * length of the message when it is complete, be it of one piece or of many; its tag is
+ * l->tag. -EAGAIN: not yet, or a piece of a torn message, which is counted. -EMSGSIZE:
+ * this piece does not fit behind the l->len bytes that are there: enlarge buf and cap
+ * and call again in the same call of the handler, else the message is given up. -EINVAL:
+ * not the member whose message is being handled. Released pieces do not come again,
+ * so a long message arrives at most once across the death of the serving process.
+ */
+SLUICE_NODISCARD SLUICE_GROUP_API ssize_t sluice_member_recv_long(
+        struct sluice_member *m, struct sluice_long *l, const struct sluice_message *message);
+
+/*
  * In the handler, with SLUICE_MESSAGE, of a member that is a channel's: sends its
  * client the reply to the request with this tag, as sluice_reply. While it waits, no
  * other member is served, and a client need not take its replies: so SLUICE_NOW is

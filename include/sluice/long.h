@@ -158,6 +158,48 @@ static inline int sluice_priv_belongs(struct sluice_consumer *c, struct sluice_l
         return 1;
 }
 
+/* The piece that is there, which may have been shown before: is it of a message that
+ * can still be whole? */
+static inline int sluice_priv_show(struct sluice_consumer *c, struct sluice_long *l,
+                                   const struct sluice_message *m)
+{
+        if (l->shown && m->position == l->at)
+                return 1;
+        l->shown = sluice_priv_belongs(c, l, m);
+        if (!l->shown)
+                return 0;
+        if (m->kind == SLUICE_LAST)
+                l->open = 0;
+        l->at = m->position;
+        l->kind = (int)m->kind;
+        return 1;
+}
+
+/* Copies it to the end of buf, if there is room. */
+static inline int sluice_priv_append(struct sluice_long *l, const struct sluice_message *m)
+{
+        l->kept = l->len > l->cap || m->len > l->cap - l->len;
+        if (l->kept)
+                return -EMSGSIZE;
+        if (m->len != 0)
+                sluice_priv_copy_out((unsigned char *)l->buf + l->len, m->data, m->len);
+        l->len += m->len;
+        return 0;
+}
+
+/* The message that is open, or whose latest piece did not fit, is given up. */
+static inline void sluice_priv_give_up(struct sluice_consumer *c, struct sluice_long *l)
+{
+        const int last = l->kept && l->kind == SLUICE_LAST;
+
+        l->kept = 0;
+        if (l->open || last) {
+                l->skipping = !last;
+                sluice_priv_tear(c, l);
+        }
+        l->len = 0;
+}
+
 /* After a lap of pieces from *from on: has the deadline passed? A producer
  * that is faster, or hostile, does not hold a call any longer. */
 static inline int sluice_priv_lap_over(const struct sluice_consumer *c, uint64_t *from,
@@ -200,22 +242,14 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_peek_piece(struct sluice_consumer *c,
                                 sluice_priv_tear(c, l);
                         return r;
                 }
-                if (l->shown && m->position == l->at)
+                if (sluice_priv_show(c, l, m))
                         return 0;
-                l->shown = sluice_priv_belongs(c, l, m);
-                if (l->shown)
-                        break;
                 r = sluice_release(c);
                 if (r == 0)
                         r = sluice_priv_lap_over(c, &from, until);
                 if (r)
                         return r;
         }
-        if (m->kind == SLUICE_LAST)
-                l->open = 0;
-        l->at = m->position;
-        l->kind = (int)m->kind;
-        return 0;
 }
 
 /*
@@ -239,14 +273,10 @@ SLUICE_NODISCARD SLUICE_INLINE ssize_t sluice_recv_long(struct sluice_consumer *
         for (;;) {
                 int r = sluice_peek_piece(c, l, &m, until);
 
+                if (r == 0)
+                        r = sluice_priv_append(l, &m);
                 if (r)
                         return r;
-                l->kept = l->len > l->cap || m.len > l->cap - l->len;
-                if (l->kept)
-                        return -EMSGSIZE;
-                if (m.len != 0)
-                        sluice_priv_copy_out((unsigned char *)l->buf + l->len, m.data, m.len);
-                l->len += m.len;
                 r = sluice_release(c);
                 if (r == 0 && (m.kind == SLUICE_WHOLE || m.kind == SLUICE_LAST))
                         return (ssize_t)l->len;
@@ -262,14 +292,9 @@ SLUICE_NODISCARD SLUICE_INLINE ssize_t sluice_recv_long(struct sluice_consumer *
  * when there is none. */
 SLUICE_INLINE int sluice_skip_long(struct sluice_consumer *c, struct sluice_long *l)
 {
-        const int kept = l->kept, last = kept && l->kind == SLUICE_LAST;
+        const int kept = l->kept;
 
-        l->kept = 0;
-        if (l->open || last) {
-                l->skipping = !last;
-                sluice_priv_tear(c, l);
-        }
-        l->len = 0;
+        sluice_priv_give_up(c, l);
         return kept ? sluice_release(c) : 0;
 }
 

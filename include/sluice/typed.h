@@ -4,7 +4,7 @@
 /*
  * Queues of one type. At file scope,
  *
- *      SLUICE_TYPED(price, struct price)
+ *      SLUICE_TYPED(price, struct price);
  *
  * defines these calls; handles are those of queue.h, and all other calls
  * (sluice_release, sluice_publish, sluice_producer_close, ...) are as for

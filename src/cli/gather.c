@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -66,6 +67,60 @@ static void add_line(struct gatherer *g, const struct sluice_member *m,
         add_piece(g, g->cli->framing == CLI_NULS ? "" : "\n", 1);
 }
 
+/* ---- Lines longer than the ring ----------------------------------- */
+
+/* Of one sender: a line in pieces. */
+static void forget(void *user)
+{
+        struct sluice_long *const l = user;
+
+        if (l)
+                free(l->buf);
+        free(l);
+}
+
+static struct sluice_long *line_of(struct sluice_member *m)
+{
+        struct sluice_long *l = sluice_member_user(m);
+
+        if (!l) {
+                l = calloc(1, sizeof *l);
+                sluice_member_set_user(m, l);
+        }
+        return l;
+}
+
+/* Room for another piece: 0 or -ENOMEM. */
+static int enlarge(struct sluice_long *l, size_t piece)
+{
+        const size_t cap = 2 * (l->len + piece);
+        void *const buf = realloc(l->buf, cap);
+
+        if (!buf)
+                return -ENOMEM;
+        l->buf = buf;
+        l->cap = cap;
+        return 0;
+}
+
+/* 1: *message is the line, whole. 0: not yet. -ENOMEM: it is given up. */
+static int take_piece(struct sluice_member *m, struct sluice_message *message)
+{
+        struct sluice_long *const l = line_of(m);
+        ssize_t n = l ? sluice_member_recv_long(m, l, message) : -ENOMEM;
+
+        if (n == -EMSGSIZE)
+                n = enlarge(l, message->len) == 0 ? sluice_member_recv_long(m, l, message)
+                                                  : -ENOMEM;
+        if (n < 0)
+                return n == -EAGAIN ? 0 : (int)n;
+        message->data = l->buf;
+        message->len = l->len;
+        return 1;
+}
+
+/* ---- Runs of lines ------------------------------------------------ */
+
 /* 0, or an exit code. */
 static int write_run(struct gatherer *g)
 {
@@ -91,14 +146,28 @@ static int write_run(struct gatherer *g)
         return 0;
 }
 
+/* In place; of a sender that has had a longer line from its buffer, which ends the
+ * run. Is there another? */
+static int add_message(struct gatherer *g, struct sluice_member *m, struct sluice_message *message)
+{
+        const int in_place = message->kind == SLUICE_WHOLE && !sluice_member_user(m);
+        const int r = in_place ? 1 : take_piece(m, message);
+
+        if (r > 0)
+                add_line(g, m, message);
+        else if (r < 0)
+                cli_note(g->cli, "a line of %s is dropped, for want of memory",
+                         sluice_member_name(m));
+        return in_place && g->pieces + 4 <= RUN_PIECES && sluice_member_next(m, message) == 0;
+}
+
 static int take_run(struct gatherer *g, struct sluice_member *m, const struct sluice_message *first)
 {
         struct sluice_message message = *first;
 
         g->pieces = 0;
-        do
-                add_line(g, m, &message);
-        while (g->pieces + 4 <= RUN_PIECES && sluice_member_next(m, &message) == 0);
+        while (add_message(g, m, &message))
+                continue;
         g->code = write_run(g);
         return g->code ? -ECANCELED : 0;
 }
@@ -157,11 +226,12 @@ static int gather_all(struct gatherer *g)
 
 int cli_gather(struct cli *c)
 {
+        const struct sluice_group_options options = {.size = sizeof options, .forget = forget};
         static struct gatherer g;
         int code, r;
 
         g.cli = c;
-        r = sluice_group_create(&g.group, NULL);
+        r = sluice_group_create(&g.group, &options);
         if (r)
                 return cli_fail_open(c, r);
         served = g.group;

@@ -517,6 +517,26 @@ int sluice_member_next(struct sluice_member *m, struct sluice_message *message)
         return 0;
 }
 
+ssize_t sluice_member_recv_long(struct sluice_member *m, struct sluice_long *l,
+                                const struct sluice_message *message)
+{
+        /* The handler has kept it, or it found no room. */
+        const bool again = l->shown && message->position == l->at;
+        int r;
+
+        if (m->group->server.handled != m)
+                return -EINVAL;
+        if (l->kept && !again)
+                sluice_priv_give_up(&m->queue, l);
+        if (!sluice_priv_show(&m->queue, l, message))
+                return -EAGAIN;
+        r = again && !l->kept ? 0 : sluice_priv_append(l, message);
+        if (r)
+                return r;
+        return message->kind == SLUICE_WHOLE || message->kind == SLUICE_LAST ? (ssize_t)l->len
+                                                                             : -EAGAIN;
+}
+
 int sluice_member_reply(struct sluice_member *m, uint32_t tag, const void *buf, size_t len,
                         sluice_deadline until)
 {

@@ -31,6 +31,25 @@ sluice gather -0 logs >got
 printf 'y\0' >wanted
 identical 'NULs' wanted got
 
+# Lines longer than a ring are whole, before and behind short ones.
+{
+        echo short
+        head -c 3000000 /dev/zero | tr '\0' x
+        printf '\nlast\n'
+} >lines
+start send --create logs/ <lines
+sender=$!
+start gather --follow logs >got 2>notes
+reader=$!
+await cmp -s lines got
+wait $sender
+kill -TERM $reader
+wait $reader
+identical 'lines longer than a ring' lines got
+verdict 'leave nothing' [ -z "$(ls logs)" ]
+printf 'a\nb\n' | sluice send --create logs/
+verdict 'and others' [ "$(sluice gather logs | wc -l)" -eq 2 ]
+
 # Followed: senders come, die, and are told of; a signal ends it.
 start gather --follow logs >got 2>notes
 reader=$!

@@ -309,8 +309,10 @@ static int no_channel(void *ctx, struct sluice_member *m, enum sluice_event even
 
 QTest(member_reply, is_for_the_request_that_is_being_handled)
 {
+        const struct sluice_message message = {.kind = SLUICE_WHOLE};
         const struct sluice_options o = create();
         struct sluice_member *m = NULL;
+        struct sluice_long l = {.cap = 0};
         struct sluice_channel ch;
         struct sluice_producer p;
 
@@ -330,6 +332,7 @@ QTest(member_reply, is_for_the_request_that_is_being_handled)
         call(sluice_group_serve(server.g, take, &server, 1, soon()), 1);
         eq(atomic_load(&server.answer), 0);
         call(sluice_member_reply(server.latest, 1, "", 1, SLUICE_NOW), -EINVAL); /* not now */
+        call(sluice_member_recv_long(server.latest, &l, &message), -EINVAL);
         call(sluice_group_destroy(server.g), 0);
         sluice_channel_close(&ch);
         call(sluice_channel_remove(at("a")), 0);
@@ -417,6 +420,197 @@ QTest(server, waits_for_the_replies_of_a_channel)
         call(sluice_channel_remove(at("a")), 0);
         call(sluice_channel_remove(at("b")), 0);
         server_end();
+}
+
+/* ---- Messages longer than the ring -------------------------------- */
+
+enum { LONGEST = 100000 };
+
+/* What a handler does, and what it has got. */
+struct taker {
+        struct sluice_long l;
+        size_t room;       /* when buf is too small: so much; 0: nothing */
+        int refused;       /* pieces that were kept, one time each */
+        bool refuse, kept; /* every piece, the first time; the latest was */
+        int n;             /* messages */
+        ssize_t answer;    /* the latest */
+};
+
+static int take_long(void *ctx, struct sluice_member *m, enum sluice_event event,
+                     const struct sluice_message *message)
+{
+        struct taker *t = ctx;
+
+        if (event != SLUICE_MESSAGE)
+                return 0;
+        errno = ERRNO_MARK;
+        t->answer = sluice_member_recv_long(m, &t->l, message);
+        if (t->answer == -EMSGSIZE && t->room) {
+                t->l.buf = realloc(t->l.buf, t->room);
+                t->l.cap = t->room;
+                t->answer = sluice_member_recv_long(m, &t->l, message);
+        }
+        eq(errno, ERRNO_MARK);
+        if (t->refuse && !t->kept) {
+                t->kept = true;
+                t->refused++;
+                return -1;
+        }
+        t->kept = false;
+        t->n += t->answer >= 0;
+        return 0;
+}
+
+/* A queue, its producer, and a group of which it is the one member. */
+struct pair {
+        struct sluice_producer p;
+        struct taker taker;
+};
+
+static void pair_begin(struct pair *pair)
+{
+        const struct sluice_options o = create();
+
+        memset(pair, 0, sizeof *pair);
+        pair->taker.room = LONGEST;
+        call(sluice_group_create(&server.g, NULL), 0);
+        call(sluice_producer_open(&pair->p, "q", &o), 0);
+        call(sluice_group_add(server.g, "q", NULL, NULL, NULL), 0);
+}
+
+static void pair_end(struct pair *pair)
+{
+        free(pair->taker.l.buf);
+        sluice_producer_close(&pair->p);
+        call(sluice_group_destroy(server.g), 0);
+        call(sluice_remove("q"), 0);
+}
+
+static void serve_pair(struct pair *pair)
+{
+        ssize_t n;
+
+        do
+                n = sluice_group_serve(server.g, take_long, &pair->taker, SIZE_MAX, SLUICE_NOW);
+        while (n > 0 || n == -1);
+        eq(n, 0);
+}
+
+static void pass(struct pair *pair, size_t len)
+{
+        const int before = pair->taker.n;
+        unsigned char *const bytes = malloc(len + 1);
+        size_t sent = 0;
+        int r;
+
+        for (size_t i = 0; i < len; i++)
+                bytes[i] = (unsigned char)(i * 7 + i / 256 + len);
+        do {
+                r = sluice_send_long(&pair->p, bytes, len, (uint32_t)len, &sent, SLUICE_NOW);
+                serve_pair(pair);
+        } while (r == -EAGAIN);
+        eq(r, 0);
+        if (pair->taker.n == before + 1) {
+                eq(pair->taker.answer, len);
+                eq(pair->taker.l.len, len);
+                eq(pair->taker.l.tag, len);
+                check(len == 0 || memcmp(pair->taker.l.buf, bytes, len) == 0);
+        }
+        free(bytes);
+}
+
+QTest(member_recv_long, puts_pieces_together)
+{
+        const size_t lens[] = {0, 10, 2040, 2041, 5000, LONGEST, 1};
+        struct pair pair;
+
+        for (int refuse = 0; refuse < 2; refuse++) {
+                pair_begin(&pair);
+                pair.taker.refuse = refuse;
+                for (int i = 0; i < 7; i++) {
+                        pass(&pair, lens[i]);
+                        eq(pair.taker.n, i + 1);
+                }
+                eq(look("q").torn, 0);
+                check((pair.taker.refused > 100) == refuse);
+                pair_end(&pair);
+        }
+}
+
+QTest(member_recv_long, gives_up_what_finds_no_room)
+{
+        struct pair pair;
+
+        pair_begin(&pair);
+        pair.taker.room = 3000;
+        pass(&pair, 5000);
+        pass(&pair, 6000);
+        eq(pair.taker.n, 0);
+        eq(look("q").torn, 2);
+        pass(&pair, 3000);
+        pair.taker.room = 0;
+        pass(&pair, 3001); /* the last piece finds none */
+        eq(pair.taker.n, 1);
+        pass(&pair, 2999);
+        eq(pair.taker.n, 2);
+        eq(look("q").torn, 3);
+        pair_end(&pair);
+}
+
+QTest(member_recv_long, drops_what_a_sender_gave_up)
+{
+        const unsigned char bytes[5000] = {0};
+        struct pair pair;
+        size_t sent = 0;
+
+        pair_begin(&pair);
+        call(sluice_send_long(&pair.p, bytes, sizeof bytes, 0, &sent, SLUICE_NOW), -EAGAIN);
+        serve_pair(&pair);
+        pass(&pair, 6000);
+        eq(pair.taker.n, 1);
+        eq(look("q").torn, 1);
+        pair_end(&pair);
+}
+
+/* Requests and replies of any length. */
+static int echo(void *ctx, struct sluice_member *m, enum sluice_event event,
+                const struct sluice_message *message)
+{
+        struct taker *t = ctx;
+        const int n = t->n;
+
+        take_long(t, m, event, message);
+        if (t->n != n)
+                call(sluice_member_reply(m, t->l.tag, t->l.buf, t->l.len, soon()), 0);
+        return t->n != n;
+}
+
+static void *serve_one(void *ctx)
+{
+        call(sluice_group_serve(server.g, echo, ctx, SIZE_MAX, soon()) > 0, 1);
+        return NULL;
+}
+
+QTest(server, answers_requests_of_any_length)
+{
+        static unsigned char request[LONGEST], reply[LONGEST];
+        struct taker taker = {.room = LONGEST};
+        struct sluice_channel ch;
+        pthread_t t;
+
+        server_group();
+        client_open(&ch, at("a"));
+        call(sluice_group_watch(server.g, server.directory, SLUICE_WATCH_CHANNELS, NULL), 0);
+        t = thread_start(serve_one, &taker);
+        memset(request, 'x', sizeof request);
+        call(sluice_call(&ch, request, LONGEST, reply, LONGEST, soon()), LONGEST);
+        eq(memcmp(request, reply, LONGEST), 0);
+        thread_join(t);
+        free(taker.l.buf);
+        call(sluice_group_destroy(server.g), 0);
+        sluice_channel_close(&ch);
+        call(sluice_channel_remove(at("a")), 0);
+        eq(rmdir(server.directory), 0);
 }
 
 /* ---- A channel of its own ----------------------------------------- */
