@@ -85,8 +85,8 @@ struct sluice_group_options {
         /* How long a member that is found empty is polled before it is parked. */
         int64_t hot_ns;
         /* How long serve looks at hot members, when none has a message, before
-         * it sleeps; SLUICE_SPIN_*; by default 50 us, and none where the caller
-         * may run on one CPU only. */
+         * it sleeps; SLUICE_SPIN_*; by default 50 us, and none while the producer
+         * that rang last was on this CPU. */
         int64_t spin_ns;
         /* Longest sleep without a look at all members: default 100 ms. */
         int64_t slice_ns;

@@ -90,7 +90,7 @@ struct server {
         unsigned work;       /* visits and messages since the clock was read */
         unsigned messages;   /* among them */
         bool handling;       /* the handler is running */
-        bool alone;          /* on one CPU: do not spin by default */
+        bool together;       /* with the producer that rang last: do not spin by default */
         bool notified;       /* inotify has something to read */
         bool look_due;       /* at the epoll descriptor, without asking the clock */
         bool cannot_park;    /* the last hot members could not all be parked */

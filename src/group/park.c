@@ -282,6 +282,16 @@ void server_park(struct server *s, uint64_t idle_turns)
 
 /* ---- Finding what has rung ---------------------------------------- */
 
+/* Did its producer ring from this CPU? Then it does not run while this thread looks. */
+static bool rang_from_here(const struct sluice_member *m)
+{
+        /* Relaxed, UNTRUSTED: advice, which changes only how a wait is spent. */
+        const uint64_t hint = sluice_priv_load_relaxed(&m->queue.peer->doorbell.hint);
+        const uint64_t cpu = (hint & SLUICE_LAYOUT_WAKE_CPU) >> SLUICE_LAYOUT_WAKE_CPU_SHIFT;
+
+        return cpu != 0 && (int)cpu - 1 == sched_getcpu();
+}
+
 static void take_event(struct sluice_group *g, const struct epoll_event *e)
 {
         struct sluice_member *m;
@@ -302,6 +312,7 @@ static void take_event(struct sluice_group *g, const struct epoll_event *e)
                 if (m->taken)
                         break;
                 drain(sluice_priv_member_fd(&m->queue));
+                g->server.together = rang_from_here(m);
                 /* A hang-up: or a producer that came; told anew in either case. */
                 m->check |= (e->events & EPOLLHUP) != 0 || m->told != 0;
                 server_heat(&g->server, m);
@@ -390,7 +401,6 @@ int server_wait(const struct sluice_group *g, int64_t ns)
 void server_wake_up(struct server *s)
 {
         s->look_due = true;
-        s->alone = server_is_alone();
         s->now = sluice_now_ns();
 }
 
@@ -453,5 +463,4 @@ void server_begin(struct sluice_group *g)
         s->look_cost = sluice_now_ns() - s->now + 1;
         s->poll_cost = s->turn_cost = s->look_cost;
         s->swept_ns = s->now;
-        s->alone = server_is_alone();
 }

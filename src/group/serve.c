@@ -363,7 +363,7 @@ int64_t server_spin_ns(const struct sluice_group *g, bool alone)
 static int rest(struct sluice_group *g, sluice_deadline until)
 {
         struct server *const s = &g->server;
-        const int64_t spin = server_spin_ns(g, s->alone);
+        const int64_t spin = server_spin_ns(g, s->together);
 
         if (s->idle_since == 0)
                 s->idle_since = s->now = sluice_now_ns();

@@ -31,6 +31,7 @@ enum { KEEP = 16 };
 
 /* A thread in the call. */
 struct worker {
+        bool alone;          /* on one CPU: who leads does not run while this one looks */
         struct server visit; /* of the member that it has taken: the only hot one there */
         struct hot one;
         pthread_t thread;
@@ -110,7 +111,7 @@ static void begin_lead(struct server *s)
 /* Looks before it sleeps, as the leader does. */
 static void spin_for_lead(const struct sluice_group *g, const struct worker *w)
 {
-        const int64_t spin = server_spin_ns(g, w->visit.alone), now = sluice_now_ns();
+        const int64_t spin = server_spin_ns(g, w->alone), now = sluice_now_ns();
         const int64_t end = w->until - now > spin ? now + spin : w->until;
 
         for (unsigned i = 1; !is_vacant(&g->share); i++) {
@@ -307,7 +308,7 @@ static int doze(struct sluice_group *g, struct worker *w)
 static int rest(struct sluice_group *g, struct worker *w)
 {
         struct server *const s = &g->server;
-        const int64_t spin = server_spin_ns(g, s->alone);
+        const int64_t spin = server_spin_ns(g, s->together);
 
         if (s->idle_since == 0) {
                 s->idle_since = s->now = sluice_now_ns();
@@ -441,7 +442,7 @@ ssize_t sluice_group_serve_shared(struct sluice_group *g, sluice_group_handler *
         entry = sluice_priv_enter();
         w.visit.hot = &w.one;
         w.visit.stop = max == 0;
-        w.visit.alone = server_is_alone();
+        w.alone = server_is_alone();
         r = serve_shared(g, &w);
         sluice_priv_leave(&entry);
         return r;

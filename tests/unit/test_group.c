@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/resource.h>
@@ -920,6 +921,57 @@ QTest(group_options, hot_for_ever_never_parks)
         call(sluice_group_destroy(g), 0);
         call(sluice_remove("a"), 0);
         free(l);
+}
+
+/* Does it sleep when it has served for less than it spins? rung: its producer has
+ * woken it before, from this CPU. On a busy machine it may do either. */
+static bool sleeps_at_once(bool rung)
+{
+        struct sluice_group_options o = group_opt();
+        struct log *l = log_new();
+        struct sluice_producer p;
+        struct sluice_group *g;
+        bool asleep;
+
+        o.hot_ns = MS(100000); /* parked only to sleep */
+        call(sluice_group_create(&g, &o), 0);
+        add(g, "a");
+        producer(&p, "a");
+        while (rung && !look("a").consumer.asleep)
+                call(sluice_group_serve(g, note, l, 1, sluice_after(MS(1))), 0);
+        number(&p, 1);
+        while (count_of(l, SLUICE_MESSAGE) == 0)
+                call(sluice_group_serve(g, note, l, 1, SLUICE_FOREVER), 1);
+        call(sluice_group_serve(g, note, l, 1, sluice_after(10000)), 0);
+        asleep = look("a").consumer.asleep != 0;
+        sluice_producer_close(&p);
+        call(sluice_group_destroy(g), 0);
+        call(sluice_remove("a"), 0);
+        free(l);
+        return asleep;
+}
+
+static int times_asleep(bool rung)
+{
+        int n = 0;
+
+        for (int i = 0; i < 8; i++)
+                n += sleeps_at_once(rung);
+        return n;
+}
+
+/* To be on one CPU is no reason, if the producer is on another. */
+QTest(group_options, spins_unless_the_producer_was_on_this_cpu)
+{
+        cpu_set_t set;
+
+        CPU_ZERO(&set);
+        CPU_SET((size_t)sched_getcpu(), &set);
+        eq(sched_setaffinity(0, sizeof set, &set), 0);
+        while (times_asleep(false) > 2)
+                continue;
+        while (times_asleep(true) < 6)
+                continue;
 }
 
 QTest(group_options, an_idle_member_is_parked_while_another_is_busy)
