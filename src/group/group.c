@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -124,10 +125,9 @@ static int member_enter(struct sluice_group *g, struct sluice_member *m)
 /* From the name of a channel's requests, which could be opened. */
 static void reply_name(char to[SLUICE_NAME_MAX + 1], const char *request)
 {
-        const size_t directory = strlen(request) - strlen(SLUICE_PRIV_REQUEST);
+        const int directory = (int)(strlen(request) - strlen(SLUICE_PRIV_REQUEST));
 
-        memcpy(to, request, directory);
-        memcpy(to + directory, SLUICE_PRIV_REPLY, sizeof SLUICE_PRIV_REPLY);
+        snprintf(to, SLUICE_NAME_MAX + 1, "%.*s%s", directory, request, SLUICE_PRIV_REPLY);
 }
 
 /* -EBUSY: later. Both queues of a channel are there, unless it is just being
