@@ -107,36 +107,56 @@ static int make(const struct paths *p, const struct sluice_options *options)
         }
         if (r && p->name.in_user_dir)
                 sluice_priv_user_dir_unmake();
-        return r;
+        return r == -ESTALE ? -EBUSY : r;
 }
 
-/* A creator that was killed may have left an empty directory. */
-static int remove_queue(const char *path)
+/* Why a directory is not removed: there is something in it. */
+enum { SOMETHING_LEFT = 1, HALF_LEFT };
+
+/* 0, `left`, or -errno. */
+static int remove_directory(const char *path, int left, bool *removed)
 {
-        const int r = sluice_remove(path);
-
-        return r == -ENOENT && rmdir(path) == 0 ? 0 : r;
+        if (rmdir(path) == 0) {
+                *removed = true;
+                return 0;
+        }
+        return errno == EEXIST || errno == ENOTEMPTY ? left : -errno;
 }
 
-/* Queues that are there are removed, as far as that can be done. */
+/* A queue, or the empty directory that its remover has left when it died. */
+static int remove_half(const char *path, bool *removed)
+{
+        int r = sluice_remove(path);
+
+        *removed |= r == 0;
+        if (r == -ENOENT)
+                r = remove_directory(path, HALF_LEFT, removed);
+        return r == -ENOENT ? 0 : r;
+}
+
+static int unmake_once(const struct paths *p, bool *removed)
+{
+        const int request = remove_half(p->request, removed);
+        const int reply = remove_half(p->reply, removed);
+
+        if (request || reply)
+                return request ? request : reply;
+        return remove_directory(p->name.path, SOMETHING_LEFT, removed);
+}
+
+/* What is left may be a queue that was made meanwhile: so again, and it is known. */
 static int unmake(const struct paths *p)
 {
-        const int request = remove_queue(p->request);
-        const int reply = remove_queue(p->reply);
+        bool removed = false;
+        int r = SOMETHING_LEFT;
 
-        if (request && request != -ENOENT)
-                return request;
-        if (reply && reply != -ENOENT)
-                return reply;
-        if (rmdir(p->name.path) != 0) {
-                if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOENT)
-                        return -errno;
-                if (request && reply) /* else another remover was quicker, or more is in there */
-                        return errno == ENOENT ? -ENOENT : -ENOTEMPTY;
-        }
-        if (p->name.in_user_dir)
+        for (int tries = 0; r > 0 && tries < MAKE_TRIES; tries++)
+                r = unmake_once(p, &removed);
+        if (removed && (r == SOMETHING_LEFT || r == -ENOENT))
+                r = 0; /* the rest is something else, or was removed by another process */
+        if (r == 0 && p->name.in_user_dir)
                 sluice_priv_user_dir_unmake();
-        return 0;
+        return r == SOMETHING_LEFT ? -ENOTEMPTY : r == HALF_LEFT ? -EBUSY : r;
 }
 
 int sluice_channel_create(const char *name, const struct sluice_options *options)
@@ -160,9 +180,6 @@ int sluice_channel_remove(const char *name)
         if (r == 0)
                 r = look_at(&p);
         if (r == 0)
-                r = unmake(&p);
-        /* Something else; or it was made meanwhile: so again, and it is known. */
-        for (int tries = 1; r == -ENOTEMPTY && tries < MAKE_TRIES; tries++)
                 r = unmake(&p);
         sluice_priv_leave(&entry);
         return r;

@@ -72,6 +72,7 @@ static const struct {
         {K_SETLK, EAGAIN, "open", "the predecessor is leaving: waits for it"},
         {K_SETLK, EACCES, "open", "as EAGAIN"},
         {K_SETLK, ANY, "close", "closing unlocks as well"},
+        {K_SETLK, ANY, "open, channel, client", "closing in between unlocks as well"},
         {K_GETLK, ANY, "", "the role alone decides"},
         {K_REALPATH, ANY, "create", "the name as it was given is stored"},
         {K_REALPATH, ANY, "open, CREATE", "the name as it was given is stored"},
@@ -118,6 +119,8 @@ static const struct {
         {K_SEMCTL_GETVAL, EACCES, "send", "the lock of the pipe tells"},
         {K_SEMCTL_GETVAL, EACCES, "await_peer", "the lock of the pipe tells"},
         {K_FSTAT, ANY, "open", "the pipe is taken for the same"},
+        {K_TIMER_SET, ANY, "send, fan-out", "looks each millisecond instead"},
+        {K_SEMCTL_GETVAL, ANY, "send, fan-out", "the other queue may have room"},
 };
 
 static const char *const modes[] = {"once", "lasting", "with another"};
@@ -265,6 +268,14 @@ static int check_result(int r)
         return 0;
 }
 
+/* Where a part is undone because another failed, undoing may fail, too. */
+static bool is_atomic(void)
+{
+        const bool single = plan.second < 0 && !plan.lasting;
+
+        return (now->flags & FAIL_ATOMIC) && (single || !(now->flags & FAIL_PARTS));
+}
+
 /* The scenario once, with the failures that are planned. */
 static int attempt(void)
 {
@@ -290,7 +301,7 @@ static int attempt(void)
                 say("set errno", after), failed++;
         failed += check_result(r);
         if (r < 0 && r != now->want && !failed) {
-                if (!inject_seen.vanished && !may_leave() && (now->flags & FAIL_ATOMIC))
+                if (!inject_seen.vanished && !may_leave() && is_atomic())
                         failed += same_world(&ready, "changed");
                 r = now->act();
                 if (r != now->want && !(r >= 0 && now->want >= 0) && !inject_seen.vanished &&
@@ -341,7 +352,8 @@ struct tally {
         int failed;
 };
 
-/* Lasting failures and pairs: STRESS_PERCENT of them, others each time. */
+/* Lasting failures and pairs: STRESS_PERCENT of them, others each time. (The
+ * pairs of FAIL_PARTS: as much of them again.) */
 static bool is_in_share(uint64_t *random)
 {
         return traffic_random(random) % 100 < traffic_scale(100);
@@ -395,6 +407,8 @@ static int run(const struct scenario *s, uint64_t seed)
                         if ((s->flags & FAIL_OWN) && trace[k] <= K_SEMCTL_RMID &&
                             (*e == EACCES || *e == EAGAIN))
                                 continue; /* nobody else is there */
+                        if ((s->flags & FAIL_PARTS) && !is_in_share(&seed))
+                                continue;
                         t.failed += go(k, *e, false, -1, 0);
                         t.injected[0] += inject_seen.injected;
                         if (*e == info->once || !is_in_share(&seed))
@@ -402,7 +416,7 @@ static int run(const struct scenario *s, uint64_t seed)
                         t.failed += go(k, *e, true, -1, 0);
                         t.injected[1] += inject_seen.injected;
                 }
-                if (!(s->flags & FAIL_WAITS))
+                if (!(s->flags & FAIL_WAITS) && (!(s->flags & FAIL_PARTS) || is_in_share(&seed)))
                         go_pairs(&t, k, info->errors[0], &seed);
         }
         printf("%-40s %4ld sites, failures: %5ld %s, %7ld %s, %6ld %s  %s\n", s->name, t.sites,

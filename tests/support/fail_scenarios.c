@@ -40,9 +40,11 @@ static const short new_errors[] = {ENOMEM, 0};
 /* Without its timer, or its own pipe, an armed endpoint might not wake. */
 static const short arm_errors[] = {LIMIT_ERRORS, PATH_ERRORS, EINVAL, EPROTO, ENOSPC, 0};
 
-static struct sluice_producer p;
-static struct sluice_consumer c;
-static char name[600], directory[600];
+static struct sluice_producer p, p2;
+static struct sluice_consumer c, c2;
+static struct sluice_channel client, server;
+static char name[600], directory[600], name2[608];
+static bool is_channel;       /* name is one's */
 static const char *given_dir; /* SLUICE_DIR */
 static struct sluice_options options;
 static struct sluice_queue_stat shown; /* by sluice_list */
@@ -58,6 +60,7 @@ static void reset(const char *what)
         options.slice_ns = 500000;
         options.spin_ns = SLUICE_SPIN_NONE;
         directory[0] = '\0';
+        is_channel = false;
         shown = (struct sluice_queue_stat){.shmid = -1, .semid = -1};
         if (*what == '/')
                 snprintf(name, sizeof name, "%s%s", given_dir, what);
@@ -330,24 +333,24 @@ static void open_alone_fifo(void)
         must(sluice_consumer_open(&c, name, &options));
 }
 
-static void fill(void)
+static void fill(struct sluice_producer *to)
 {
         char message[100] = "";
 
-        while (sluice_send(&p, message, sizeof message, SLUICE_NOW) == 0)
+        while (sluice_send(to, message, sizeof message, SLUICE_NOW) == 0)
                 continue;
 }
 
 static void open_full(void)
 {
         open_both();
-        fill();
+        fill(&p);
 }
 
 static void open_full_fifo(void)
 {
         open_both_fifo();
-        fill();
+        fill(&p);
 }
 
 static void pend(void)
@@ -358,22 +361,23 @@ static void pend(void)
 }
 
 /* The words that a parked peer would have stored. */
-static void park_consumer(uint64_t how)
+static void park_consumer(struct sluice_consumer *it, uint64_t how)
 {
-        sluice_priv_store_relaxed(&c.own->doorbell.parked, (c.next + SLUICE_LAYOUT_HEADER_BYTES) |
-                                                                   SLUICE_LAYOUT_PARKED | how);
+        sluice_priv_store_relaxed(&it->own->doorbell.parked,
+                                  (it->next + SLUICE_LAYOUT_HEADER_BYTES) | SLUICE_LAYOUT_PARKED |
+                                          how);
 }
 
 static void consumer_parked(void)
 {
         open_both();
-        park_consumer(0);
+        park_consumer(&c, 0);
 }
 
 static void consumer_parked_fifo(void)
 {
         open_both_fifo();
-        park_consumer(SLUICE_LAYOUT_BY_FIFO);
+        park_consumer(&c, SLUICE_LAYOUT_BY_FIFO);
 }
 
 static void producer_parked(void)
@@ -385,7 +389,70 @@ static void producer_parked(void)
 static void both_parked_fifo(void)
 {
         open_full_fifo();
-        park_consumer(SLUICE_LAYOUT_BY_FIFO);
+        park_consumer(&c, SLUICE_LAYOUT_BY_FIFO);
+}
+
+static void at_channel(void)
+{
+        reset("/channel");
+        is_channel = true;
+}
+
+/* What a creator leaves that is killed between the two queues. */
+static void make_half_channel(void)
+{
+        char reply[620];
+
+        at_channel();
+        snprintf(reply, sizeof reply, "%s/reply", name);
+        if (mkdir(name, 0700) != 0)
+                abort();
+        must(sluice_create(reply, &options));
+}
+
+static void make_channel(void)
+{
+        at_channel();
+        must(sluice_channel_create(name, &options));
+}
+
+static void open_channel(void)
+{
+        make_channel();
+        must(sluice_channel_open(&client, name, SLUICE_CLIENT, &options));
+        must(sluice_channel_open(&server, name, SLUICE_SERVER, &options));
+}
+
+/* A server that replies to a client that is gone. */
+static void make_replied(void)
+{
+        open_channel();
+        must(sluice_reply(&server, 1, "late", 4, SLUICE_NOW));
+        must(sluice_channel_close(&client));
+        must(sluice_channel_close(&server));
+}
+
+static void open_fanout(void)
+{
+        open_both_fifo();
+        snprintf(name2, sizeof name2, "%s2", name);
+        must(sluice_create(name2, &options));
+        must(sluice_producer_open(&p2, name2, &options));
+        must(sluice_consumer_open(&c2, name2, &options));
+}
+
+static void open_fanout_full(void)
+{
+        open_fanout();
+        fill(&p);
+        fill(&p2);
+}
+
+static void fanout_parked(void)
+{
+        open_fanout();
+        park_consumer(&c, SLUICE_LAYOUT_BY_FIFO);
+        park_consumer(&c2, SLUICE_LAYOUT_BY_FIFO);
 }
 
 /* ---- The calls ---------------------------------------------------- */
@@ -558,14 +625,101 @@ static int allocate(void)
         return r;
 }
 
+static int create_channel(void)
+{
+        return sluice_channel_create(name, &options);
+}
+
+static int open_client(void)
+{
+        return sluice_channel_open(&client, name, SLUICE_CLIENT, &options);
+}
+
+static int open_client_create(void)
+{
+        options.flags = SLUICE_CREATE;
+        return sluice_channel_open(&client, name, SLUICE_CLIENT, &options);
+}
+
+static int open_server(void)
+{
+        return sluice_channel_open(&server, name, SLUICE_SERVER, &options);
+}
+
+static int call(void)
+{
+        char reply[8];
+
+        return (int)sluice_call(&client, "request", 7, reply, sizeof reply, sluice_after(2000000));
+}
+
+static int close_channel(void)
+{
+        const int r = sluice_channel_close(&client), s = sluice_channel_close(&server);
+
+        return r ? r : s;
+}
+
+static int remove_channel(void)
+{
+        return sluice_channel_remove(name);
+}
+
+static struct sluice_producer *const both[2] = {&p, &p2};
+
+static int send_any(void)
+{
+        struct sluice_fanout f = {both, 2, 0};
+        char message[1000] = "";
+
+        return sluice_fanout_send_any(&f, message, sizeof message, 0, sluice_after(2000000));
+}
+
+static int send_all(void)
+{
+        struct sluice_fanout f = {both, 2, 0};
+        char buf[8];
+        int r = sluice_fanout_send_all(&f, "message", 7, 0, sluice_after(2000000));
+
+        if (r == 0 && sluice_recv(&c, buf, sizeof buf, SLUICE_NOW) !=
+                              sluice_recv(&c2, buf, sizeof buf, SLUICE_NOW))
+                r = -ENOTRECOVERABLE;
+        return r;
+}
+
 /* ---- After -------------------------------------------------------- */
+
+static void close_second(void)
+{
+        if (p2.base.queue)
+                sluice_producer_close(&p2);
+        if (c2.base.queue)
+                sluice_consumer_close(&c2);
+        if (name2[0] != '\0')
+                sluice_remove(name2);
+        name2[0] = '\0';
+}
 
 static void let_go(void)
 {
+        if (client.out.base.queue)
+                sluice_channel_close(&client);
+        if (server.out.base.queue)
+                sluice_channel_close(&server);
+        close_second();
         if (p.base.queue)
                 sluice_producer_close(&p);
         if (c.base.queue)
                 sluice_consumer_close(&c);
+}
+
+/* What a refused removal has left is removed with the next one. */
+static void clean_channel(void)
+{
+        const int r = sluice_channel_create(name, &options);
+
+        if (r == 0 || r == -EEXIST)
+                sluice_channel_remove(name);
 }
 
 /* What a refused removal has left is removed with the next queue. */
@@ -579,8 +733,10 @@ void fail_clean(void)
                 (void)!sluice_reap(&shown, SLUICE_REAP_PENDING); /* removed already, perhaps */
         if (shown.semid >= 0 && inject_seen.vanished)            /* the segment, by another */
                 semctl(shown.semid, 0, IPC_RMID);
-        if (sluice_remove(name) == -ENOENT && *directory &&
-            chown(directory, geteuid(), getegid()) == 0 && sluice_create(name, &options) == 0)
+        if (is_channel)
+                clean_channel();
+        else if (sluice_remove(name) == -ENOENT && *directory &&
+                 chown(directory, geteuid(), getegid()) == 0 && sluice_create(name, &options) == 0)
                 sluice_remove(name);
         setenv("SLUICE_DIR", given_dir, 1);
         errno = saved;
@@ -671,5 +827,24 @@ const struct scenario fail_scenarios[] = {
         {"interrupt", open_both_fifo, interrupt_both, no_errors, 0, 0},
         {"new and free", at_key, allocate, new_errors, 0, FAIL_ATOMIC},
         {"enable_sleep", at_key, enable, open_errors, 0, FAIL_ATOMIC},
+        {"create, channel", at_channel, create_channel, create_errors, 0,
+         FAIL_OWN | FAIL_ATOMIC | FAIL_ONCE_MORE | FAIL_PARTS},
+        {"create, channel, half made before", make_half_channel, create_channel, create_errors, 0,
+         FAIL_OWN | FAIL_ATOMIC | FAIL_ONCE_MORE | FAIL_PARTS},
+        {"open, CREATE, channel", at_channel, open_client_create, open_create_errors, 0,
+         FAIL_OWN | FAIL_ONCE_MORE | FAIL_PARTS},
+        {"open, channel, client", make_replied, open_client, open_errors, 0,
+         FAIL_ATOMIC | FAIL_PARTS},
+        {"open, channel, server", make_channel, open_server, open_errors, 0,
+         FAIL_ATOMIC | FAIL_PARTS},
+        {"receive, reply of a channel", open_channel, call, wait_errors, -ETIMEDOUT, FAIL_WAITS},
+        {"close, channel", open_channel, close_channel, no_errors, 0, FAIL_PARTS},
+        {"remove, channel", make_channel, remove_channel, remove_errors, 0,
+         FAIL_OWN | FAIL_GONE | FAIL_REMOVES | FAIL_ONCE_MORE | FAIL_PARTS},
+        {"remove, channel, half made", make_half_channel, remove_channel, remove_errors, 0,
+         FAIL_OWN | FAIL_GONE | FAIL_REMOVES | FAIL_ONCE_MORE | FAIL_PARTS},
+        {"send, fan-out, any, full", open_fanout_full, send_any, wait_errors, -ETIMEDOUT,
+         FAIL_WAITS},
+        {"send, fan-out, all, peers parked", fanout_parked, send_all, wait_errors, 0, 0},
         {NULL, NULL, NULL, NULL, 0, 0},
 };

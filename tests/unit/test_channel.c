@@ -457,6 +457,9 @@ QTest(channel, is_complete_or_not_there)
         check(mkdir(in_queues("ch"), 0700) == 0);
         call(sluice_channel_remove("ch"), 0);
         call(sluice_channel_remove("ch"), -ENOENT);
+        check(mkdir(in_queues("ch"), 0700) == 0);
+        check(mkdir(in_queues("ch/reply"), 0700) == 0);
+        call(sluice_channel_remove("ch"), 0);
 }
 
 QTest(channel, keeps_what_else_is_in_its_directory)
@@ -466,6 +469,12 @@ QTest(channel, keeps_what_else_is_in_its_directory)
         close_both();
         check(exists(in_queues("ch/mine")));
         call(sluice_channel_remove("ch"), -ENOTEMPTY);
+        check(mkdir(in_queues("ch/reply"), 0700) == 0);
+        check(mkdir(in_queues("ch/reply/mine"), 0700) == 0);
+        call(sluice_channel_remove("ch"), -ENOTEMPTY);
+        check(exists(in_queues("ch/reply/mine")));
+        rmdir(in_queues("ch/reply/mine"));
+        rmdir(in_queues("ch/reply"));
         rmdir(in_queues("ch/mine"));
         rmdir(in_queues("ch"));
 }
