@@ -91,11 +91,13 @@ static __attribute__((noinline, unused)) int sluice_priv_accept_slow(struct slui
         const uint64_t rest = sluice_priv_rest(c->next, c->mask);
         const uint64_t room = sluice_priv_consumer_limit(c) - c->next;
         const uint64_t end = sluice_priv_record_end(c->next, word, c->unit_mask);
-        const uint64_t bytes = end - c->next;
+        const uint64_t bytes = end - c->next, run = sluice_priv_run(room, rest, c->mask);
 
         if (sluice_priv_header_len(word) > c->max_len || bytes > rest || bytes > room)
                 return sluice_priv_consumer_poison(c, -EBADMSG);
-        c->contiguous_end = c->next + sluice_priv_run(room, rest, c->mask);
+        /* Never before its end, or anything would fit behind it: behind a packed one
+         * the longest message takes up to an alignment more than half the ring. */
+        c->contiguous_end = c->next + (bytes > run ? bytes : run);
         sluice_priv_pace_run(c);
         if ((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_PACKED) {
                 /* Another of its batch follows. UNTRUSTED. PUBLISH:load for a

@@ -264,3 +264,28 @@ TEST_EACH(packed, let_nothing_behind_them_pass_the_end_of_the_ring, 16)
         test_expect(r, 0, 0);
         test_eq(sluice_peek(&r->c, &m, SLUICE_NOW), -EBADMSG);
 }
+
+/* The longest message behind a packed one ends up to an alignment further than half
+ * a ring: what a hostile producer writes behind that is checked as ever. */
+Test(packed, let_nothing_hostile_pass_the_end_of_the_ring)
+{
+        for (int a = 0; a < TEST_ALIGNS; a++) {
+                const uint64_t align = test_align[a], longest = 8 * align - 8;
+                const uint64_t whole = longest << 3 | 1;
+                const uint64_t at = (8 + 8 * align + align - 1) / align * align;
+                struct sluice_message m;
+                struct test_rig r;
+
+                test_open(&r, 16, test_align[a], 0);
+                test_poke(test_word(&r, at), whole);
+                test_poke(test_word(&r, 8), whole);
+                test_poke(test_word(&r, 0), 6);
+                for (int i = 0; i < 2; i++) {
+                        test_eq(sluice_peek(&r.c, &m, SLUICE_NOW), 0);
+                        test_eq(sluice_release(&r.c), 0);
+                }
+                test_eq(sluice_consumer_position(&r.c), at);
+                test_eq(sluice_peek(&r.c, &m, SLUICE_NOW), -EBADMSG);
+                test_rig_close(&r);
+        }
+}
