@@ -86,7 +86,10 @@ static const struct command commands[] = {
          "is removed then. A message is released after it has been written.\n"},
         {"ls", cli_ls, "jh", 0, 0, "ls [--json]", "list the queues of this machine", ""},
         {"stat", cli_stat, "jh", 1, INT32_MAX, "stat [--json] NAME...", "show a queue's details",
-         ""},
+         "pending: sent and not released. longest: of a message that is sent whole; longer\n"
+         "ones go in pieces. type: of a queue of one type. lost: messages dropped for want\n"
+         "of room, and long ones of which only a part came; shown if there are any.\n"
+         "A channel is two queues, NAME/request and NAME/reply.\n"},
         {"dump", cli_dump, "Rjh", 1, 1, "dump [--json|--raw] NAME",
          "show pending messages without removing them", ""},
         {"rm", cli_rm, "sdfah", 0, INT32_MAX, "rm NAME... | rm --stale [OPTION]... [NAME]...",

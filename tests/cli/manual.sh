@@ -47,6 +47,16 @@ while read -r command; do
 done <commands
 verdict 'options without a command' grep -q -e '--version' page
 
+# What the lines of stat begin with; the last two are seldom there.
+echo x | sluice send --create q
+{ sluice stat q | sed -n 's/^\([A-Za-z]*\) .*/\1/p'; echo type; echo lost; } >labels
+sluice rm q
+sed -n '/^\.B stat$/,/^\.TP/p' page | grep '^\.I' >described
+while read -r label; do
+        verdict "stat: $label" grep -q -w -e "$label" described
+done <labels
+verdict 'stat has lines' [ "$(wc -l <labels)" -ge 8 ]
+
 sed -n '/^Exit codes:/,/^$/p' help | grep -o -e '^  [0-9, ]*' | tr -d , | words >wanted
 sed -n '/^\.SH EXIT STATUS/,/^\.SH ENV/p' page | sed -n 's/^\.BR* \([0-9].*\)/\1/p' |
         tr -d '",' | words >got
