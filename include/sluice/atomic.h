@@ -136,6 +136,12 @@
  *          count is taken as new, and the next section trusts a pointer to a
  *          member that is gone.
  *
+ * Neither these nor RCU protect messages (PUBLISH, RELEASE do); the handle of a
+ * member, and that of a channel's replies, which are the serving thread's, so
+ * that others read of the queue what observers read; the names that a watch has
+ * found, and what is retired, which are under the group's mutex; what the
+ * program attaches to a member, which `forget` gives back last of all.
+ *
  * The third edge is liburcu's own: all that was done in a read-side section
  * comes before what is done after a grace period that the section has
  * delayed. It protects the member and its mapping against their end.
