@@ -358,7 +358,7 @@ void sluice_priv_limit_note(enum sluice_priv_call call, int err, size_t wanted);
 /* ---- unique.c ----------------------------------------------------- */
 
 /* A directory, named with a slash at the end, that is no queue itself: 1, 0, or
- * -EMFILE, -ENFILE, -ENOMEM. */
+ * -ENOENT: it is not there, -EMFILE, -ENFILE, -ENOMEM. */
 int sluice_priv_is_directory_of_queues(const char *name);
 /* A name in it, which hardly exists. 0 or -ENAMETOOLONG. */
 int sluice_priv_unique_name(char *name, size_t size, const char *directory);

@@ -41,7 +41,7 @@ int sluice_priv_is_directory_of_queues(const char *name)
                 return 0;
         r = sluice_priv_place_open(&place, &n);
         if (r)
-                return lack(r);
+                return r == -ENOENT ? r : lack(r);
         r = has_no_queue(&place);
         sluice_priv_place_close(&place);
         return r;

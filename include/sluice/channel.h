@@ -81,8 +81,9 @@ SLUICE_API int sluice_priv_channel_open(struct sluice_channel *ch, size_t size, 
 /*
  * Opens the channel as its client, or server; one process at a time may be
  * either. With SLUICE_CREATE it is made if it is not there; and a client that
- * names a directory, with a slash at the end, gets a channel of its own in it,
- * which the server removes when that client has gone. Replies to an
+ * names a directory, with a slash at the end, gets a channel of its own in it
+ * (-ENOENT: it is not there), which the server removes when that client has gone.
+ * Replies to an
  * earlier client are dropped. -EINVAL: side. Others as of
  * sluice_producer_open, sluice_consumer_open and sluice_channel_create.
  */

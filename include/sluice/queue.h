@@ -20,7 +20,7 @@
  *                               and where that is a directory and no queue: a
  *                               new queue in it, with a name that no other
  *                               has; a group (group.h) watches and serves all
- *                               of them
+ *                               of them. -ENOENT: there is nothing
  *
  * Who may call: create, remove, stat and list: anybody, any thread. A
  * handle belongs to one thread at a time; only sluice_*_interrupt may be

@@ -191,7 +191,12 @@ static int explain_long_name(struct trouble *t)
 static int explain_missing(struct trouble *t)
 {
         const int missing = find_obstacle(t) == ENOENT;
+        const int in_directory = t->cli->name[strlen(t->cli->name) - 1] == '/';
 
+        if (t->opening && !missing && in_directory) {
+                put("no such directory, in which to make a queue: create it first");
+                return 1;
+        }
         if (!t->opening) {
                 put("no such queue");
                 if (missing) {

@@ -76,6 +76,9 @@ verdict 'SIGTERM ends it' [ $? -eq 143 ]
 sluice gather none 2>said
 verdict 'no directory' [ $? -eq 1 ]
 verdict 'and says so' grep -q 'cannot watch the directory' said
+echo a | sluice send --create none/ 2>said
+verdict 'a directory to send to is not made' [ ! -e none ]
+verdict 'and that is said' grep -q 'no such directory' said
 echo a | sluice send --create logs/
 sluice gather logs >/dev/full 2>said
 verdict 'stdout is full' [ $? -eq 1 ]

@@ -1278,7 +1278,8 @@ QTest(unique_name, only_with_create_and_only_where_there_is_a_directory)
 
         eq(mkdir(in_tmp("d"), 0700), 0);
         refused(sluice_producer_open(&p, in_tmp("d/"), NULL), -ENOENT);
-        call(sluice_producer_open(&p, in_tmp("q/"), &o), 0); /* the queue "q" */
+        refused(sluice_producer_open(&p, in_tmp("q/"), &o), -ENOENT); /* no queue instead */
+        call(sluice_producer_open(&p, in_tmp("q"), &o), 0);
         call(sluice_consumer_open(&c, in_tmp("q"), NULL), 0);
         sluice_consumer_close(&c);
         sluice_producer_close(&p);

@@ -650,6 +650,7 @@ QTest(own_channel, only_a_client_gets_one_and_only_with_create)
 
         eq(mkdir(in_tmp("rpc"), 0700), 0);
         refused(sluice_channel_open(&ch, at(""), SLUICE_CLIENT, NULL), -ENOENT);
+        refused(sluice_channel_open(&ch, at("none/"), SLUICE_CLIENT, &o), -ENOENT);
         memset(name, '/', sizeof name);
         memcpy(name, in_tmp("rpc"), strlen(in_tmp("rpc")));
         name[SLUICE_NAME_MAX] = '\0';
