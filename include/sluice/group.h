@@ -128,6 +128,20 @@ SLUICE_GROUP_API void sluice_member_set_user(struct sluice_member *m, void *user
  * 0: the group's. In the handler. */
 SLUICE_GROUP_API void sluice_member_set_batch(struct sluice_member *m, unsigned batch);
 
+enum { SLUICE_PRIORITY_MAX = 7 };
+
+/*
+ * From the next turn on. 0, the default, to SLUICE_PRIORITY_MAX: in each turn
+ * members of a higher priority are visited before those of a lower one. Each
+ * that has messages is visited once in a turn, for a batch: so no member
+ * starves, and none waits for more than a batch of each other in this turn, and one
+ * of each that comes before it in the next. When a call stops within a turn, the
+ * next call goes on with it. A member that is parked is found as soon, or as
+ * late, as any other. For a share of the time see sluice_member_set_batch. In
+ * the handler (with SLUICE_JOINED, say). -EINVAL: above the maximum.
+ */
+SLUICE_GROUP_API int sluice_member_set_priority(struct sluice_member *m, unsigned priority);
+
 /*
  * In the handler, with SLUICE_MESSAGE: the next message of the same member, so
  * that a run is handled in one call. All that were handed out since the
@@ -258,7 +272,8 @@ SLUICE_NODISCARD SLUICE_GROUP_API ssize_t sluice_group_serve(struct sluice_group
  * another member's handler. Where a handler takes no longer than the group
  * itself does for a message, one thread in serve is faster.
  *
- * A section (RCU, above) is at most 16 batches of one member. With SLUICE_NOW:
+ * In the handler, calls with sluice_member are for the member that it is called
+ * for. A section (RCU, above) is at most 16 batches of one member. With SLUICE_NOW:
  * messages of one member at most, and none while another thread is looking.
  * -ECANCELED: interrupted, all that are in the call; how many messages were
  * handed over is not told then. -EINVAL: called in a handler. Meanwhile serve,

@@ -60,10 +60,12 @@ struct sluice_member {
         bool parked;     /* its parked word is stored */
         int told;        /* -EPIPE or -EOWNERDEAD: that its producer ended so; or 0 */
         bool gone;       /* VIOLATED or REMOVED was told */
+        unsigned char priority;
 
         /* The leader's. */
-        bool taken; /* a serving thread has it, beside the leader */
-        bool rung;  /* meanwhile: its pipe is to be emptied */
+        bool taken;     /* a serving thread has it, beside the leader */
+        bool rung;      /* meanwhile: its pipe is to be emptied */
+        uint64_t round; /* rank.c: in which it was last visited */
 
         struct server *server;      /* whose visits it has */
         struct sluice_member *back; /* given back: under the mutex of struct share */
@@ -108,6 +110,7 @@ struct server {
         int64_t alarm_ns;             /* when alarm_fd expires */
 
         struct sluice_group *group;
+        uint64_t round; /* rank.c: counts */
 
         /* of the call in progress */
         sluice_group_handler *fn;
@@ -141,6 +144,7 @@ struct sluice_group {
         sluice_word changes;   /* CHANGES: counts what updaters did to the list */
         sluice_word interrupt; /* INTERRUPT */
         sluice_word first;     /* MEMBERS: a member or 0 */
+        sluice_word ranked;    /* 1: some members have a priority. Relaxed: from then on */
         sluice_word watch_at;  /* when a watch has something to do: ns. Relaxed: a hint */
         sluice_word members;   /* in the list. Relaxed: a hint of how much room to have */
         unsigned char order;   /* rcu.h */
@@ -203,6 +207,13 @@ int server_upkeep(struct sluice_group *g);
 void server_visit(struct server *s, struct sluice_member *m);
 /* How long to look before sleeping. */
 int64_t server_spin_ns(const struct sluice_group *g, bool alone);
+
+/* ---- rank.c: members that have priorities --------------------------- */
+
+/* In a section. A turn: the same as without, but in order. */
+void server_turn_ranked(struct server *s);
+/* The next one that has something, or NULL. */
+struct sluice_member *server_next_ranked(struct server *s);
 
 /* ---- share.c: several serving threads ------------------------------ */
 

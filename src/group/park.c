@@ -145,29 +145,35 @@ static void drain(int fd)
                         return;
 }
 
-/* A turn is over when all have been looked at. */
-struct sluice_member *server_take(struct server *s)
+/* The next one. A turn is over when all have been looked at. */
+static struct sluice_member *next_ready(struct server *s)
 {
         for (unsigned left = s->warm; left > 0; left--) {
-                struct sluice_member *m;
-
                 if (s->at >= s->warm) {
                         s->at = 0;
                         s->turn++;
                 }
                 s->work++;
                 /* Relaxed: PUBLISH:load is in sluice_peek. UNTRUSTED. */
-                if (sluice_priv_load_relaxed(s->hot[s->at].word) == 0) {
-                        s->at++;
-                        continue;
-                }
-                m = s->hot[s->at].m;
-                server_cool(s, m);
-                m->taken = true;
-                s->messages++;
-                return m;
+                if (sluice_priv_load_relaxed(s->hot[s->at].word) != 0)
+                        return s->hot[s->at].m;
+                s->at++;
         }
         return NULL;
+}
+
+struct sluice_member *server_take(struct server *s)
+{
+        /* Relaxed: from some turn on. */
+        const bool ranked = sluice_priv_load_relaxed(&s->group->ranked) != 0;
+        struct sluice_member *const m = ranked ? server_next_ranked(s) : next_ready(s);
+
+        if (!m)
+                return NULL;
+        server_cool(s, m);
+        m->taken = true;
+        s->messages++;
+        return m;
 }
 
 void server_return(struct server *s, struct sluice_member *m)

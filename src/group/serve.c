@@ -182,6 +182,11 @@ static void turn(struct server *s)
 {
         unsigned left = s->warm, at = s->at;
 
+        /* Relaxed: from some turn on. */
+        if (sluice_priv_unlikely(sluice_priv_load_relaxed(&s->group->ranked) != 0)) {
+                server_turn_ranked(s);
+                return;
+        }
         s->turn++;
         s->work += left;
         for (; left > 0 && s->warm > 0 && !s->stop; left--) {

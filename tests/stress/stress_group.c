@@ -12,7 +12,7 @@
  * Churn, shared: the same with several serving threads, which come and go, too.
  * Each hands over a few messages and leaves. What a member's handler knows is
  * plain memory: so a race detector sees whether a member passes from one thread to the
- * next properly, and so does the count.
+ * next properly, and so does the count. Later members have priorities.
  *
  * Parking: each message is sent when the group has just parked, or is about to.
  * A wake-up that is lost is not made good for 30 seconds. Also with two serving
@@ -58,6 +58,7 @@ struct churn {
         struct sluice_group *g;
         struct slot *slots;
         uint64_t changes, seed;
+        bool shared;
         _Atomic int stop, updating, updaters, producers, servers;
         _Atomic uint64_t handed, changed, failures;
 };
@@ -215,6 +216,9 @@ static int take(void *ctx, struct sluice_member *m, enum sluice_event event,
 
         if (state == FORGOTTEN)
                 fail(c, "handed over after it was forgotten: state", FORGOTTEN, LIVE);
+        if (event == SLUICE_JOINED && c->shared && atomic_load(&c->changed) > c->changes / 2 &&
+            sluice_member_set_priority(m, (unsigned)(s - c->slots) % 3) != 0)
+                fail(c, "priority", 1, 0);
         if (event != SLUICE_MESSAGE)
                 return 0;
         if (atomic_fetch_add_explicit(&s->handlers, 1, memory_order_relaxed) != 0)
@@ -270,6 +274,7 @@ static int churn(uint64_t seed, bool shared)
         const struct sluice_group_options o = {.size = sizeof o, .batch = 4, .forget = forget};
         struct churn c = {.changes = traffic_scale(shared ? CHANGES / 2 : CHANGES),
                           .seed = seed,
+                          .shared = shared,
                           .updating = UPDATERS};
         pthread_t updaters[UPDATERS], others[PRODUCERS + 1];
 

@@ -264,6 +264,37 @@ QTest(serve_shared, says_that_its_descriptors_are_closed)
         pool_end(&p);
 }
 
+/* Of the first message. */
+static int first_of(void *ctx, struct sluice_member *m, enum sluice_event event,
+                    const struct sluice_message *message)
+{
+        char *name = ctx;
+
+        if (event != SLUICE_MESSAGE || !message)
+                return 0;
+        *name = sluice_member_name(m)[0];
+        return 1;
+}
+
+QTest(serve_shared, takes_the_highest_priority_first_and_lets_none_starve)
+{
+        struct pool p;
+        char name = '0';
+
+        pool_begin(&p);
+        call(sluice_group_serve_shared(p.g, take, &p, 1, sluice_after(MS(5))), 0);
+        call(sluice_member_set_priority(p.m[1], 1), 0);
+        for (uint64_t i = 0; i < 8; i++) {
+                number(&p, 0, i);
+                number(&p, 1, i);
+        }
+        for (int i = 0; i < 16; i++) {
+                call(sluice_group_serve_shared(p.g, first_of, &name, 9, soon()), 1);
+                eq(name, i % 2 ? 'a' : 'b');
+        }
+        pool_end(&p);
+}
+
 /* ---- Several ------------------------------------------------------ */
 
 QTest(serve_shared, others_go_on_while_one_is_in_its_handler)
