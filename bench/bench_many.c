@@ -1,237 +1,146 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Suite many: one thread receives from many. Two threads, each on a processor:
- * one sends to all busy members in turn, the other serves.
+ * Suite many: one thread receives from many.
  *
- *   single         one ring, sluice_drain: the base
- *   busy N of M    a group of M rings of which N have messages
- *   idle N         one busy ring, and N named queues that are parked
+ *   n producers        1, 2, 8 threads send to one: a group of rings, beside
+ *                      queues that take several producers, and what sleeps in
+ *                      the kernel. All have 256 KiB, the rings together
+ *   members, ... busy  1 to 1,024 rings of which one, half, all have messages,
+ *                      sent in turn by one thread; a multiple of one ring by
+ *                      itself
+ *   idle ...           one busy ring, and up to 10,000 members that never have a
+ *                      message: rings in memory, and named queues
+ *   first message      of a member that is parked, to a thread that sleeps
  *
- * Figures are medians of rounds that alternate, as ns per message, and as
- * multiples of the base in the same round.
+ * The receiver has a processor for itself; producers share the others, where they
+ * are more. A trial's memory is anew somewhere else, and has had a first lap, but
+ * that of idle members lasts for the run. What is measured of members is the
+ * state that lasts: before, traffic has shown the group which of them are idle.
  */
 #define _GNU_SOURCE
-#include <pthread.h>
-#include <sched.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include "many.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "sluice/group.h"
+#define CAPACITY  ((size_t)16 * 1024) /* of a member */
+#define SETTLE_NS 3e7
 
-enum { MOST = 1024, LEN = 56, ROUNDS = 7, CAPACITY = 1 << 14 };
+/* ---- Producers ---------------------------------------------------- */
 
-struct rig {
-        struct sluice_group *g;
-        struct sluice_producer *producers;
-        struct sluice_consumer single;
-        unsigned char *mem;
-        size_t each;
-        int members, busy;
-        uint64_t messages, received;
-};
-
-static void pin(int cpu)
+static double producers_trial(const struct bench_case *c, uint64_t n)
 {
-        cpu_set_t set;
+        const struct many_peer *peer = c->ctx;
+        const unsigned crowd = (unsigned)c->arg;
+        void *const q = peer->open(crowd);
+        const double ns = bench_crowd(peer->get, peer->put, crowd, q, n / crowd * crowd);
 
-        CPU_ZERO(&set);
-        CPU_SET((size_t)cpu, &set);
-        pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+        peer->close(q);
+        return ns;
 }
 
-static void *send_all(void *ctx)
+static void add_producers(void)
 {
-        struct rig *r = ctx;
-        char message[LEN] = {0};
+        static const struct {
+                const struct many_peer *peer;
+                enum bench_role role;
+        } peers[] = {{&many_group, BENCH_OURS},   {&many_runs, BENCH_OURS},
+                     {&many_loop, BENCH_ALONE},   {&many_moodycamel, BENCH_RIVAL},
+                     {&many_dpdk, BENCH_RIVAL},   {&many_dpdk_rts, BENCH_RIVAL},
+                     {&many_boost, BENCH_RIVAL},  {&many_pipe, BENCH_RIVAL},
+                     {&many_eventfd, BENCH_RIVAL}};
+        static const char *const labels[] = {"1", "2", "8"};
 
-        pin(1);
-        for (uint64_t i = 0; i < r->messages; i++)
-                while (sluice_send(&r->producers[i % (uint64_t)r->busy], message, LEN, SLUICE_NOW))
+        for (size_t i = 0; i < sizeof peers / sizeof *peers; i++) {
+                struct bench_case c = {.contender = peers[i].peer->name,
+                                       .metric = "producers",
+                                       .bytes = MANY_LEN,
+                                       .kind = BENCH_RATE,
+                                       .role = peers[i].role,
+                                       .base = peers[i].peer == &many_group,
+                                       .trial = producers_trial,
+                                       .ctx = peers[i].peer};
+
+                if (!peers[i].peer->open) {
+                        bench_note("not installed: %s\n", peers[i].peer->name);
                         continue;
-        return NULL;
-}
-
-static int take(void *ctx, struct sluice_member *m, enum sluice_event event,
-                const struct sluice_message *message)
-{
-        struct rig *r = ctx;
-
-        (void)m;
-        (void)message;
-        r->received += event == SLUICE_MESSAGE;
-        return 0;
-}
-
-static int take_single(void *ctx, const struct sluice_message *message)
-{
-        struct rig *r = ctx;
-
-        (void)message;
-        r->received++;
-        return 0;
-}
-
-static void rig_open(struct rig *r, int members, int busy, bool grouped)
-{
-        const struct sluice_geometry g = {.capacity = CAPACITY};
-        const struct sluice_group_options o = {.size = sizeof o};
-        int failed = 0;
-
-        memset((void *)r, 0, sizeof *r);
-        r->members = members;
-        r->busy = busy;
-        r->each = (sluice_ring_bytes(&g) + 4095) & ~(size_t)4095;
-        r->mem = mmap(NULL, r->each * (size_t)members, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-        r->producers = aligned_alloc(128, (size_t)members * sizeof *r->producers);
-        failed |= r->mem == MAP_FAILED || (grouped && sluice_group_create(&r->g, &o) != 0);
-        for (int i = 0; i < members && !failed; i++) {
-                unsigned char *mem = r->mem + r->each * (size_t)i;
-
-                failed |= sluice_ring_format(mem, r->each, &g) != 0 ||
-                          sluice_producer_attach(&r->producers[i], mem, r->each) != 0;
-                failed |= grouped ? sluice_group_add_ring(r->g, mem, r->each, NULL, NULL)
-                                  : sluice_consumer_attach(&r->single, mem, r->each);
-        }
-        if (failed)
-                exit(1);
-}
-
-static void rig_close(struct rig *r)
-{
-        if (r->g)
-                sluice_group_destroy(r->g);
-        munmap(r->mem, r->each * (size_t)r->members);
-        free(r->producers);
-}
-
-/* ns for each message. */
-static double rig_run(struct rig *r, uint64_t messages)
-{
-        pthread_t sender;
-        int64_t begin;
-
-        r->messages = messages;
-        r->received = 0;
-        begin = sluice_now_ns();
-        pthread_create(&sender, NULL, send_all, r);
-        while (r->received < messages) {
-                const ssize_t n = r->g ? sluice_group_serve(r->g, take, r, messages - r->received,
-                                                            SLUICE_FOREVER)
-                                       : sluice_drain(&r->single, take_single, r, SIZE_MAX);
-                if (n < 0)
-                        exit(1);
-        }
-        pthread_join(sender, NULL);
-        return (double)(sluice_now_ns() - begin) / (double)messages;
-}
-
-static int compare(const void *a, const void *b)
-{
-        const double x = *(const double *)a, y = *(const double *)b;
-
-        return (x > y) - (x < y);
-}
-
-static double median(double *v)
-{
-        qsort(v, ROUNDS, sizeof *v, compare);
-        return v[ROUNDS / 2];
-}
-
-static void report(const char *what, double *ns, double *ratio)
-{
-        const double m = median(ns), q = median(ratio);
-
-        printf("%-24s %8.1f ns  %6.2f (%.2f to %.2f)\n", what, m, q, ratio[0], ratio[ROUNDS - 1]);
-}
-
-static void busy(uint64_t messages)
-{
-        static const int sizes[] = {1, 2, 8, 64, MOST};
-        double ns[ROUNDS], ratio[ROUNDS];
-        struct rig base, r;
-        char what[60];
-
-        rig_open(&base, 1, 1, false);
-        for (int i = 0; i < 5; i++)
-                for (int part = 0; part < 3; part++) {
-                        const int n = part == 0 ? 1 : part == 1 ? sizes[i] / 2 : sizes[i];
-
-                        if (n == 0 || (part != 2 && n == sizes[i]) || (part == 1 && n == 1))
-                                continue;
-                        rig_open(&r, sizes[i], n, true);
-                        for (int k = 0; k < ROUNDS; k++) {
-                                const double b = rig_run(&base, messages);
-
-                                ns[k] = rig_run(&r, messages);
-                                ratio[k] = ns[k] / b;
-                        }
-                        snprintf(what, sizeof what, "busy %d of %d", n, sizes[i]);
-                        report(what, ns, ratio);
-                        rig_close(&r);
                 }
-        rig_close(&base);
-}
-
-/* ---- Parked members ----------------------------------------------- */
-
-static void add_idle(struct sluice_group *g, int from, int to)
-{
-        const struct sluice_options o = {
-                .size = sizeof o, .flags = SLUICE_CREATE, .capacity = 4096};
-        char name[40];
-
-        for (int i = from; i < to; i++) {
-                snprintf(name, sizeof name, "many-%d", i);
-                if (sluice_group_add(g, name, &o, NULL, NULL) != 0) {
-                        printf("%s: %s\n", name, sluice_limit());
-                        exit(1);
+                for (int k = 0; k < 3; k++) {
+                        c.label = labels[k];
+                        c.arg = atol(labels[k]);
+                        c.x = (double)c.arg;
+                        (void)bench_add(&c);
                 }
         }
 }
 
-static void idle(uint64_t messages, int most)
-{
-        double ns[ROUNDS], ratio[ROUNDS], base[ROUNDS];
-        struct rig r;
-        int there = 0;
-        char what[60];
+/* ---- Members ------------------------------------------------------ */
 
-        rig_open(&r, 1, 1, true);
-        for (int n = 0; n <= most; n = n ? n * 8 : 64) {
-                add_idle(r.g, there, n);
-                there = n > there ? n : there;
-                rig_run(&r, messages);
-                for (int k = 0; k < ROUNDS; k++) {
-                        ns[k] = rig_run(&r, messages);
-                        if (n == 0)
-                                base[k] = ns[k];
-                }
-                if (n == 0)
-                        median(base);
-                for (int k = 0; k < ROUNDS; k++)
-                        ratio[k] = ns[k] / base[ROUNDS / 2];
-                snprintf(what, sizeof what, "idle %d", n);
-                report(what, ns, ratio);
+/* arg: members; arg2: busy ones. */
+static double members_trial(const struct bench_case *c, uint64_t n)
+{
+        const enum many_reader reader = *(const enum many_reader *)c->ctx;
+        struct many_rings *const r = many_rings_open((unsigned)c->arg, CAPACITY, reader, false);
+        double ns;
+
+        r->busy = (unsigned)c->arg2;
+        many_settle(r, SETTLE_NS);
+        ns = bench_threads(many_get, many_put_in_turn, r, NULL, n);
+        many_rings_close(r);
+        return ns;
+}
+
+static void add_members_of(const char *metric, int share)
+{
+        static const char *const labels[] = {"1", "2", "8", "64", "1024"};
+        static const enum many_reader group = MANY_GROUP, loop = MANY_LOOP;
+        struct bench_case c = {.metric = metric,
+                               .bytes = MANY_LEN,
+                               .kind = BENCH_COST,
+                               .across = true,
+                               .trial = members_trial};
+
+        for (size_t k = 0; k < sizeof labels / sizeof *labels; k++) {
+                c.label = labels[k];
+                c.arg = atol(labels[k]);
+                c.arg2 = share ? c.arg / share : 1;
+                c.x = (double)c.arg;
+                if (c.arg2 == 0)
+                        continue;
+                c.base = false;
+                c.contender = "sluice group";
+                c.ctx = &group;
+                (void)bench_add(&c);
+                c.base = c.arg == 1 || (share == 2 && c.arg == 2);
+                c.contender = c.arg == 1 || c.base ? "one ring" : "sluice, loop over rings";
+                c.ctx = &loop;
+                (void)bench_add(&c);
         }
-        rig_close(&r);
-        for (int i = 0; i < there; i++) {
-                snprintf(what, sizeof what, "many-%d", i);
-                sluice_remove(what);
-        }
+}
+
+static void add_members(void)
+{
+        add_members_of("members, one busy", 0);
+        add_members_of("members, half busy", 2);
+        add_members_of("members, all busy", 1);
+}
+
+static void remove_all(void)
+{
+        many_first_end();
+        many_idle_end();
 }
 
 int main(int argc, char **argv)
 {
-        const uint64_t messages = argc > 1 ? strtoull(argv[1], NULL, 10) : 300000;
-
-        setvbuf(stdout, NULL, _IOLBF, 0);
-        pin(0);
-        busy(messages);
-        idle(messages, 512);
+        many_limits();
+        atexit(remove_all);
+        bench_begin(argc, argv, "many", 60);
+        add_producers();
+        add_members();
+        many_idle_add();
+        many_first_add();
+        bench_run(bench_options.seconds, 4e6);
+        bench_end();
         return 0;
 }

@@ -62,6 +62,26 @@ void bench_unpin(void)
                 bench_die("cannot leave a processor: %s", strerror(-r));
 }
 
+unsigned bench_other_cpus(void)
+{
+        unsigned n = 0;
+
+        for (int cpu = 0; cpu < CPUS_MAX; cpu++)
+                n += cpu != bench_options.cpu[0] && cpus_has(&allowed, cpu);
+        return n;
+}
+
+int bench_other_cpu(unsigned k)
+{
+        int cpu = bench_options.cpu[1];
+
+        for (k %= bench_other_cpus(); k > 0; k--)
+                do {
+                        cpu = (cpu + 1) % CPUS_MAX;
+                } while (cpu == bench_options.cpu[0] || !cpus_has(&allowed, cpu));
+        return cpu;
+}
+
 uint64_t bench_random(void)
 {
         uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);

@@ -45,7 +45,7 @@ extern "C" {
 #endif
 
 #define BENCH_DISAGREE 1.3
-#define BENCH_BUFFER   ((size_t)5 << 20) /* bytes of a side's own buffer */
+#define BENCH_BUFFER   ((size_t)10 << 20) /* bytes of a side's own buffer */
 
 enum { BENCH_YARD_PAIRS = 16 };
 
@@ -85,6 +85,11 @@ void bench_begin(int argc, char **argv, const char *suite, double seconds);
  * trials or too large for an arena; --threads makes bench_processes do so,
  * too.
  *
+ * bench_crowd: the caller on the first processor, and many threads on the
+ * others in turn. Where there are fewer processors than threads, these share
+ * them, and yield whenever they cannot go on: that they have to is part of what
+ * is measured, and no disturbance.
+ *
  * A run is disturbed, and its trial dropped, when on either side
  *   - the scheduler took the processor away from a side that never sleeps:
  *     involuntary switches, and more than 3 % of the time not on it;
@@ -98,13 +103,15 @@ void bench_begin(int argc, char **argv, const char *suite, double seconds);
  *     20 to 70 %;
  *   - of bench_processes: more than BENCH_FAULTS pages had to be mapped.
  */
-enum { BENCH_FAULTS = 4 };
+enum { BENCH_FAULTS = 4, BENCH_CROWD = 64 /* at most */ };
 
 /* What one side of a run is given, and leaves. */
 struct bench_side {
         void *a, *b; /* the trial's own */
         uint64_t n;
         uint64_t batch;     /* messages of a batch, for contenders that have them */
+        unsigned number;    /* of a crowd: 0, 1, ... */
+        bool crowded;       /* of a crowd: others run on the same processor */
         unsigned char *buf; /* BENCH_BUFFER bytes, prefaulted, this side's alone */
         double begin, end;  /* of the timed part, on bench_now */
         double busy;        /* CPU ns in it; of bench_children: of the whole process */
@@ -117,10 +124,12 @@ struct bench_side {
 typedef void bench_side_fn(struct bench_side *);
 
 /* Run `mine` on the first processor and `theirs` on the other. Return ns per
- * operation: from the moment that both are there to the end of the slower; of
- * children, the timed part of `mine`. */
+ * operation: from the moment that all are there to the end of the slower; of
+ * children, the timed part of `mine`; of a crowd, each of which has its part of n,
+ * until `mine` has ended. */
 double bench_processes(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n);
 double bench_threads(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n);
+double bench_crowd(bench_side_fn *mine, bench_side_fn *theirs, unsigned crowd, void *a, uint64_t n);
 double bench_children(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n);
 
 /* Where children run from now on: on a processor each, or wherever the scheduler
@@ -151,6 +160,10 @@ extern struct bench_side *bench_mine, *bench_theirs;
 double bench_now(void); /* ns on CLOCK_MONOTONIC */
 void bench_pin(int cpu);
 void bench_unpin(void); /* to all processors that the program may use */
+/* How many others there are beside the first side's, and the k-th of them, over and
+ * over; the second side's is number 0. */
+unsigned bench_other_cpus(void);
+int bench_other_cpu(unsigned k);
 uint64_t bench_random(void);
 double bench_yardstick(void); /* ns per round trip */
 __attribute__((noreturn, format(printf, 1, 2))) void bench_die(const char *format, ...);

@@ -13,9 +13,10 @@
 #define BENCH_FLAGS ""
 #endif
 
-#define PACKAGES                                                                     \
-        "libboost-dev libck-dev libdpdk-dev libiceoryx-posh-dev libjack-jackd2-dev " \
-        "libnng-dev libqb-dev libreaderwriterqueue-dev libspa-0.2-dev liburcu-dev libzmq3-dev"
+#define PACKAGES                                                                           \
+        "libboost-dev libck-dev libconcurrentqueue-dev libdpdk-dev libiceoryx-posh-dev "   \
+        "libjack-jackd2-dev libnng-dev libqb-dev libreaderwriterqueue-dev libspa-0.2-dev " \
+        "liburcu-dev libzmq3-dev"
 
 /* The first line of what a command prints, fit for JSON. */
 static void first_line(char *to, size_t room, const char *command)

@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 
 #define PAGE       ((size_t)4096)
-#define ARENA      ((size_t)64 << 20)
-#define ARENA_MOST ((size_t)24 << 20) /* of one trial */
+#define ARENA      ((size_t)80 << 20)
+#define ARENA_MOST ((size_t)40 << 20) /* of one trial */
 #define APART      ((size_t)128)
 
 bool bench_in_trial_memory;

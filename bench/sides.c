@@ -33,6 +33,7 @@ struct pair {
 /* Words that both sides use, each on lines of its own. */
 static struct meeting {
         MEASURE_APART _Atomic int here, go;
+        int expected;                         /* on the other side */
         MEASURE_APART _Atomic uint32_t calls; /* of the partner; it sleeps on this */
         bench_side_fn *theirs;
         MEASURE_APART _Atomic uint32_t answers;
@@ -161,9 +162,12 @@ static void set_out(void *a, void *b, uint64_t n)
                 s->a = a;
                 s->b = b;
                 s->n = n;
+                s->number = 0;
+                s->crowded = false;
                 s->begin = s->end = s->busy = s->slept = s->waited = 0;
                 s->preempted = s->faults = 0;
         }
+        meeting->expected = 1;
         atomic_store(&meeting->here, 0);
         atomic_store(&meeting->go, 0);
         alarm(HANG_SECONDS);
@@ -178,7 +182,7 @@ static void come(void)
 
 static void await(void)
 {
-        while (!atomic_load(&meeting->here))
+        while (atomic_load(&meeting->here) < meeting->expected)
                 bench_relax();
         atomic_store(&meeting->go, 1);
 }
@@ -204,6 +208,23 @@ static double duration(uint64_t n)
         return (end - bench_mine->begin) / (double)n;
 }
 
+/* Runs on that processor from its start: on this one it would wait for the next tick. */
+static pthread_t start_on(int cpu, void *(*fn)(void *), void *arg)
+{
+        pthread_attr_t attributes;
+        pthread_t thread;
+        cpu_set_t set;
+
+        CPU_ZERO(&set);
+        CPU_SET((size_t)cpu, &set);
+        if (pthread_attr_init(&attributes) != 0 ||
+            pthread_attr_setaffinity_np(&attributes, sizeof set, &set) != 0 ||
+            pthread_create(&thread, &attributes, fn, arg) != 0)
+                bench_die("no thread");
+        pthread_attr_destroy(&attributes);
+        return thread;
+}
+
 static void *other_thread(void *theirs)
 {
         spin(*(bench_side_fn **)theirs, bench_theirs);
@@ -212,23 +233,53 @@ static void *other_thread(void *theirs)
 
 double bench_threads(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n)
 {
-        pthread_attr_t attributes;
         pthread_t thread;
-        cpu_set_t set;
 
-        CPU_ZERO(&set);
-        CPU_SET((size_t)bench_options.cpu[1], &set);
         set_out(a, b, n);
-        /* From its start: on this processor it would wait for the next tick. */
-        if (pthread_attr_init(&attributes) != 0 ||
-            pthread_attr_setaffinity_np(&attributes, sizeof set, &set) != 0 ||
-            pthread_create(&thread, &attributes, other_thread, &theirs) != 0)
-                bench_die("no thread");
-        pthread_attr_destroy(&attributes);
+        thread = start_on(bench_options.cpu[1], other_thread, &theirs);
         spin(mine, bench_mine);
         pthread_join(thread, NULL);
         bench_fate = preempted(spin_broken);
         return duration(n);
+}
+
+/* ---- A crowd ------------------------------------------------------ */
+
+struct one_of_crowd {
+        struct bench_side side;
+        bench_side_fn *fn;
+        pthread_t thread;
+};
+
+static void *crowd_thread(void *arg)
+{
+        struct one_of_crowd *const c = arg;
+
+        atomic_fetch_add(&meeting->here, 1);
+        while (!atomic_load(&meeting->go))
+                sched_yield(); /* others may not have come yet */
+        c->fn(&c->side);
+        return NULL;
+}
+
+double bench_crowd(bench_side_fn *mine, bench_side_fn *theirs, unsigned crowd, void *a, uint64_t n)
+{
+        static struct one_of_crowd all[BENCH_CROWD];
+        const uint64_t each = n / crowd;
+
+        set_out(a, NULL, each * crowd);
+        meeting->expected = (int)crowd;
+        for (unsigned i = 0; i < crowd; i++) {
+                all[i].side = (struct bench_side){
+                        .a = a, .n = each, .number = i, .crowded = crowd > bench_other_cpus()};
+                all[i].fn = theirs;
+                all[i].thread = start_on(bench_other_cpu(i), crowd_thread, &all[i]);
+        }
+        spin(mine, bench_mine);
+        for (unsigned i = 0; i < crowd; i++)
+                pthread_join(all[i].thread, NULL);
+        bench_fate = spin_broken(bench_mine) ? BENCH_PREEMPTED : BENCH_FINE;
+        return duration(each * crowd);
 }
 
 /* ---- The partner -------------------------------------------------- */

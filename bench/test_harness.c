@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include <math.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -382,6 +383,44 @@ static double stream(const struct bench_case *c, uint64_t n)
 }
 
 /* Batches that fill no ring evenly, and a rest: all arrives, or bench_corrupt. */
+struct crowded {
+        MEASURE_APART _Atomic uint64_t shares[BENCH_CROWD];
+        MEASURE_APART _Atomic unsigned strangers;
+};
+
+static void share_out(struct bench_side *s)
+{
+        struct crowded *const c = s->a;
+
+        c->shares[s->number] += s->n;
+        c->strangers += sched_getcpu() != bench_other_cpu(s->number);
+}
+
+static void await_shares(struct bench_side *s)
+{
+        struct crowded *const c = s->a;
+
+        for (uint64_t sum = 0; sum < s->n;) {
+                sum = 0;
+                for (int i = 0; i < BENCH_CROWD; i++)
+                        sum += c->shares[i];
+        }
+}
+
+static void crowds(void)
+{
+        struct crowded *const c = bench_shared(sizeof *c);
+        bool even = true;
+
+        (void)bench_crowd(await_shares, share_out, 5, c, 52);
+        for (int i = 0; i < BENCH_CROWD; i++)
+                even &= c->shares[i] == (i < 5 ? 10 : 0);
+        check(even, "each of a crowd has its share", 5);
+        check(c->strangers == 0 && bench_other_cpu(0) == bench_options.cpu[1],
+              "... on a processor that is not the first side's", c->strangers);
+        bench_unshare(c, sizeof *c);
+}
+
 static void batches(void)
 {
         const struct bench_peer *const peers[] = {&bench_peer_sluice_batch,
@@ -584,6 +623,7 @@ int main(int argc, char **argv)
         memory();
         pages();
         company();
+        crowds();
         batches();
         own_contenders();
         paces();

@@ -47,6 +47,14 @@ row 'batch, 24 B / best' 130 sluice 16 5 1.6 rte_ring >batch.tsv
         row 'burst, 56 B / best' 130 sluice 32 5 0.9 'flag in slot'
         row 'burst, 56 B / best' 130 sluice 64 5 0.9 'flag in slot'
 } >burst.tsv
+{
+        row 'producers / best' 130 'sluice group' 1 30 0.9 concurrentqueue
+        row 'producers / best' 130 'sluice group' 2 30 1.4 concurrentqueue
+        row 'producers / best' 130 'sluice group, runs' 2 30 0.7 concurrentqueue
+        row 'members, one busy' 130 'sluice group' 64 30 1.2 'one ring'
+        row 'idle rings' 130 'sluice group' 0 30 1 'sluice group'
+        row 'idle rings' 130 'sluice group' 1024 30 1.04 'sluice group'
+} >many.tsv
 
 "$TOP/bench/targets" . >table
 says 'near' '^placement: ping-pong 130 ns'
@@ -60,9 +68,12 @@ says 'where taking lines over pays' 'stream / best  *8 .*>= 2.00 .*missed'
 says 'where it does not' 'stream / best  *56 .*>= 1.30 .*met'
 says 'a batch' 'batch, 24 B / best  *16 .*>= 1.50 .*met'
 says 'a burst' 'burst, 56 B / best  *32 .*>= 1.00 .*missed'
+says 'several producers' 'producers / best  *2  *sluice group  *>= 1.00 .*met'
+says 'busy members' 'members, one busy  *64  *sluice group  *<= 1.15 .*missed'
+says 'idle members' 'idle rings  *1024  *sluice group  *<= 1.05 .*met'
 says 'counts, near' '^sluice: 3 met, 2 missed'
 says 'counts, far' '^sluice: 2 met, 1 missed'
-for other in '2000 ns' ' mix ' 'burst.* 64 '; do
+for other in '2000 ns' ' mix ' 'burst.* 64 ' 'producers.* 1 ' 'group, runs' 'idle.* 0 '; do
         if grep -q -e "$other" table; then
                 failed=$((failed + 1))
                 echo "FAILED in the table: $other"
