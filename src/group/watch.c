@@ -291,9 +291,26 @@ void watch_left(struct sluice_group *g, struct found *e, bool again)
 
 /* ---- Inotify ------------------------------------------------------ */
 
+static int scan_entries(struct sluice_group *g, struct watch *w, DIR *dir)
+{
+        for (;;) {
+                const struct dirent *entry;
+                int r = 0;
+
+                errno = 0;
+                entry = readdir(dir);
+                if (!entry)
+                        return -errno; /* 0 at the end */
+                if (entry->d_name[0] != '.' &&
+                    (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN))
+                        r = appear(g, w, entry->d_name);
+                if (r)
+                        return r;
+        }
+}
+
 static int scan(struct sluice_group *g, struct watch *w)
 {
-        const struct dirent *entry;
         DIR *dir;
         int r = 0;
 
@@ -303,10 +320,7 @@ static int scan(struct sluice_group *g, struct watch *w)
                 r = -errno;
                 goto unlock;
         }
-        while (r == 0 && (entry = readdir(dir)) != NULL)
-                if (entry->d_name[0] != '.' &&
-                    (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN))
-                        r = appear(g, w, entry->d_name);
+        r = scan_entries(g, w, dir);
         closedir(dir);
 unlock:
         group_fork_unlock();

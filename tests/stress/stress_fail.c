@@ -65,6 +65,7 @@ static const struct {
         {K_FUTEX_WAIT, ANY, "", "looks again until the deadline"},
         {K_FUTEX_WAITV, ANY, "", "looks again, or waits by the older call"},
         {K_PPOLL, ANY, "", "looks again until the deadline"},
+        {K_EPOLL_WAIT, EINTR, "", "looks again"},
         {K_READ, ANY, "", "a byte that stays costs one wake-up"},
         {K_WRITE, ANY, "", "the sleeper looks at its next slice"},
         {K_CLOSE, ANY, "", "Linux has closed it"},
@@ -134,6 +135,7 @@ struct world {
 };
 
 static const struct scenario *now;
+static void (*clean)(void); /* after each */
 static struct inject_plan plan;
 static struct inject_seen *counted; /* shared with children */
 static const char *queues_dir;
@@ -288,7 +290,7 @@ static int attempt(void)
         if (fail_unprepared != 0) {
                 say("cannot be prepared", fail_unprepared);
                 fail_unprepared = 0;
-                fail_clean();
+                clean();
                 return 1;
         }
         ready = world_now();
@@ -310,7 +312,7 @@ static int attempt(void)
         }
         if (r >= 0 && (now->flags & FAIL_REMOVES) && !inject_seen.vanished && !may_leave())
                 failed += same_world(&before, "not removed");
-        fail_clean();
+        clean();
         failed += same_world(&before, "left");
         return failed;
 }
@@ -533,17 +535,43 @@ static int check_symbols(void)
         return known <= 20 || unknown;
 }
 
+static int count(const struct scenario *s)
+{
+        int n = 0;
+
+        while (s[n].name)
+                n++;
+        return n;
+}
+
+struct sum {
+        int n, failed, skipped;
+};
+
+/* Those whose name begins like this. */
+static void run_all(struct sum *sum, const struct scenario *s, const char *wanted, uint64_t seed)
+{
+        for (; s->name; s++) {
+                if (strncmp(s->name, wanted, strlen(wanted)) != 0)
+                        continue;
+                sum->n++;
+                if (!(s->flags & FAIL_ROOT) || may_act_for_another())
+                        sum->failed += run(s, seed);
+                else if (++sum->skipped)
+                        printf("%-40s not run: needs the rights of root\n", s->name);
+        }
+}
+
 int main(int argc, char **argv)
 {
         const uint64_t seed = traffic_seed(argc, argv);
         const char *wanted = argc > 2 ? argv[2] : ""; /* how the scenario's name begins */
-        int failed = check_symbols(), n = 1, skipped = 0;
+        struct sum sum = {.n = 1, .failed = check_symbols()};
 
         /* What it makes vanish is found by key: nobody else's may be there. */
         if (!getenv("RUNTEST_ALONE") && unshare(CLONE_NEWIPC) != 0) {
-                while (fail_scenarios[n - 1].name)
-                        n++;
-                printf("no IPC namespace of its own: not run\n0 passed, 0 failed, %d skipped\n", n);
+                printf("no IPC namespace of its own: not run\n0 passed, 0 failed, %d skipped\n",
+                       count(fail_scenarios) + count(fail_group_scenarios) + 1);
                 return 0;
         }
         queues_dir = strdup(getenv("SLUICE_DIR"));
@@ -551,15 +579,11 @@ int main(int argc, char **argv)
                        -1, 0);
         signal(SIGALRM, on_alarm);
         signal(SIGPIPE, on_alarm);
-        for (const struct scenario *s = fail_scenarios; s->name; s++) {
-                if (strncmp(s->name, wanted, strlen(wanted)) != 0)
-                        continue;
-                n++;
-                if (!(s->flags & FAIL_ROOT) || may_act_for_another())
-                        failed += run(s, seed);
-                else if (++skipped)
-                        printf("%-40s not run: needs the rights of root\n", s->name);
-        }
-        printf("%d passed, %d failed, %d skipped\n", n - failed - skipped, failed, skipped);
-        return failed != 0;
+        clean = fail_clean;
+        run_all(&sum, fail_scenarios, wanted, seed);
+        clean = fail_groups_clean;
+        run_all(&sum, fail_group_scenarios, wanted, seed);
+        printf("%d passed, %d failed, %d skipped\n", sum.n - sum.failed - sum.skipped, sum.failed,
+               sum.skipped);
+        return sum.failed != 0;
 }

@@ -29,8 +29,8 @@ struct scenario {
         unsigned flags;
 };
 
-/* Ends with one without a name. */
-extern const struct scenario fail_scenarios[];
+/* Each ends with one without a name; those of libsluice-group apart. */
+extern const struct scenario fail_scenarios[], fail_group_scenarios[];
 
 /* The first error of prepare, also when an earlier attempt has left
  * something behind; its reader sets it back to 0. */
@@ -38,5 +38,6 @@ extern int fail_unprepared;
 
 /* After each scenario, whatever its result. */
 void fail_clean(void);
+void fail_groups_clean(void);
 
 #endif

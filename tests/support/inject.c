@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -129,6 +130,10 @@ const struct inject_info inject_info[K_KINDS] = {
         [K_MEMBARRIER] = {"membarrier", {EPERM, EINVAL, ENOMEM, ENOSYS}, 0},
         [K_MBIND] = {"mbind", {EINVAL, EIO, ENOMEM, ENOSYS, EPERM}, 0},
         [K_ATFORK] = {"pthread_atfork", {ENOMEM}, 0},
+        [K_EPOLL_WAIT] = {"epoll_wait", {EINTR}, 0},
+        [K_INOTIFY_INIT] = {"inotify_init1", {EMFILE, ENFILE, ENOMEM}, 0},
+        [K_INOTIFY_ADD] = {"inotify_add_watch", {ENOSPC, EACCES, ENOENT, ENOMEM, ENOTDIR}, 0},
+        [K_REALLOC] = {"realloc", {ENOMEM}, 0},
         [K_NANOSLEEP] = {"nanosleep", {EINTR}, 0},
 };
 
@@ -357,6 +362,34 @@ int __wrap_openat(int dirfd, const char *path, int flags, ...)
                 mode = va_arg(arguments, mode_t);
         va_end(arguments);
         return __real_openat(dirfd, path, flags, mode);
+}
+
+REAL(int, epoll_wait, int fd, struct epoll_event *events, int most, int ms)
+{
+        FAIL(K_EPOLL_WAIT, -1);
+        return __real_epoll_wait(fd, events, most, ms);
+}
+
+REAL(int, inotify_init1, int flags)
+{
+        FAIL(K_INOTIFY_INIT, -1);
+        return __real_inotify_init1(flags);
+}
+
+REAL(int, inotify_add_watch, int fd, const char *path, uint32_t mask)
+{
+        FAIL(K_INOTIFY_ADD, -1);
+        return __real_inotify_add_watch(fd, path, mask);
+}
+
+REAL(void *, realloc, void *block, size_t size)
+{
+        void *new;
+
+        FAIL(K_REALLOC, NULL);
+        new = __real_realloc(block, size);
+        inject_blocks += new && !block;
+        return new;
 }
 
 REAL(DIR *, opendir, const char *path)

@@ -89,6 +89,10 @@ enum inject_kind {
         K_MBIND,
         K_ATFORK,
         K_NANOSLEEP,
+        K_EPOLL_WAIT,
+        K_INOTIFY_INIT,
+        K_INOTIFY_ADD,
+        K_REALLOC,
         K_KINDS
 };
 
