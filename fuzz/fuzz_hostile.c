@@ -8,7 +8,8 @@
  *   - answers -EBADMSG for ever once it has said so,
  *   - makes a bounded number of shared accesses per call.
  *
- * Input: 4 bytes (role, mode, geometry), then operations. Modes:
+ * Input: 4 bytes (role, mode, geometry), then operations: reserve to release, or,
+ * with the bit SHAPES of the role, the calls of long.h and extra.h. Modes:
  *   scribble  bytes of the input are written into the peer's half (for a
  *             consumer: also into the ring) between the calls
  *   forge     each load of a word of the peer's half answers what the
@@ -49,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
         } while (0)
 
 enum { SCRIBBLE, FORGE, INHERIT, MODES };
+enum { SHAPES = 64 };
 
 #define ARENA (64u << 10)
 
@@ -68,7 +70,8 @@ static struct {
         unsigned char before[512];
         size_t reserved;
         unsigned char *payload;
-        uint64_t next; /* no message may begin before this position */
+        int shapes;
+        struct sluice_long message; /* of calls that put pieces together */
 } f;
 
 static volatile unsigned char sink;
@@ -248,9 +251,10 @@ static void end(long r, uint64_t most)
 #define MOST_WAITING 300u
 #define MOST         16u
 
+/* op: half of a byte. */
 static sluice_deadline deadline(uint8_t op)
 {
-        return op & 128 ? 1 : SLUICE_NOW;
+        return op & 64 ? 1 : SLUICE_NOW;
 }
 
 static void attack_producer(uint8_t op)
@@ -399,6 +403,204 @@ static void attack_consumer(uint8_t op)
         REQUIRE(!f.poisoned || n == -EBADMSG);
 }
 
+/* ---- long.h and extra.h ------------------------------------------- */
+
+/* A lap of the shortest records, each looked at as by a call of its own. */
+static uint64_t most_of_a_lap(void)
+{
+        return f.r.geometry.capacity / 8 * MOST + MOST_WAITING;
+}
+
+/* Calls that answer a number keep it in bounds, whatever the peer says. */
+static void ask_producer(void)
+{
+        const struct sluice_producer *p = &f.r.p;
+        const uint64_t capacity = f.r.geometry.capacity;
+
+        begin();
+        REQUIRE(sluice_producer_used(p) <= capacity);
+        REQUIRE(sluice_producer_pending(p) <= capacity / 8);
+        REQUIRE(sluice_producer_room(p) <= capacity);
+        sink = (unsigned char)sluice_producer_is_empty(p);
+        end(f.poisoned ? -EBADMSG : 0, 4 * MOST);
+}
+
+static int is_of_send(int r)
+{
+        return r == 0 || r == -EAGAIN || r == -ETIMEDOUT || r == -EMSGSIZE || r == -EPIPE ||
+               r == -EBADMSG;
+}
+
+static void send_any_length(uint8_t op, sluice_deadline until)
+{
+        const size_t len = (size_t)number(2) % (4 * f.r.geometry.capacity);
+        const size_t begun = (size_t)number(1);
+        unsigned char *const from = malloc(len + 1);
+        size_t sent = begun;
+        int r;
+
+        REQUIRE(from);
+        memset(from, 0x33, len);
+        begin();
+        r = sluice_send_long(&f.r.p, from, len, op, op & 8 ? &sent : NULL, until);
+        if (r == 0 && f.poisoned && len != 0 && begun == len)
+                r = -EBADMSG; /* nothing was left to send */
+        end(r, (len / 8 + 2) * (MOST_WAITING + MOST));
+        REQUIRE(is_of_send(r) || (r == -EINVAL && (op & 8) && begun > len));
+        REQUIRE(r != 0 || !(op & 8) || sent == len);
+        free(from);
+}
+
+static void send_tagged(uint8_t op, sluice_deadline until)
+{
+        static unsigned char piece[64];
+        const struct iovec iov[3] = {{piece, op % 64}, {NULL, 0}, {piece, op / 2}};
+        ssize_t r;
+
+        begin();
+        switch (op / 8 % 3) {
+        case 0:
+                r = sluice_offer(&f.r.p, piece, op % 64, op);
+                break;
+        case 1:
+                r = sluice_sendv_tagged(&f.r.p, iov, 3, op, until);
+                break;
+        default:
+                r = sluice_send_many(&f.r.p, iov, 3, until);
+                REQUIRE(r <= 3);
+                r = r > 0 ? 0 : r;
+        }
+        end(r, 3 * (MOST_WAITING + MOST));
+        REQUIRE(is_of_send((int)r));
+}
+
+static void set_kind(uint8_t op)
+{
+        int r;
+
+        begin();
+        r = sluice_set_kind(&f.r.p, (enum sluice_kind)(op / 8 % 5));
+        end(r, MOST);
+        REQUIRE(r == 0 || r == -EINVAL || r == -EBADMSG);
+}
+
+static void attack_producer_shapes(uint8_t op)
+{
+        const sluice_deadline until = deadline(op);
+
+        if (op % 4 < 2) {
+                /* Whether it stays reserved depends on how far these come. */
+                sluice_abort(&f.r.p);
+                f.reserved = 0;
+        }
+        switch (op % 4) {
+        case 0:
+                send_any_length(op, until);
+                break;
+        case 1:
+                send_tagged(op, until);
+                break;
+        case 2:
+                set_kind(op);
+                break;
+        default:
+                if (op & 8)
+                        ask_producer();
+                else
+                        attack_producer(op / 8);
+        }
+}
+
+static void ask_consumer(void)
+{
+        const struct sluice_consumer *c = &f.r.c;
+        const uint64_t capacity = f.r.geometry.capacity;
+
+        begin();
+        REQUIRE(sluice_consumer_used(c) <= capacity);
+        REQUIRE(sluice_consumer_pending(c) <= capacity / 8);
+        REQUIRE(sluice_consumer_room(c) <= capacity);
+        sink = (unsigned char)sluice_consumer_is_empty(c);
+        end(f.poisoned ? -EBADMSG : 0, 3 * most_of_a_lap());
+}
+
+static int is_of_peek(ssize_t r)
+{
+        return r == 0 || r == -EAGAIN || r == -ETIMEDOUT || r == -EPIPE || r == -EBADMSG;
+}
+
+static ssize_t recv_any_length(sluice_deadline until)
+{
+        ssize_t n;
+
+        begin();
+        n = sluice_recv_long(&f.r.c, &f.message, until);
+        end(n, 2 * most_of_a_lap());
+        REQUIRE((n > 0 && (size_t)n <= f.message.cap) || n == -EMSGSIZE || is_of_peek(n));
+        REQUIRE(f.message.len <= f.message.cap);
+        return n;
+}
+
+static ssize_t peek_some(uint8_t op, sluice_deadline until)
+{
+        struct sluice_message m;
+        ssize_t r;
+
+        begin();
+        r = op & 8 ? sluice_peek_piece(&f.r.c, &f.message, &m, until)
+                   : sluice_peek_latest(&f.r.c, &m, until);
+        end(r, 2 * most_of_a_lap());
+        /* Between pieces of a message that are kept, which nobody should do. */
+        REQUIRE(is_of_peek(r) || r == -EINVAL);
+        if (r == 0)
+                look_at(&m);
+        return r;
+}
+
+static ssize_t give_back(uint8_t op)
+{
+        const uint64_t from = sluice_consumer_position(&f.r.c);
+        ssize_t r;
+
+        begin();
+        if (op & 8)
+                r = sluice_release_to(&f.r.c, op & 16 ? f.r.c.next : from + number(1) * 8);
+        else
+                r = sluice_skip_long(&f.r.c, &f.message);
+        if (r == 0 && f.poisoned && !(op & 8))
+                r = -EBADMSG; /* there was nothing to give up */
+        end(r, most_of_a_lap());
+        REQUIRE(r == 0 || r == -EINVAL || r == -EBADMSG);
+        return r;
+}
+
+static void attack_consumer_shapes(uint8_t op)
+{
+        const uint64_t before = sluice_consumer_position(&f.r.c);
+        const sluice_deadline until = deadline(op);
+        ssize_t r;
+
+        switch (op % 4) {
+        case 0:
+                r = recv_any_length(until);
+                break;
+        case 1:
+                r = peek_some(op, until);
+                break;
+        case 2:
+                r = give_back(op);
+                break;
+        default:
+                if (op & 8)
+                        ask_consumer();
+                else
+                        attack_consumer(op / 8);
+                return;
+        }
+        REQUIRE(sluice_consumer_position(&f.r.c) - before < 8 * f.r.geometry.capacity);
+        REQUIRE(!f.poisoned || r == -EBADMSG);
+}
+
 static void join(void)
 {
         const uint64_t most = f.made.capacity / f.made.record_align + 32;
@@ -449,6 +651,7 @@ static int set_up(void)
 
         memset(&f.r, 0, sizeof f.r);
         f.producer = role % 2;
+        f.shapes = role & SHAPES;
         f.mode = mode % MODES;
         f.forging = 0;
         f.r.geometry.record_align = aligns[shape % 5];
@@ -456,6 +659,9 @@ static int set_up(void)
         f.r.geometry.first_position = test_first(first % 3, f.r.geometry.record_align) +
                                       (uint64_t)(first / 3) * f.r.geometry.record_align;
         f.made = f.r.geometry;
+        f.message = (struct sluice_long){.cap = (size_t)mode * 16};
+        f.message.buf = malloc(f.message.cap + 1);
+        REQUIRE(f.message.buf);
         f.r.bytes = sluice_ring_bytes(&f.r.geometry);
         lay_out();
         f.peer = f.r.mem + (f.producer ? 4096 : 8192);
@@ -488,10 +694,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 } else if (op % 16 >= 10 && f.mode != FORGE) {
                         scribble();
                 } else if (f.producer) {
-                        attack_producer(op / 2);
+                        (f.shapes ? attack_producer_shapes : attack_producer)(op / 2);
                 } else {
-                        attack_consumer(op / 2);
+                        (f.shapes ? attack_consumer_shapes : attack_consumer)(op / 2);
                 }
         }
+        free(f.message.buf);
         return 0;
 }
