@@ -49,7 +49,8 @@ SLUICE_NODISCARD SLUICE_API int sluice_fanout_send_next(struct sluice_fanout *f,
  * -ECANCELED; -EPIPE, -EOWNERDEAD: none has room, and no consumer is left, of the
  * last one; -EMSGSIZE: too long for every queue. Other errors when no queue takes
  * messages. It sleeps in ppoll(2) when all producers, at most 64, were opened with
- * SLUICE_WAKE_FIFO, and looks every millisecond otherwise.
+ * SLUICE_WAKE_FIFO and for none it is too long, and looks every millisecond
+ * otherwise.
  */
 SLUICE_NODISCARD SLUICE_API int sluice_fanout_send_any(struct sluice_fanout *f, const void *buf,
                                                        size_t len, uint32_t tag,
