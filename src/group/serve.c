@@ -522,6 +522,12 @@ int sluice_member_next(struct sluice_member *m, struct sluice_message *message)
         return 0;
 }
 
+/* Its message is being handled. */
+static bool is_handled(const struct sluice_member *m)
+{
+        return m->group->server.handled == m;
+}
+
 ssize_t sluice_member_recv_long(struct sluice_member *m, struct sluice_long *l,
                                 const struct sluice_message *message)
 {
@@ -529,7 +535,7 @@ ssize_t sluice_member_recv_long(struct sluice_member *m, struct sluice_long *l,
         const bool again = l->shown && message->position == l->at;
         int r;
 
-        if (m->group->server.handled != m)
+        if (!is_handled(m))
                 return -EINVAL;
         if (l->kept && !again)
                 sluice_priv_give_up(&m->queue, l);
@@ -545,7 +551,7 @@ ssize_t sluice_member_recv_long(struct sluice_member *m, struct sluice_long *l,
 int sluice_member_reply(struct sluice_member *m, uint32_t tag, const void *buf, size_t len,
                         sluice_deadline until)
 {
-        if (m->group->server.handled != m || !m->reply)
+        if (!is_handled(m) || !m->reply)
                 return -EINVAL;
         return sluice_send_long(m->reply, buf, len, tag, NULL, until);
 }
