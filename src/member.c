@@ -34,6 +34,13 @@ bool sluice_priv_member_is_rung(const struct sluice_consumer *c)
                sluice_priv_longest_ns(q) >= q->slice_ns;
 }
 
+bool sluice_priv_member_wakes(const struct sluice_consumer *c)
+{
+        const struct sluice_priv_queue *q = c->base.queue;
+
+        return q && q->own_fd < 0 && sluice_priv_longest_ns(q) >= q->slice_ns;
+}
+
 void sluice_priv_member_check_next(struct sluice_consumer *c)
 {
         struct sluice_priv_queue *q = c->base.queue;

@@ -26,6 +26,10 @@ SLUICE_API bool sluice_priv_member_barrier(void);
  * execute. Until it has a successor the consumer has to look by itself. */
 SLUICE_API bool sluice_priv_member_is_rung(const struct sluice_consumer *c);
 
+/* Without that pipe: does the producer wake who sleeps on the next header word, by
+ * futex? Like this it may change from one moment to the next. */
+SLUICE_API bool sluice_priv_member_wakes(const struct sluice_consumer *c);
+
 /* The next sluice_peek that finds no message asks the kernel whether the
  * producer and the queue are still there. */
 SLUICE_API void sluice_priv_member_check_next(struct sluice_consumer *c);

@@ -191,8 +191,8 @@ SLUICE_GROUP_API int sluice_group_destroy(struct sluice_group *g);
  * (m may be NULL) is valid until it is removed. Options: flags, and with
  * SLUICE_CREATE all those of sluice_create. A member takes two descriptors;
  * above RLIMIT_NOFILE: -EMFILE, and sluice_limit() says so. A queue that is
- * key: only has no pipes: it is never parked, and the group then looks every
- * millisecond.
+ * key: only has no pipes and takes none: it stays hot, as a ring does (see
+ * sluice_group_add_ring).
  *
  * Errors as of sluice_consumer_open: -ENOENT, -EBUSY (also for a moment after
  * the same queue was removed from a group), -EMFILE ...; -ENOSPC:
@@ -204,9 +204,12 @@ SLUICE_NODISCARD SLUICE_GROUP_API int sluice_group_add(struct sluice_group *g, c
 
 /*
  * Adds a ring of ring.h, as its consumer, over memory that stays valid until
- * the member is forgotten. Its producer has nothing to ring with, so it is
- * never parked, and the group then looks every millisecond at least. Errors as
- * of sluice_consumer_attach; -ENOMEM.
+ * the member is forgotten. It has no pipe, so it stays hot, and what wakes a
+ * group that sleeps is a futex: if all such members, 127 at most, have a producer
+ * that may sleep itself (sluice_producer_enable_sleep), a thread of the group's,
+ * made when it is first needed, waits for them. If one has a producer that was
+ * attached by ring.h alone, or none, the group looks every millisecond while it
+ * sleeps. Errors as of sluice_consumer_attach; -ENOMEM.
  */
 SLUICE_NODISCARD SLUICE_GROUP_API int sluice_group_add_ring(struct sluice_group *g, void *mem,
                                                             size_t bytes, void *user,
@@ -291,8 +294,8 @@ SLUICE_NODISCARD SLUICE_GROUP_API ssize_t sluice_group_serve_shared(struct sluic
 SLUICE_NODISCARD SLUICE_GROUP_API int sluice_group_fd(struct sluice_group *g);
 
 /* Before waiting for it: parks all members. 0: it becomes readable when there
- * is something, and once in a slice_ns without (a millisecond with members that
- * cannot be parked). 1: serve has something to do already. Negative: errors of
+ * is something, and once in a slice_ns without (a millisecond with members whose
+ * producers wake nobody). 1: serve has something to do already. Negative: errors of
  * serve. After waiting: disarm, then serve with SLUICE_NOW. */
 SLUICE_NODISCARD SLUICE_GROUP_API int sluice_group_arm(struct sluice_group *g);
 SLUICE_GROUP_API int sluice_group_disarm(struct sluice_group *g);

@@ -390,6 +390,7 @@ static int group_new(struct sluice_group **to, const struct sluice_group_options
         pthread_mutex_init(&g->lock, NULL);
         pthread_cond_init(&g->forgotten, NULL);
         share_begin(&g->share);
+        bell_begin(&g->bell);
         g->reclaimer = reclaimer_new();
         sluice_priv_store_relaxed(&g->watch_at, INT64_MAX); /* Relaxed: no other thread yet */
         server_begin(g);
@@ -412,6 +413,7 @@ static void group_empty(struct sluice_group *g)
 static void group_free(struct sluice_group *g)
 {
         group_empty(g);
+        bell_end(&g->bell);
         reclaimer_free(g->reclaimer);
         watch_free_all(g);
         group_unlist(g);

@@ -96,6 +96,8 @@ struct server {
         bool notified;       /* inotify has something to read */
         bool look_due;       /* at the epoll descriptor, without asking the clock */
         bool cannot_park;    /* the last hot members could not all be parked */
+        bool by_futex;       /* the hot members have stored parked words, too */
+        bool awaited;        /* and somebody waits for them: bell.c */
         bool shared;         /* served by any number of threads: share.c */
         int error;           /* for the next call */
         unsigned probed;     /* members, counted from the first, that sweeps have checked */
@@ -120,6 +122,19 @@ struct server {
         int result;                    /* negative: what the handler returned */
         struct sluice_member *handled; /* whose message is being handled */
         unsigned run, run_most;        /* messages of it handed out, and at most */
+};
+
+/* What wakes the group for members without a pipe. */
+enum { BELL_MOST = 127 }; /* that futex_waitv(2) takes, beside one of its own */
+struct bell {
+        pthread_mutex_t lock;
+        sluice_word version; /* a futex: counts changes of what follows */
+        unsigned n;
+        const sluice_word *words[BELL_MOST];
+        bool broken; /* the kernel cannot do it */
+        bool ended;
+        bool started; /* the serving thread's */
+        pthread_t thread;
 };
 
 /* Several serving threads. */
@@ -152,6 +167,7 @@ struct sluice_group {
 
         struct server server;
         struct share share;
+        struct bell bell;
 
         unsigned batch;
         int64_t hot_ns, spin_ns, slice_ns;
@@ -221,6 +237,14 @@ void share_begin(struct share *sh);
 void share_end(struct share *sh);
 /* A member that leaves is not given back any more. Under the group's mutex. */
 void share_forget(struct share *sh, const struct sluice_member *m);
+
+/* ---- bell.c: members without a pipe --------------------------------- */
+
+void bell_begin(struct bell *b);
+void bell_end(struct bell *b);
+/* Parked words were stored, and a last look is made behind this: the group is
+ * kicked when one of these, 0 by now, changes. false: it cannot be. */
+bool bell_arm(struct sluice_group *g, const sluice_word *const *words, unsigned n);
 
 /* ---- park.c: which members are hot; the serving thread's ----------- */
 

@@ -26,7 +26,7 @@
 
 #include "group.h"
 
-/* Longest sleep while some members cannot be parked. */
+/* Longest sleep while the producers of some members wake nobody. */
 #define SHORT_SLEEP_NS INT64_C(1000000)
 
 enum { EVENTS = 128 }; /* that one look takes */
@@ -121,10 +121,21 @@ void server_cool(struct server *s, struct sluice_member *m)
         m->hot_at = 0;
 }
 
+/* Those that have no pipe. */
+static void unpark_hot(struct server *s)
+{
+        for (unsigned i = 0; i < s->hots; i++)
+                if (s->hot[i].m->parked)
+                        unpark(s->hot[i].m);
+        s->by_futex = false;
+}
+
 void server_warm(struct server *s)
 {
         const int64_t begin = sluice_now_ns();
 
+        if (s->by_futex)
+                unpark_hot(s);
         for (unsigned i = s->warm; i < s->hots; i++) {
                 /* Relaxed: PUBLISH:load is in sluice_peek. UNTRUSTED. */
                 if (sluice_priv_load_relaxed(s->hot[i].word) != 0)
@@ -200,15 +211,14 @@ bool server_has_ready(const struct server *s)
 
 /* ---- Parking ------------------------------------------------------ */
 
-static void store_parked(struct sluice_member *m)
+static void store_parked(struct sluice_member *m, uint64_t how)
 {
         struct sluice_layout_consumer *const own = m->queue.own;
         const uint64_t position = m->queue.next + SLUICE_LAYOUT_HEADER_BYTES;
 
         /* DOORBELL:store. Relaxed: the barrier orders it. */
-        sluice_priv_store_relaxed(&own->doorbell.parked, (position & ~SLUICE_LAYOUT_FLAGS) |
-                                                                 SLUICE_LAYOUT_PARKED |
-                                                                 SLUICE_LAYOUT_BY_FIFO);
+        sluice_priv_store_relaxed(&own->doorbell.parked,
+                                  (position & ~SLUICE_LAYOUT_FLAGS) | SLUICE_LAYOUT_PARKED | how);
         sluice_priv_count(&own->counters.parks);
         m->parked = true;
 }
@@ -241,7 +251,7 @@ static unsigned take_idle(struct server *s, uint64_t idle_turns)
 
                 s->cannot_park = false;
                 if (is_to_park(s, &h, idle_turns)) {
-                        store_parked(h.m);
+                        store_parked(h.m, SLUICE_LAYOUT_BY_FIFO);
                         h.m->hot_at = 0;
                         s->spare[n++] = h;
                 } else if (s->cannot_park) {
@@ -344,6 +354,28 @@ int server_look(struct sluice_group *g)
 
 /* ---- Sleeping ----------------------------------------------------- */
 
+/* In a section: the hot members that are left have no pipe. If all their
+ * producers wake by futex, they are parked like that, and stay hot; else they are
+ * looked at every millisecond. */
+static bool park_by_futex(struct sluice_group *g)
+{
+        struct server *const s = &g->server;
+        const sluice_word *words[BELL_MOST];
+
+        if (s->hots == 0 || s->hots > BELL_MOST)
+                return false;
+        for (unsigned i = 0; i < s->hots; i++)
+                if (s->hot[i].m->told || !sluice_priv_member_wakes(&s->hot[i].m->queue))
+                        return false;
+        for (unsigned i = 0; i < s->hots; i++) {
+                store_parked(s->hot[i].m, 0);
+                words[i] = sluice_priv_next_word(&s->hot[i].m->queue);
+        }
+        s->by_futex = true;
+        /* DOORBELL:fence, sleeper */
+        return sluice_priv_member_barrier() && bell_arm(g, words, s->hots);
+}
+
 /* In a section. true: there is nothing to do but to wait. */
 static bool park_all(struct sluice_group *g)
 {
@@ -355,12 +387,14 @@ static bool park_all(struct sluice_group *g)
             watch_due_ns(g) == 0)
                 return false;
         server_park(s, 0);
+        s->awaited = !server_has_ready(s) && park_by_futex(g);
         return !server_has_ready(s);
 }
 
 static int64_t longest_ns(const struct sluice_group *g)
 {
-        const bool is_short = g->server.hots != 0 && g->slice_ns > SHORT_SLEEP_NS;
+        const bool is_short =
+                g->server.hots != 0 && !g->server.awaited && g->slice_ns > SHORT_SLEEP_NS;
 
         return is_short ? SHORT_SLEEP_NS : g->slice_ns;
 }

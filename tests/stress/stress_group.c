@@ -16,7 +16,7 @@
  *
  * Parking: each message is sent when the group has just parked, or is about to.
  * A wake-up that is lost is not made good for 30 seconds. Also with two serving
- * threads.
+ * threads, and with a ring, whose producer wakes by futex.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -308,8 +308,14 @@ static int churn(uint64_t seed, bool shared)
 
 /* ---- Parking ------------------------------------------------------ */
 
+/* QUEUE: named, one serving thread. SHARED: two. RING: no pipe; its producer may sleep. */
+enum shape { QUEUE, SHARED, RING };
+
 struct parking {
         struct sluice_group *g;
+        enum shape shape;
+        void *mem;
+        size_t bytes;
         uint64_t rounds, seed;
         _Atomic uint64_t handed;
         _Atomic int failed;
@@ -327,6 +333,16 @@ static int count(void *ctx, struct sluice_member *m, enum sluice_event event,
         return 0;
 }
 
+static int open_producer(const struct parking *p, struct sluice_producer *producer)
+{
+        int r;
+
+        if (p->shape != RING)
+                return sluice_producer_open(producer, "stress-group", NULL);
+        r = sluice_producer_attach(producer, p->mem, p->bytes);
+        return r ? r : sluice_producer_enable_sleep(producer, NULL);
+}
+
 /* Each message when the last one was handed over, after a pause of any length
  * between nothing and what it takes to park. */
 static void *send_all(void *ctx)
@@ -335,7 +351,7 @@ static void *send_all(void *ctx)
         struct sluice_producer producer;
         uint64_t random = p->seed;
 
-        if (sluice_producer_open(&producer, "stress-group", NULL) != 0)
+        if (open_producer(p, &producer) != 0)
                 p->failed = 1;
         for (uint64_t i = 0; i < p->rounds && !p->failed; i++) {
                 const int64_t sent = sluice_now_ns();
@@ -378,24 +394,40 @@ static void park_alone(struct parking *p)
                 p->failed = 1;
 }
 
-static int parking(uint64_t seed, bool shared)
+/* One member: a named queue, or a ring whose producer may sleep. 0 or -errno. */
+static int park_one(struct parking *p)
 {
+        const struct sluice_options create = {
+                .size = sizeof create, .flags = SLUICE_CREATE, .capacity = CAPACITY};
+        const struct sluice_geometry g = {CAPACITY, 64, 0, 0, 0, 0};
+        int r;
+
+        if (p->shape != RING)
+                return sluice_group_add(p->g, "stress-group", &create, NULL, NULL);
+        p->bytes = sluice_ring_bytes(&g);
+        p->mem = aligned_alloc(4096, (p->bytes + 4095) & ~(size_t)4095);
+        r = p->mem ? sluice_ring_format(p->mem, p->bytes, &g) : -ENOMEM;
+        return r ? r : sluice_group_add_ring(p->g, p->mem, p->bytes, NULL, NULL);
+}
+
+static int parking(uint64_t seed, enum shape shape)
+{
+        static const char *const names[] = {"", ", shared", ", a ring"};
         const struct sluice_group_options o = {.size = sizeof o,
                                                .hot_ns = SLUICE_HOT_NONE,
                                                .spin_ns = SLUICE_SPIN_NONE,
                                                .slice_ns = INT64_C(30000000000)};
-        const struct sluice_options create = {
-                .size = sizeof create, .flags = SLUICE_CREATE, .capacity = CAPACITY};
-        struct parking p = {.rounds = traffic_scale(shared ? ROUNDS / 2 : ROUNDS), .seed = seed};
+        struct parking p = {.rounds = traffic_scale(shape == QUEUE ? ROUNDS : ROUNDS / 2),
+                            .seed = seed,
+                            .shape = shape};
         pthread_t thread, other;
 
-        if (sluice_group_create(&p.g, &o) != 0 ||
-            sluice_group_add(p.g, "stress-group", &create, NULL, NULL) != 0)
+        if (sluice_group_create(&p.g, &o) != 0 || park_one(&p) != 0)
                 return 1;
-        if (shared)
+        if (shape == SHARED)
                 pthread_create(&other, NULL, park_shared, &p);
         pthread_create(&thread, NULL, send_all, &p);
-        if (shared) {
+        if (shape == SHARED) {
                 park_shared(&p);
                 pthread_join(other, NULL);
         } else {
@@ -403,8 +435,10 @@ static int parking(uint64_t seed, bool shared)
         }
         pthread_join(thread, NULL);
         sluice_group_destroy(p.g);
-        sluice_remove("stress-group");
-        printf("parking%s: %llu messages\n", shared ? ", shared" : "",
+        if (shape != RING)
+                sluice_remove("stress-group");
+        free(p.mem);
+        printf("parking%s: %llu messages\n", names[shape],
                (unsigned long long)atomic_load(&p.handed));
         return p.failed || atomic_load(&p.handed) != p.rounds;
 }
@@ -414,10 +448,10 @@ int main(int argc, char **argv)
         uint64_t seed = traffic_seed(argc, argv);
         int failed = 0;
 
-        for (int shared = 0; shared < 2; shared++) {
+        for (int shared = 0; shared < 2; shared++)
                 failed += churn(traffic_random(&seed), shared);
-                failed += parking(traffic_random(&seed), shared);
-        }
-        printf("%d passed, %d failed\n", 4 - failed, failed);
+        for (enum shape shape = QUEUE; shape <= RING; shape++)
+                failed += parking(traffic_random(&seed), shape);
+        printf("%d passed, %d failed\n", 5 - failed, failed);
         return failed != 0;
 }

@@ -49,6 +49,7 @@ sluice_priv_member_fd
 sluice_priv_member_is_rung
 sluice_priv_member_limit
 sluice_priv_member_tell_earlier_end
+sluice_priv_member_wakes
 sluice_priv_producer_enable_sleep
 sluice_priv_producer_open
 sluice_priv_stat
