@@ -293,6 +293,7 @@ static __attribute__((noreturn)) void be_partner(void)
                 (void)((volatile unsigned char *)yard_lines)[i];
         for (size_t i = 0; i < BENCH_BUFFER; i += 4096)
                 (void)((volatile unsigned char *)bench_theirs->buf)[i];
+        atomic_store(&meeting->here, 1);
         for (uint32_t answered = 0;; answered++) {
                 while (atomic_load(&meeting->calls) == answered)
                         syscall(SYS_futex, &meeting->calls, FUTEX_WAIT, answered, NULL, NULL, 0);
@@ -329,6 +330,8 @@ void bench_sides_begin(void)
         if (partner == 0)
                 be_partner();
         sigaction(SIGCHLD, &act, NULL);
+        while (!atomic_load(&meeting->here))
+                usleep(100); /* it has to leave this processor first */
 }
 
 double bench_processes(bench_side_fn *mine, bench_side_fn *theirs, void *a, void *b, uint64_t n)
