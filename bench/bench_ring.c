@@ -9,7 +9,8 @@
  *              of one of sluice
  *   burst      1 to 64 messages, then a wait for an answer of 8 bytes
  *   paced      a message each 1, 10, 100 us; from its due time to its end, one way
- *   large      (with stream) 1 KiB to 1 MiB; a multiple of plain memcpy
+ *   large      (with stream) 1 KiB to 1 MiB, and frames of 4 MiB in pieces; a multiple of plain
+ *              memcpy
  *
  * Each also as a ratio to the best contender, and to the best of four models.
  */

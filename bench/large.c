@@ -9,7 +9,8 @@
  * is made in advance; its first and last words carry the number and are
  * compared always, the rest of one message in eight. The ring is the default
  * of 256 KiB up to 64 KiB, and four messages long beyond; a wide one is
- * sixteen long. Both sides of a ring are processes. The limit of what two
+ * sixteen long. Frames of 4 MiB go through a ring of 1 MiB in pieces. Both sides of
+ * a ring are processes. The limit of what two
  * cores can pass to each other is "index": no header, no state to survive a
  * crash, and the message as it is.
  */
@@ -56,16 +57,21 @@ static void compare(const unsigned char *block, size_t len, uint64_t number, con
 }
 
 /* Reads all of it: what a reader in place does at least. */
-static void sum(const unsigned char *block, size_t len, uint64_t number, const char *who)
+static uint64_t sum(const unsigned char *block, size_t len)
 {
         const payload_word *w = (const void *)block;
-        uint64_t all = 0, expected = 2 * number;
+        uint64_t all = 0;
 
         for (size_t i = 0; i < len / 8; i++)
                 all += w[i];
-        for (size_t i = 1; i < len / 8 - 1; i++)
-                expected += SEED + i;
-        if (all != expected)
+        return all;
+}
+
+static void compare_sum(uint64_t all, size_t len, uint64_t number, const char *who)
+{
+        const uint64_t inner = len / 8 - 2;
+
+        if (all != 2 * number + inner * SEED + inner * (inner + 1) / 2)
                 bench_corrupt(who, number);
 }
 
@@ -144,8 +150,58 @@ static void get_place(struct bench_side *s)
         for (uint64_t i = 1; i <= s->n; i++) {
                 while (sluice_peek(&r->c, &m, SLUICE_NOW) != 0)
                         bench_relax();
-                sum(m.data, len, i, "sluice in place");
+                compare_sum(sum(m.data, len), len, i, "sluice in place");
                 (void)sluice_release(&r->c);
+        }
+}
+
+/* ---- sluice, in pieces -------------------------------------------- */
+
+static void put_long(struct bench_side *s)
+{
+        struct rig *r = s->a;
+        const size_t len = r->len;
+
+        payload_fill(s->buf, SEED, len);
+        for (uint64_t i = 1; i <= s->n; i++) {
+                size_t sent = 0;
+
+                mark(s->buf, len, i);
+                while (sluice_send_long(&r->p, s->buf, len, 0, &sent, SLUICE_NOW) != 0)
+                        bench_relax();
+        }
+}
+
+static void get_long(struct bench_side *s)
+{
+        struct rig *r = s->a;
+        const size_t len = r->len;
+        struct sluice_long l = {.buf = s->buf, .cap = BENCH_BUFFER};
+
+        for (uint64_t i = 1; i <= s->n; i++) {
+                while (sluice_recv_long(&r->c, &l, SLUICE_NOW) < 0)
+                        bench_relax();
+                compare(s->buf, len, i, "sluice copying pieces");
+        }
+}
+
+static void get_pieces(struct bench_side *s)
+{
+        struct rig *r = s->a;
+        const size_t len = r->len;
+        struct sluice_long l = {.buf = NULL};
+        struct sluice_message m;
+
+        for (uint64_t i = 1; i <= s->n; i++) {
+                uint64_t all = 0;
+
+                do {
+                        while (sluice_peek_piece(&r->c, &l, &m, SLUICE_NOW) != 0)
+                                bench_relax();
+                        all += sum(m.data, m.len);
+                        (void)sluice_release(&r->c);
+                } while (m.kind != SLUICE_LAST);
+                compare_sum(all, len, i, "sluice, pieces in place");
         }
 }
 
@@ -188,7 +244,7 @@ static void get_index_place(struct bench_side *s)
         for (uint64_t i = 1; i <= s->n; i++) {
                 while (atomic_load_explicit(&r->tail, memory_order_acquire) < i)
                         bench_relax();
-                sum(r->mem + (i - 1) % r->slots * len, len, i, "index in place");
+                compare_sum(sum(r->mem + (i - 1) % r->slots * len, len), len, i, "index in place");
                 atomic_store_explicit(&r->head, i, memory_order_release);
         }
 }
@@ -224,39 +280,50 @@ static void get_jack(struct bench_side *s)
 
 /* ---- Cases -------------------------------------------------------- */
 
-enum which { COPY, PLACE, COPY_WIDE, PLACE_WIDE, INDEX, INDEX_PLACE, JACK };
+enum which { COPY, PLACE, COPY_WIDE, PLACE_WIDE, LONG, PIECES, INDEX, INDEX_PLACE, JACK };
 
-/* A ring for this many messages at least; 256 KiB at least. */
-static size_t room_for(enum which w)
+#define FRAME      ((size_t)4 << 20)
+#define FRAME_RING ((size_t)1 << 20)
+
+/* A ring for four or sixteen messages at least; 256 KiB at least. */
+static size_t capacity_for(enum which w, size_t len)
 {
-        return w == COPY_WIDE || w == PLACE_WIDE ? 16 : 4;
+        const size_t messages = w == COPY_WIDE || w == PLACE_WIDE ? 16 : 4;
+        size_t capacity = SLUICE_CAPACITY_DEFAULT;
+
+        if (w == LONG || w == PIECES)
+                return FRAME_RING;
+        while (capacity < messages * len)
+                capacity *= 2;
+        return capacity;
 }
 
 static double ring_trial(const struct bench_case *c, uint64_t n)
 {
         static bench_side_fn *const put[] = {
-                [COPY] = put_copy,        [PLACE] = put_place, [COPY_WIDE] = put_copy,
-                [PLACE_WIDE] = put_place, [INDEX] = put_index, [INDEX_PLACE] = put_index,
+                [COPY] = put_copy,        [PLACE] = put_place,       [COPY_WIDE] = put_copy,
+                [PLACE_WIDE] = put_place, [LONG] = put_long,         [PIECES] = put_long,
+                [INDEX] = put_index,      [INDEX_PLACE] = put_index,
 #ifdef HAVE_JACK
                 [JACK] = put_jack,
 #endif
         };
         static bench_side_fn *const get[] = {
-                [COPY] = get_copy,        [PLACE] = get_place, [COPY_WIDE] = get_copy,
-                [PLACE_WIDE] = get_place, [INDEX] = get_index, [INDEX_PLACE] = get_index_place,
+                [COPY] = get_copy,      [PLACE] = get_place,
+                [COPY_WIDE] = get_copy, [PLACE_WIDE] = get_place,
+                [LONG] = get_long,      [PIECES] = get_pieces,
+                [INDEX] = get_index,    [INDEX_PLACE] = get_index_place,
 #ifdef HAVE_JACK
                 [JACK] = get_jack,
 #endif
         };
         const size_t len = (size_t)c->arg;
-        struct sluice_geometry g = {.capacity = SLUICE_CAPACITY_DEFAULT};
+        const struct sluice_geometry g = {.capacity = capacity_for((enum which)c->arg2, len)};
         struct rig *r;
         double ns;
 
         bench_trial_memory(true);
         r = bench_shared(sizeof *r);
-        while (g.capacity < room_for((enum which)c->arg2) * len)
-                g.capacity *= 2;
         r->len = len;
         r->slots = g.capacity / len;
         r->bytes = sluice_ring_bytes(&g);
@@ -267,9 +334,9 @@ static double ring_trial(const struct bench_case *c, uint64_t n)
                 memset(((jack_ringbuffer_t *)r->jack)->buf, 1, g.capacity);
         }
 #endif
-        if (c->arg2 <= PLACE_WIDE && (sluice_ring_format(r->mem, r->bytes, &g) != 0 ||
-                                      sluice_producer_attach(&r->p, r->mem, r->bytes) != 0 ||
-                                      sluice_consumer_attach(&r->c, r->mem, r->bytes) != 0))
+        if (c->arg2 <= PIECES && (sluice_ring_format(r->mem, r->bytes, &g) != 0 ||
+                                  sluice_producer_attach(&r->p, r->mem, r->bytes) != 0 ||
+                                  sluice_consumer_attach(&r->c, r->mem, r->bytes) != 0))
                 bench_die("sluice: cannot make a ring");
         bench_trial_memory(false);
         ns = bench_processes(put[c->arg2], get[c->arg2], r, NULL, n);
@@ -280,6 +347,33 @@ static double ring_trial(const struct bench_case *c, uint64_t n)
         bench_unshare(r->mem, r->bytes);
         bench_unshare(r, sizeof *r);
         return ns;
+}
+
+static void add_frames(void)
+{
+        static const struct {
+                const char *metric, *contender;
+                long which; /* plain: how many copies */
+                bool plain;
+        } lines[] = {{"frames copied", "memcpy twice", 2, true},
+                     {"frames copied", "sluice copying, 1 MiB ring", LONG, false},
+                     {"frames in place", "memcpy once", 1, true},
+                     {"frames in place", "sluice, 1 MiB ring", PIECES, false}};
+
+        for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+                const struct bench_case c = {.contender = lines[i].contender,
+                                             .metric = lines[i].metric,
+                                             .label = "4 MiB",
+                                             .x = (double)FRAME,
+                                             .bytes = (double)FRAME,
+                                             .kind = BENCH_RATE,
+                                             .base = lines[i].plain,
+                                             .trial = lines[i].plain ? plain : ring_trial,
+                                             .arg = (long)FRAME,
+                                             .arg2 = lines[i].which};
+
+                (void)bench_add(&c);
+        }
 }
 
 void bench_large_add(void)
@@ -320,4 +414,5 @@ void bench_large_add(void)
 
                         (void)bench_add(&c);
                 }
+        add_frames();
 }
