@@ -95,7 +95,6 @@ struct server {
         bool together;       /* with the producer that rang last: do not spin by default */
         bool notified;       /* inotify has something to read */
         bool look_due;       /* at the epoll descriptor, without asking the clock */
-        bool cannot_park;    /* the last hot members could not all be parked */
         bool by_futex;       /* the hot members have stored parked words, too */
         bool awaited;        /* and somebody waits for them: bell.c */
         bool shared;         /* served by any number of threads: share.c */
@@ -105,6 +104,7 @@ struct server {
         int64_t now, looked_ns, parked_ns, swept_ns, warmed_ns;
         int64_t idle_since;           /* 0: the last turn found something */
         int64_t look_cost, park_cost; /* of a look at epoll; of parking, per member */
+        int64_t scan_cost;            /* of finding that none is to be parked */
         int64_t warm_cost;            /* of a look at those that are not warm */
         int64_t poll_cost;            /* of 64 visits in vain */
         int64_t turn_cost;            /* of a turn, and what the caller does between two */

@@ -90,6 +90,17 @@ static void make_warm(struct server *s, struct sluice_member *m)
         s->hot[s->warm++].since = s->turn;
 }
 
+static void make_seldom(struct server *s, struct sluice_member *m)
+{
+        const unsigned i = m->hot_at - 1;
+        const struct hot h = s->hot[i];
+
+        if (i >= s->warm)
+                return;
+        put_at(s, i, s->hot[--s->warm]);
+        put_at(s, s->warm, h);
+}
+
 /* All members that have joined have room. */
 void server_heat(struct server *s, struct sluice_member *m)
 {
@@ -223,50 +234,34 @@ static void store_parked(struct sluice_member *m, uint64_t how)
         m->parked = true;
 }
 
-/* Idle for long enough, and able to ring. */
-static bool is_to_park(struct server *s, const struct hot *h, uint64_t idle_turns)
+/* For that many turns, and now. */
+static bool is_idle(const struct server *s, const struct hot *h, uint64_t idle_turns)
 {
-        if (s->turn - h->since < idle_turns)
-                return false;
         /* Relaxed: there is a last look. UNTRUSTED. */
-        if (h->word == &server_visit_me || sluice_priv_load_relaxed(h->word) != 0)
-                return false;
-        if (sluice_priv_member_is_rung(&h->m->queue))
-                return true;
-        s->cannot_park = true;
-        return false;
+        return s->turn - h->since >= idle_turns && h->word != &server_visit_me &&
+               sluice_priv_load_relaxed(h->word) == 0;
 }
 
-/* Moves them from hot to spare, and stores their parked words: how many. Those that
- * are idle and cannot ring are visited seldom from now on. */
+/* Moves those that are idle from hot to spare, and stores their parked words: how
+ * many. Those that cannot ring are visited seldom from now on. From the last to
+ * the first: what takes the place of one that leaves was looked at before. */
 static unsigned take_idle(struct server *s, uint64_t idle_turns)
 {
-        const unsigned looked_at = idle_turns != 0 ? s->warm : s->hots;
-        unsigned warm = 0, n = 0, seldom = 0;
+        unsigned n = 0;
 
-        s->cannot_park = false;
-        for (unsigned i = 0; i < looked_at; i++) {
+        for (unsigned i = idle_turns != 0 ? s->warm : s->hots; i-- > 0;) {
                 const struct hot h = s->hot[i];
-                const bool was = s->cannot_park;
 
-                s->cannot_park = false;
-                if (is_to_park(s, &h, idle_turns)) {
-                        store_parked(h.m, SLUICE_LAYOUT_BY_FIFO);
-                        h.m->hot_at = 0;
-                        s->spare[n++] = h;
-                } else if (s->cannot_park) {
-                        s->spare[s->room - ++seldom] = h;
-                } else {
-                        put_at(s, warm++, h);
+                if (sluice_priv_likely(!is_idle(s, &h, idle_turns)))
+                        continue;
+                if (!sluice_priv_member_is_rung(&h.m->queue)) {
+                        make_seldom(s, h.m);
+                        continue;
                 }
-                s->cannot_park |= was;
+                store_parked(h.m, SLUICE_LAYOUT_BY_FIFO);
+                server_cool(s, h.m);
+                s->spare[n++] = h;
         }
-        s->warm = warm;
-        for (unsigned i = looked_at; i < s->hots; i++)
-                put_at(s, warm++, s->hot[i]);
-        for (; seldom > 0; seldom--)
-                put_at(s, warm++, s->spare[s->room - seldom]);
-        s->hots = warm;
         return n;
 }
 
@@ -280,7 +275,6 @@ static void look_again(struct server *s, unsigned n, bool parked)
                 if (!parked || sluice_priv_load_relaxed(member_word(m)) != 0)
                         server_heat(s, m);
         }
-        s->cannot_park |= !parked;
 }
 
 void server_park(struct server *s, uint64_t idle_turns)
@@ -288,12 +282,10 @@ void server_park(struct server *s, uint64_t idle_turns)
         const int64_t begin = sluice_now_ns();
         const unsigned n = take_idle(s, idle_turns);
 
-        s->parked_ns = begin;
-        if (n == 0)
-                return;
-        look_again(s, n, sluice_priv_member_barrier()); /* DOORBELL:fence, sleeper */
+        if (n != 0)
+                look_again(s, n, sluice_priv_member_barrier()); /* DOORBELL:fence, sleeper */
         s->parked_ns = sluice_now_ns();
-        server_average(&s->park_cost, s->parked_ns - begin);
+        server_average(n != 0 ? &s->park_cost : &s->scan_cost, s->parked_ns - begin);
 }
 
 /* ---- Finding what has rung ---------------------------------------- */
@@ -388,7 +380,10 @@ static bool park_all(struct sluice_group *g)
                 return false;
         server_park(s, 0);
         s->awaited = !server_has_ready(s) && park_by_futex(g);
-        return !server_has_ready(s);
+        if (!server_has_ready(s))
+                return true;
+        server_warm(s); /* it may be one that is visited seldom */
+        return false;
 }
 
 static int64_t longest_ns(const struct sluice_group *g)

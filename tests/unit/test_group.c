@@ -970,6 +970,30 @@ QTest(group_add_ring, polls_again_when_there_are_too_many_of_them)
         }
 }
 
+/* It is looked at seldom, and there is nothing else to look at. */
+QTest(group_add_ring, is_found_when_a_message_comes_just_before_sleep)
+{
+        struct sluice_group_options o = group_opt();
+        struct log *l = log_new();
+        struct sluice_group *g;
+        struct test_rig r;
+
+        o.spin_ns = SLUICE_SPIN_NONE;
+        call(sluice_group_create(&g, &o), 0);
+        eq(test_rig_open(&r, 4096, 64, 0), 0);
+        sluice_consumer_detach(&r.c);
+        call(sluice_group_add_ring(g, r.mem, r.bytes, NULL, NULL), 0);
+        call(sluice_group_serve(g, note, l, 1, SLUICE_NOW), 0);
+        call(sluice_group_arm(g), 0);
+        eq(send_number(&r.p, 9, SLUICE_NOW), 0);
+        call(sluice_group_arm(g), 1);
+        call(sluice_group_serve(g, note, l, 1, soon()), 1);
+        sluice_producer_detach(&r.p);
+        call(sluice_group_destroy(g), 0);
+        test_rig_close(&r);
+        free(l);
+}
+
 QTest(group_add_ring, refuses_what_is_no_ring)
 {
         struct sluice_group *g = group_new();
