@@ -12,6 +12,7 @@
  *      sluice_priv_pace_before_release  records are read and not yet released
  *      sluice_priv_pace_after_write     the payload of a record is written
  *      sluice_priv_pace_published       its header is stored
+ *      sluice_priv_pace_batch_published the header of a staged batch is stored
  *
  * Which cache does best with what depends on the processor, on where the two
  * sides run, and on the traffic. So nothing here knows a processor or a
@@ -31,7 +32,8 @@ SLUICE_PRIV_BEGIN
 
 enum {
         SLUICE_PRIV_LINE = 64,   /* bytes of a cache line; if wrong, hints are useless */
-        SLUICE_PRIV_EAGER = 1024 /* bytes of a record that are demoted line by line */
+        SLUICE_PRIV_EAGER = 1024 /* bytes of a record that are demoted line by line, of a
+                                    batch that are fetched */
 };
 
 /*
@@ -258,6 +260,27 @@ static inline void sluice_priv_pace_published(const struct sluice_producer *p, u
         sluice_priv_prefetch_write(p->ring + ((position + bytes) & p->mask));
 }
 
+/*
+ * The next batch, if it is as long as this one, fills these lines: they are
+ * fetched for writing all at once, where its stores, which take effect in
+ * order, would wait for one after the other. The first line is left out, for the
+ * consumer polls it; one more than the batch has may be fetched. (Two at a time:
+ * it is half the instructions.)
+ */
+static inline void sluice_priv_pace_batch_published(const struct sluice_producer *p,
+                                                    uint64_t position, uint64_t bytes)
+{
+        const unsigned char *const first = p->ring + (position & p->mask);
+        const uint64_t rest = sluice_priv_rest(position, p->mask);
+        const uint64_t eager = SLUICE_PRIV_EAGER, most = bytes < eager ? bytes : eager;
+        const uint64_t end = most < rest ? most + 1 : rest;
+
+        for (uint64_t off = SLUICE_PRIV_LINE; off < end; off += 2 * SLUICE_PRIV_LINE) {
+                sluice_priv_prefetch_write(first + off);
+                sluice_priv_prefetch_write(first + off + SLUICE_PRIV_LINE);
+        }
+}
+
 #else
 
 static inline void sluice_priv_pace_begin(struct sluice_consumer *c)
@@ -293,6 +316,14 @@ static inline void sluice_priv_pace_after_write(const struct sluice_producer *p,
 
 static inline void sluice_priv_pace_published(const struct sluice_producer *p, uint64_t position,
                                               uint64_t bytes)
+{
+        (void)p;
+        (void)position;
+        (void)bytes;
+}
+
+static inline void sluice_priv_pace_batch_published(const struct sluice_producer *p,
+                                                    uint64_t position, uint64_t bytes)
 {
         (void)p;
         (void)position;

@@ -356,7 +356,7 @@ static inline void sluice_priv_publish_record(struct sluice_producer *p, uint64_
  */
 SLUICE_INLINE int sluice_publish(struct sluice_producer *p)
 {
-        const uint64_t n = p->staged;
+        const uint64_t n = p->staged, bytes = p->tail - p->batch;
 
         if (n == 0) {
                 p->reserved = 0;
@@ -366,6 +366,7 @@ SLUICE_INLINE int sluice_publish(struct sluice_producer *p)
         p->reserved = 0;
         p->usual = SLUICE_LAYOUT_WHOLE;
         sluice_priv_publish_records(p, p->batch, p->tail, p->first, n);
+        sluice_priv_pace_batch_published(p, p->tail, bytes);
         return 0;
 }
 
