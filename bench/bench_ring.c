@@ -29,6 +29,7 @@ static const struct bench_contender contenders[] = {
         {&bench_peer_sluice_wait, BENCH_OURS, SINGLE},
         {&bench_peer_sluice_copy, BENCH_OURS, SINGLE},
         {&bench_peer_sluice_batch, BENCH_OURS, BATCHES},
+        {&bench_peer_sluice_many, BENCH_OURS, BATCHES},
         {&bench_peer_index, BENCH_RIVAL, SINGLE},
         {&bench_peer_flag, BENCH_RIVAL, SINGLE},
         {&bench_peer_flag_tight, BENCH_RIVAL, SINGLE},
@@ -153,7 +154,8 @@ static const char *const count_labels[COUNTS] = {"1", "4", "8", "16", "32", "64"
 
 static void add_batch(const char *metric, const char *name, const struct bench_loops *l)
 {
-        const bool ours = strcmp(name, "sluice") == 0;
+        const bool in_place = strcmp(name, "sluice") == 0;
+        const bool ours = in_place || strcmp(name, "sluice, in a call") == 0;
 
         for (int k = 0; k < COUNTS; k++) {
                 const struct bench_case c = {.contender = name,
@@ -163,7 +165,7 @@ static void add_batch(const char *metric, const char *name, const struct bench_l
                                              .bytes = (double)l->max,
                                              .kind = BENCH_RATE,
                                              .role = ours ? BENCH_OURS : BENCH_RIVAL,
-                                             .base = ours && k == 0,
+                                             .base = in_place && k == 0,
                                              .across = true,
                                              .trial = stream,
                                              .ctx = l,
@@ -177,6 +179,7 @@ static void add_batch(const char *metric, const char *name, const struct bench_l
 static const char *batch_name(const struct bench_peer *peer)
 {
         return peer == &bench_peer_sluice_batch    ? "sluice"
+               : peer == &bench_peer_sluice_many   ? "sluice, in a call"
                : peer == &bench_peer_dpdk_zc_batch ? "rte_ring in place"
                : peer == &bench_peer_dpdk_batch    ? "rte_ring"
                : peer == &bench_peer_boost_batch   ? "boost spsc_queue"

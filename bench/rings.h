@@ -49,7 +49,7 @@ struct bench_contender {
 };
 
 extern const struct bench_peer bench_peer_sluice, bench_peer_sluice_wait, bench_peer_sluice_copy;
-extern const struct bench_peer bench_peer_sluice_batch;
+extern const struct bench_peer bench_peer_sluice_batch, bench_peer_sluice_many;
 extern const struct bench_peer bench_peer_index, bench_peer_flag, bench_peer_flag_tight;
 extern const struct bench_peer bench_peer_record, bench_peer_record_tight;
 extern const struct bench_peer bench_peer_record_wipe, bench_peer_record_wipe_tight;
