@@ -359,6 +359,83 @@ SLUICE_NODISCARD SLUICE_INLINE ssize_t sluice_recv(struct sluice_consumer *c, vo
         return r ? r : (ssize_t)m.len;
 }
 
+/* What a header says of its record, and of those behind it with an equal one. */
+struct sluice_priv_known {
+        uint64_t header; /* the lower half of the word; more: no other is equal */
+        uint64_t bytes, len;
+        enum sluice_kind kind;
+};
+
+/* 0: this is the header of no message. */
+static inline int sluice_priv_read_header(struct sluice_priv_known *r, uint64_t at, uint64_t word,
+                                          uint64_t unit_mask)
+{
+        const int is_packed = (word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_PACKED;
+
+        if (!is_packed && !sluice_priv_is_data(word))
+                return 0;
+        /* Behind packed ones another record is shorter by what these leave it. */
+        r->header = is_packed || (at & unit_mask) == 0 ? word & UINT32_MAX : UINT64_MAX;
+        r->bytes = sluice_priv_record_end(at, word, unit_mask) - at;
+        r->len = sluice_priv_header_len(word);
+        r->kind = sluice_priv_message_kind(word);
+        return 1;
+}
+
+/* How far records may go on from next without another check. Kept in
+ * contiguous_end only where next is a multiple of the alignment: see
+ * sluice_priv_accept_slow. */
+static inline uint64_t sluice_priv_run_end(const struct sluice_consumer *c)
+{
+        if ((c->next & c->unit_mask) == 0)
+                return c->contiguous_end;
+        return c->next + sluice_priv_run(sluice_priv_consumer_limit(c) - c->next,
+                                         sluice_priv_rest(c->next, c->mask), c->mask);
+}
+
+/*
+ * Passes messages up to before the end of a run, at most max of them, with none
+ * current: as sluice_peek and sluice_advance for each that is there. What
+ * follows from a header is not computed again for the next record whose header is
+ * equal. Returns how many.
+ */
+static __attribute__((noinline, unused)) size_t
+sluice_priv_pass_run(struct sluice_consumer *c, struct sluice_message *m, size_t max)
+{
+        const uint64_t from = c->next, end = sluice_priv_run_end(c), unit_mask = c->unit_mask;
+        const unsigned char *record = sluice_priv_consumer_ring(c, from & c->mask);
+        struct sluice_priv_known r = {UINT64_MAX, 0, 0, SLUICE_WHOLE};
+        uint64_t at = from;
+        /* PUBLISH:load. UNTRUSTED. */
+        uint64_t word = sluice_priv_load_acquire(sluice_priv_peer_word(record, 0));
+        size_t n = 0;
+
+        for (; n < max; n++) {
+                if ((word & UINT32_MAX) != r.header &&
+                    !sluice_priv_read_header(&r, at, word, unit_mask))
+                        break;
+                if (r.bytes >= end - at)
+                        break;
+                m[n].data = record + SLUICE_LAYOUT_HEADER_BYTES;
+                m[n].len = (size_t)r.len;
+                m[n].tag = (uint32_t)(word >> 32);
+                m[n].kind = r.kind;
+                m[n].position = at;
+                at += r.bytes;
+                record += r.bytes;
+                /* PUBLISH:load. UNTRUSTED. */
+                word = sluice_priv_load_acquire(sluice_priv_peer_word(record, 0));
+        }
+        if (n > 0 && (word & SLUICE_LAYOUT_KIND) == 0 &&
+            (r.header & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_PACKED)
+                at = m[--n].position; /* a violation, for sluice_peek to find */
+        c->next = at;
+        c->behind += at - from;
+        c->held += n;
+        c->contiguous_end = (at & unit_mask) == 0 ? end : at;
+        return n;
+}
+
 /*
  * The next messages, in place, as by sluice_peek and sluice_advance for each:
  * up to max of those that are there, and one at least. All of them stay valid,
@@ -375,17 +452,22 @@ SLUICE_NODISCARD SLUICE_INLINE ssize_t sluice_peek_many(struct sluice_consumer *
 
         if (max == 0)
                 return c->base.err ? c->base.err : -EINVAL;
-        do {
-                const int r = sluice_peek(c, &m[n], n == 0 ? until : SLUICE_NOW);
+        if (c->word == 0)
+                n = sluice_priv_pass_run(c, m, max);
+        for (;;) {
+                int r;
 
+                /* PUBLISH:load. An end is for the next call to tell. */
+                word = sluice_priv_load_acquire(sluice_priv_next_word(c));
+                if (n == max || (n > 0 && (word == 0 || word == SLUICE_LAYOUT_END)))
+                        return (ssize_t)n;
+                r = sluice_peek(c, &m[n], n == 0 ? until : SLUICE_NOW);
                 if (sluice_priv_unlikely(r != 0))
                         return n == 0 ? r : (ssize_t)n; /* -EBADMSG, which stays */
                 (void)sluice_advance(c);
                 n++;
-                /* PUBLISH:load. An end is for the next call to tell. */
-                word = sluice_priv_load_acquire(sluice_priv_next_word(c));
-        } while (n < max && word != 0 && word != SLUICE_LAYOUT_END);
-        return (ssize_t)n;
+                n += sluice_priv_pass_run(c, m + n, max - n);
+        }
 }
 
 /* Called by sluice_drain for each message. 0: released, go on. Positive:

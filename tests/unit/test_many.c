@@ -172,3 +172,103 @@ TEST_EACH(peek_many, stops_before_a_violation_and_then_tells, 16)
         test_eq(sluice_peek_many(&r->c, m, MANY, SLUICE_NOW), 2);
         test_eq(sluice_peek_many(&r->c, m, MANY, SLUICE_NOW), -EBADMSG);
 }
+
+/* ---- Runs of equal headers, and packed records --------------------- */
+
+static const size_t lens[] = {8, 8, 8, 3, 3, 0, 17, 17, 17, 1, 1, 1};
+enum { LENS = sizeof lens / sizeof *lens };
+
+static void is_message(const struct test_rig *r, const struct sluice_message *got, uint64_t number,
+                       size_t len)
+{
+        test_at("message %u", (unsigned)number);
+        test_eq(got->len, len);
+        test_eq(got->tag, number);
+        test_eq(got->kind, SLUICE_WHOLE);
+        test_check((const unsigned char *)got->data ==
+                   (const unsigned char *)test_word(r, got->position) + 8);
+        test_check(test_matches(got->data, len, number));
+}
+
+/* However many are asked for at a time, wherever the consumer stops, and beside
+ * those peeked alone. */
+TEST_EACH(peek_many, reads_packed_messages, 64)
+{
+        for (size_t max = 1; max <= LENS + 1; max++) {
+                ssize_t n;
+
+                if (sluice_producer_position(&r->p) % r->geometry.capacity >
+                    r->geometry.capacity / 4)
+                        test_go_to(r, 0);
+                test_send_packed(r, 10, lens, LENS);
+                for (size_t seen = 0; seen < LENS; seen += (size_t)n) {
+                        n = sluice_peek_many(&r->c, m, max, SLUICE_NOW);
+                        test_eq(n, LENS - seen < max ? LENS - seen : max);
+                        for (size_t i = 0; i < (size_t)n; i++)
+                                is_message(r, &m[i], 10 + seen + i, lens[seen + i]);
+                        if (seen % 2 == 0)
+                                test_eq(sluice_release(&r->c), 0);
+                        if (seen + (size_t)n == LENS)
+                                break;
+                        test_eq(sluice_peek(&r->c, &m[0], SLUICE_NOW), 0);
+                        is_message(r, &m[0], 10 + seen + (size_t)n, lens[seen + (size_t)n]);
+                }
+                (void)sluice_release(&r->c);
+                test_eq(sluice_consumer_position(&r->c), sluice_producer_position(&r->p));
+                test_eq(sluice_consumer_messages(&r->c), sluice_producer_messages(&r->p));
+        }
+}
+
+/* Whole again behind packed ones, and as long: a record of another length. */
+TEST_EACH(peek_many, reads_equal_messages_behind_packed_ones, 32)
+{
+        static const size_t equal[] = {1, 1, 1};
+
+        test_go_to(r, 0);
+        test_send_packed(r, 10, equal, 3);
+        for (uint64_t i = 13; i < 16; i++)
+                test_eq(test_send(r, i, 1), 0);
+        test_eq(sluice_peek_many(&r->c, m, MANY, SLUICE_NOW), 6);
+        for (unsigned i = 0; i < 6; i++)
+                is_message(r, &m[i], 10 + i, 1);
+        test_eq(sluice_release(&r->c), 0);
+}
+
+TEST_EACH(peek_many, stops_before_a_packed_message_with_nothing_behind, 32)
+{
+        static const uint64_t nothing[] = {0, 8};
+
+        for (unsigned i = 0; i < 2; i++) {
+                test_go_to(r, 0);
+                const uint64_t at = sluice_consumer_position(&r->c);
+
+                test_poke(test_word(r, at + 32), nothing[i]);
+                test_poke(test_word(r, at + 16), 8 << 3 | 6);
+                test_poke(test_word(r, at), 8 << 3 | 6);
+                test_eq(sluice_peek_many(&r->c, m, MANY, SLUICE_NOW), 1);
+                test_eq(m[0].position, at);
+                test_eq(sluice_peek_many(&r->c, m, MANY, SLUICE_NOW), -EBADMSG);
+                test_poke(test_word(r, at), 0);
+                test_eq(sluice_consumer_attach(&r->c, r->mem, r->bytes), 0);
+        }
+}
+
+/* A header that is as the one before, and whose record is not all there. */
+TEST_EACH(peek_many, lets_no_equal_header_pass_the_end_of_the_ring, 16)
+{
+        const uint64_t align = r->geometry.record_align, word = (2 * align - 8) << 3 | 1;
+
+        test_go_to(r, 11);
+        for (uint64_t at = sluice_consumer_position(&r->c), i = 0; i < 5; i += 2)
+                test_poke(test_word(r, at + i * align), word);
+        test_eq(sluice_peek_many(&r->c, m, MANY, SLUICE_NOW), 2);
+        test_eq(sluice_peek_many(&r->c, m, MANY, SLUICE_NOW), -EBADMSG);
+}
+
+TEST_EACH(peek_many, lets_no_equal_headers_fill_the_ring, 16)
+{
+        for (uint64_t i = 0; i < 16; i++)
+                test_poke(test_word(r, i * r->geometry.record_align), 1);
+        test_eq(sluice_peek_many(&r->c, m, MANY, SLUICE_NOW), 15);
+        test_eq(sluice_peek_many(&r->c, m, MANY, SLUICE_NOW), -EBADMSG);
+}
