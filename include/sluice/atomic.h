@@ -304,17 +304,32 @@ sluice_priv_copy_long(unsigned char *t, const unsigned char *f, size_t len)
         memcpy(t, f, len);
 }
 
-/* Short messages are copied in one or two moves: a length that is known
- * only at run time costs a call, or a loop whose small stores the next
- * reader of the copy has to wait for. */
+/* From 8 bytes to 64: in two moves, or four, which overlap. */
+static inline void sluice_priv_copy_short(unsigned char *t, const unsigned char *f, size_t len)
+{
+        if (len <= 16) {
+                memcpy(t, f, 8);
+                memcpy(t + len - 8, f + len - 8, 8);
+                return;
+        }
+        memcpy(t, f, 16);
+        if (len > 32) {
+                memcpy(t + 16, f + 16, 16);
+                memcpy(t + len - 32, f + len - 32, 16);
+        }
+        memcpy(t + len - 16, f + len - 16, 16);
+}
+
+/* Short messages are copied in a few moves: a length that is known only at
+ * run time costs a call, or a loop whose small stores the next reader of the
+ * copy has to wait for. */
 static inline void sluice_priv_copy(void *to, const void *from, size_t len)
 {
         unsigned char *const t = (unsigned char *)to;
         const unsigned char *const f = (const unsigned char *)from;
 
-        if (!__builtin_constant_p(len) && len >= 8 && len <= 16) {
-                memcpy(t, f, 8);
-                memcpy(t + len - 8, f + len - 8, 8);
+        if (!__builtin_constant_p(len) && len >= 8 && len <= 64) {
+                sluice_priv_copy_short(t, f, len);
         } else if (len > SLUICE_PRIV_COPY_ONCE) {
                 sluice_priv_copy_long(t, f, len);
         } else if (__builtin_constant_p(len) && len > SLUICE_PRIV_COPY_KNOWN) {
