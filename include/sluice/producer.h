@@ -493,10 +493,92 @@ static inline int sluice_priv_has_room(struct sluice_producer *p, size_t len)
                (sluice_priv_producer_refresh(p) == 0 && p->limit - p->tail >= need);
 }
 
+/* To what records end inside a batch: packed at a multiple of 8. Where
+ * payloads are aligned to more, and so the ring begins at no multiple of the
+ * greatest alignment, none is packed. */
+static inline uint64_t sluice_priv_batch_mask(const struct sluice_producer *p)
+{
+        return ((uintptr_t)p->ring & (SLUICE_RECORD_ALIGN_MAX - 1)) == 0
+                       ? SLUICE_LAYOUT_HEADER_BYTES - 1
+                       : p->unit_mask;
+}
+
+/* How far a run of messages is written, in bytes behind tail. */
+struct sluice_priv_written {
+        uint64_t last, end; /* of the last record, if that were packed, too */
+        int n;
+};
+
+/*
+ * Writes whole messages behind tail, as many of n as end by contiguous_end, each
+ * with its header; but that of the first stays in p->first if nothing is staged.
+ * A record that begins or ends off the alignment is packed, the last as well.
+ */
+static inline struct sluice_priv_written sluice_priv_write_run(struct sluice_producer *p,
+                                                               const struct iovec *iov, int n)
+{
+        unsigned char *const run = p->ring + (p->tail & p->mask);
+        const uint64_t room = p->contiguous_end - p->tail, unit_mask = p->unit_mask;
+        const uint64_t batch_mask = sluice_priv_batch_mask(p), tail = p->tail;
+        const int is_first = p->staged == 0;
+        struct sluice_priv_written w = {0, 0, 0};
+
+        for (; w.n < n; w.n++) {
+                const size_t len = iov[w.n].iov_len;
+                const uint64_t at = w.end, end = sluice_priv_record_bytes(at + len, batch_mask);
+                const uint64_t word = sluice_priv_header_word(
+                        ((at | end) & unit_mask) != 0 ? SLUICE_LAYOUT_PACKED : SLUICE_LAYOUT_WHOLE,
+                        len, 0);
+
+                if (len > room || sluice_priv_record_bytes(at + len, unit_mask) > room)
+                        break;
+                if (len != 0)
+                        sluice_priv_copy_in(run + at + SLUICE_LAYOUT_HEADER_BYTES,
+                                            iov[w.n].iov_base, len);
+                sluice_priv_pace_after_write(p, tail + at, end - at);
+                if (sluice_priv_unlikely(is_first && at == 0))
+                        p->first = word;
+                else /* Relaxed: PUBLISH:store comes after it. */
+                        sluice_priv_store_relaxed(sluice_priv_word(run, at), word);
+                w.last = at;
+                w.end = end;
+        }
+        return w;
+}
+
+/* As many of n messages as there is room for between tail and contiguous_end,
+ * copied and staged. */
+static __attribute__((noinline, unused)) int sluice_priv_stage_run(struct sluice_producer *p,
+                                                                   const struct iovec *iov, int n)
+{
+        const struct sluice_priv_written w = sluice_priv_write_run(p, iov, n);
+        uint64_t word;
+
+        if (w.n == 0)
+                return 0;
+        /* The last one of a batch is not packed. */
+        word = sluice_priv_header_word(SLUICE_LAYOUT_WHOLE, iov[w.n - 1].iov_len, 0);
+        if (p->staged == 0 && w.n == 1)
+                p->first = word;
+        else /* Relaxed: PUBLISH:store comes after it. */
+                sluice_priv_store_relaxed(sluice_priv_word(p->ring, (p->tail + w.last) & p->mask),
+                                          word);
+        if (p->staged == 0) {
+                p->batch = p->tail;
+                p->usual = SLUICE_PRIV_BESIDE;
+        }
+        p->tail += ((w.end - 1) | p->unit_mask) + 1;
+        p->staged += (uint64_t)w.n;
+        p->reserved = 0;
+        return w.n;
+}
+
 /*
  * n messages, one in each element of iov, which appear together: all of them,
  * or as many as there is room for, the first ones. Waits, as sluice_reserve,
  * only if there is no room for one; what was staged before appears with them.
+ * They are packed: but for the last, each takes its length and 8 bytes, up to a
+ * multiple of 8, where payload_align is 8.
  * Returns how many were sent: less than n when the ring is full, or when the
  * next one is too long. Errors as of sluice_reserve, with none sent: -EMSGSIZE:
  * the first is too long. -EINVAL: n is negative. n is 0: as sluice_publish.
@@ -508,16 +590,20 @@ sluice_send_many(struct sluice_producer *p, const struct iovec *iov, int n, slui
 
         if (n < 0)
                 return sluice_priv_producer_refusal(p, -EINVAL);
-        while (sent < n && (sent == 0 || sluice_priv_has_room(p, iov[sent].iov_len))) {
-                const size_t len = iov[sent].iov_len;
+        for (;;) {
                 void *payload;
 
-                r = sluice_reserve(p, len, &payload, until);
+                sent += sluice_priv_stage_run(p, iov + sent, n - sent);
+                if (sent == n || (sent > 0 && !sluice_priv_has_room(p, iov[sent].iov_len)))
+                        break;
+                r = sluice_reserve(p, iov[sent].iov_len, &payload, until);
                 if (sluice_priv_unlikely(r != 0))
                         return r; /* the first: for all others there was room */
-                if (len != 0)
-                        sluice_priv_copy_in(payload, iov[sent].iov_base, len);
-                r = sluice_stage(p, len);
+                if ((p->reserved & SLUICE_LAYOUT_KIND) != SLUICE_PRIV_NEW_LAP)
+                        continue; /* now it fits behind tail */
+                if (iov[sent].iov_len != 0)
+                        sluice_priv_copy_in(payload, iov[sent].iov_base, iov[sent].iov_len);
+                r = sluice_stage(p, iov[sent].iov_len);
                 if (sluice_priv_unlikely(r != 0))
                         return r;
                 sent++;
