@@ -79,12 +79,22 @@ static inline uint64_t sluice_priv_consumer_limit(const struct sluice_consumer *
         return sluice_priv_released(c) + c->mask - c->unit_mask;
 }
 
-/*
- * Accepts a record that passes contiguous_end, and moves that; also one that
- * is packed or follows a packed one, where the arithmetic of
- * sluice_priv_fits is not right: contiguous_end is kept at c->next wherever
- * that is no multiple of the alignment. 0 or -EBADMSG.
- */
+/* Bytes to the end of the record with this header, not packed, wherever it
+ * begins: behind packed ones, at any multiple of 8. */
+static inline uint64_t sluice_priv_bytes_at_next(const struct sluice_consumer *c, uint64_t word)
+{
+        return sluice_priv_record_bytes(c->next + sluice_priv_header_len(word), c->unit_mask) -
+               c->next;
+}
+
+/* The header word behind a packed record; of kind 0: a violation. UNTRUSTED.
+ * PUBLISH:load for a successor that begins here, as behind padding. */
+static inline uint64_t sluice_priv_behind_packed(const struct sluice_consumer *c, uint64_t end)
+{
+        return sluice_priv_load_acquire(sluice_priv_consumer_word(c, end)) & SLUICE_LAYOUT_KIND;
+}
+
+/* Accepts a record that passes contiguous_end, and moves that. 0 or -EBADMSG. */
 static __attribute__((noinline, unused)) int sluice_priv_accept_slow(struct sluice_consumer *c,
                                                                      uint64_t word)
 {
@@ -100,13 +110,8 @@ static __attribute__((noinline, unused)) int sluice_priv_accept_slow(struct slui
         c->contiguous_end = c->next + (bytes > run ? bytes : run);
         sluice_priv_pace_run(c);
         if ((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_PACKED) {
-                /* Another of its batch follows. UNTRUSTED. PUBLISH:load for a
-                 * successor that begins here, as behind padding. */
-                const uint64_t behind = sluice_priv_load_acquire(sluice_priv_consumer_word(c, end));
-
-                if ((behind & SLUICE_LAYOUT_KIND) == 0)
+                if (sluice_priv_behind_packed(c, end) == 0)
                         return sluice_priv_consumer_poison(c, -EBADMSG);
-                c->contiguous_end = end;
                 word += SLUICE_LAYOUT_WHOLE - SLUICE_LAYOUT_PACKED;
         }
         c->word = word;
@@ -114,20 +119,34 @@ static __attribute__((noinline, unused)) int sluice_priv_accept_slow(struct slui
         return 0;
 }
 
-/* The header of a message that ends by contiguous_end? So it is no longer than
- * the longest, and lies in the ring. */
+/* Accepts a packed record. 0 or -EBADMSG. */
+static __attribute__((noinline, unused)) int sluice_priv_accept_packed(struct sluice_consumer *c,
+                                                                       uint64_t word)
+{
+        const uint64_t bytes = sluice_priv_record_bytes(sluice_priv_header_len(word),
+                                                        SLUICE_LAYOUT_HEADER_BYTES - 1);
+
+        if (bytes > c->contiguous_end - c->next ||
+            sluice_priv_behind_packed(c, c->next + bytes) == 0)
+                return sluice_priv_accept_slow(c, word);
+        c->word = word + SLUICE_LAYOUT_WHOLE - SLUICE_LAYOUT_PACKED;
+        sluice_priv_pace_record(c, bytes);
+        return 0;
+}
+
+/* The header of a message, not packed, that ends by contiguous_end? So it is no
+ * longer than the longest, and lies in the ring. */
 static inline int sluice_priv_fits(const struct sluice_consumer *c, uint64_t word)
 {
         return sluice_priv_is_data(word) &&
-               sluice_priv_record_bytes(sluice_priv_header_len(word), c->unit_mask) <=
-                       c->contiguous_end - c->next;
+               sluice_priv_bytes_at_next(c, word) <= c->contiguous_end - c->next;
 }
 
 /* Makes the record at next current. All that follows uses the checked copy of
  * its header. */
 static inline void sluice_priv_accept(struct sluice_consumer *c, uint64_t word)
 {
-        const uint64_t bytes = sluice_priv_record_bytes(sluice_priv_header_len(word), c->unit_mask);
+        const uint64_t bytes = sluice_priv_bytes_at_next(c, word);
 
         c->word = word;
         sluice_priv_pace_record(c, bytes);
@@ -140,8 +159,6 @@ static inline int sluice_priv_accept_other(struct sluice_consumer *c, uint64_t w
 
         if (word == SLUICE_LAYOUT_END)
                 return -EPIPE;
-        if ((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_PACKED)
-                return sluice_priv_accept_slow(c, word);
         /* Padding fills the ring to its end, and is shown together with
          * the message behind it. */
         if (word != sluice_priv_header_word(SLUICE_LAYOUT_PADDING,
@@ -206,6 +223,8 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
                 }
                 if (sluice_priv_is_data(word))
                         return sluice_priv_accept_slow(c, word);
+                if ((word & SLUICE_LAYOUT_KIND) == SLUICE_LAYOUT_PACKED)
+                        return sluice_priv_accept_packed(c, word);
                 if (sluice_priv_unlikely((word | (uint64_t)given_up) != 0)) {
                         if (word != 0 && (word != SLUICE_LAYOUT_END || !c->base.sleep))
                                 return sluice_priv_accept_other(c, word);
@@ -382,17 +401,6 @@ static inline int sluice_priv_read_header(struct sluice_priv_known *r, uint64_t 
         return 1;
 }
 
-/* How far records may go on from next without another check. Kept in
- * contiguous_end only where next is a multiple of the alignment: see
- * sluice_priv_accept_slow. */
-static inline uint64_t sluice_priv_run_end(const struct sluice_consumer *c)
-{
-        if ((c->next & c->unit_mask) == 0)
-                return c->contiguous_end;
-        return c->next + sluice_priv_run(sluice_priv_consumer_limit(c) - c->next,
-                                         sluice_priv_rest(c->next, c->mask), c->mask);
-}
-
 /*
  * Passes messages up to before the end of a run, at most max of them, with none
  * current: as sluice_peek and sluice_advance for each that is there. What
@@ -402,7 +410,7 @@ static inline uint64_t sluice_priv_run_end(const struct sluice_consumer *c)
 static __attribute__((noinline, unused)) size_t
 sluice_priv_pass_run(struct sluice_consumer *c, struct sluice_message *m, size_t max)
 {
-        const uint64_t from = c->next, end = sluice_priv_run_end(c), unit_mask = c->unit_mask;
+        const uint64_t from = c->next, end = c->contiguous_end, unit_mask = c->unit_mask;
         const unsigned char *record = sluice_priv_consumer_ring(c, from & c->mask);
         struct sluice_priv_known r = {UINT64_MAX, 0, 0, SLUICE_WHOLE};
         uint64_t at = from;
@@ -432,7 +440,6 @@ sluice_priv_pass_run(struct sluice_consumer *c, struct sluice_message *m, size_t
         c->next = at;
         c->behind += at - from;
         c->held += n;
-        c->contiguous_end = (at & unit_mask) == 0 ? end : at;
         return n;
 }
 

@@ -251,7 +251,7 @@ Test(packed, are_refused_when_last_or_too_long)
 
 /* A record behind a packed one reaches as far as another: to the end of the
  * ring and no further. */
-TEST_EACH(packed, let_nothing_behind_them_pass_the_end_of_the_ring, 16)
+static void passes_the_end(struct test_rig *r, uint64_t kind)
 {
         const uint64_t align = r->geometry.record_align;
         struct sluice_message m;
@@ -259,7 +259,8 @@ TEST_EACH(packed, let_nothing_behind_them_pass_the_end_of_the_ring, 16)
         test_go_to(r, 14);
         const uint64_t at = sluice_consumer_position(&r->c);
 
-        test_poke(test_word(r, at + 8), (2 * align - 15) << 3 | 1);
+        test_poke(test_word(r, at + 2 * align + 8), 1); /* behind it, if that is packed */
+        test_poke(test_word(r, at + 8), (2 * align - 15) << 3 | kind);
         test_poke(test_word(r, at), 6);
         test_expect(r, 0, 0);
         test_eq(sluice_peek(&r->c, &m, SLUICE_NOW), -EBADMSG);
@@ -288,4 +289,14 @@ Test(packed, let_nothing_hostile_pass_the_end_of_the_ring)
                 test_eq(sluice_peek(&r.c, &m, SLUICE_NOW), -EBADMSG);
                 test_rig_close(&r);
         }
+}
+
+TEST_EACH(packed, let_nothing_behind_them_pass_the_end_of_the_ring, 16)
+{
+        passes_the_end(r, 1);
+}
+
+TEST_EACH(packed, let_no_packed_one_pass_the_end_of_the_ring, 16)
+{
+        passes_the_end(r, 6);
 }
