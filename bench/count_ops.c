@@ -30,6 +30,12 @@ static void must(int r)
         }
 }
 
+/* The first way, touching, all the time: which one is kept depends on the clock. */
+static void keep_way(void)
+{
+        c.pace.available = 0;
+}
+
 static void ring(size_t capacity)
 {
         const struct sluice_geometry g = {.capacity = capacity};
@@ -39,6 +45,7 @@ static void ring(size_t capacity)
         must(sluice_ring_format(mem, bytes, &g));
         must(sluice_producer_attach(&p, mem, bytes));
         must(sluice_consumer_attach(&c, mem, bytes));
+        keep_way();
 }
 
 /* Inline, so that the length is a constant there as it is where it is used. */
@@ -155,6 +162,7 @@ static void named(long n, int wake)
         must(sluice_create(name, &o));
         must(sluice_producer_open(&p, name, &o));
         must(sluice_consumer_open(&c, name, &o));
+        keep_way();
         pair(n, 56);
         sluice_producer_close(&p);
         sluice_consumer_close(&c);
