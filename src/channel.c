@@ -12,6 +12,9 @@
 /* How often a directory is made anew that another process removes. */
 enum { MAKE_TRIES = 100 };
 
+/* How often a client that waits for room looks for replies. */
+enum { LOOK_NS = 1000000 };
+
 struct paths {
         struct sluice_priv_name name;
         char request[SLUICE_NAME_MAX + 1];
@@ -350,21 +353,23 @@ static bool is_canceled(struct sluice_channel *ch)
         return true;
 }
 
-static int send_request(struct sluice_channel *ch, uint32_t tag, const void *request, size_t len,
-                        sluice_deadline until)
+static bool is_end(ssize_t r)
 {
-        size_t sent = 0;
-        int r;
-
-        do
-                r = sluice_send_long(&ch->out, request, len, tag, &sent, until);
-        while (r == -ECANCELED && !is_canceled(ch));
-        return r;
+        return r == -EPIPE || r == -EOWNERDEAD;
 }
 
-/* The reply, or an error; others are dropped. Looks at the deadline at least once
- * a lap, whatever a hostile server sends. */
-static ssize_t await_reply(struct sluice_channel *ch, uint32_t tag, sluice_deadline until)
+/* Whose end was told last: where a call that gives an end does not change this, it
+ * was told before, and is given for "not yet". */
+static uint64_t told(const struct sluice_priv_endpoint *e)
+{
+        const struct sluice_priv_queue *q = e->queue;
+
+        return q ? q->reported_epoch : 0;
+}
+
+/* The reply with this tag, or an error; others are dropped, all if there is no tag.
+ * Looks at the deadline at least once a lap, whatever a hostile server sends. */
+static ssize_t await_reply(struct sluice_channel *ch, const uint32_t *tag, sluice_deadline until)
 {
         uint64_t from = sluice_consumer_position(&ch->in);
 
@@ -374,7 +379,7 @@ static ssize_t await_reply(struct sluice_channel *ch, uint32_t tag, sluice_deadl
 
                 if (n == -EMSGSIZE)
                         r = sluice_skip_long(&ch->in, &ch->reply);
-                if (r == 0 && ch->reply.tag == tag)
+                if (r == 0 && tag && ch->reply.tag == *tag)
                         return n;
                 if (r == 0) {
                         ch->late++;
@@ -382,6 +387,45 @@ static ssize_t await_reply(struct sluice_channel *ch, uint32_t tag, sluice_deadl
                 }
                 if (r && (r != -ECANCELED || is_canceled(ch)))
                         return r;
+        }
+}
+
+/* Before a request is sent all replies are late. A server that waits for room for
+ * one serves no request. */
+static int drop_late_replies(struct sluice_channel *ch)
+{
+        const uint64_t before = told(&ch->in.base);
+        ssize_t r;
+
+        ch->reply.cap = 0;
+        r = await_reply(ch, NULL, SLUICE_NOW);
+        return r == -EAGAIN || (is_end(r) && before == told(&ch->in.base)) ? 0 : (int)r;
+}
+
+/* Waits for room in slices, and takes replies in between. */
+static int send_request(struct sluice_channel *ch, uint32_t tag, const void *request, size_t len,
+                        sluice_deadline until)
+{
+        sluice_deadline slice = SLUICE_NOW;
+        size_t sent = 0;
+
+        for (;;) {
+                const uint64_t before = told(&ch->out.base);
+                const int r = sluice_send_long(&ch->out, request, len, tag, &sent, slice);
+                int64_t now;
+                int dropped;
+
+                if (r != -EAGAIN && r != -ETIMEDOUT &&
+                    !(is_end(r) && before == told(&ch->out.base)) &&
+                    (r != -ECANCELED || is_canceled(ch)))
+                        return r;
+                dropped = drop_late_replies(ch);
+                if (dropped || until <= SLUICE_NOW)
+                        return dropped ? dropped : r;
+                now = sluice_now_ns();
+                if (now >= until)
+                        return is_end(r) ? r : -ETIMEDOUT;
+                slice = until - now > LOOK_NS ? now + LOOK_NS : until;
         }
 }
 
@@ -407,7 +451,7 @@ ssize_t sluice_call(struct sluice_channel *ch, const void *request, size_t len, 
                 forget_late_reply(ch);
                 ch->reply.buf = reply;
                 ch->reply.cap = cap;
-                n = await_reply(ch, tag, until);
+                n = await_reply(ch, &tag, until);
         }
         return n;
 }

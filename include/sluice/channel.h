@@ -18,7 +18,8 @@
  * A request is known by its tag, and so is its reply: the number of messages
  * that clients of this channel have ever sent, so that no two have the same
  * (of 2^32), whoever dies. A reply that comes later than its call waits is
- * recognised by it and dropped.
+ * recognised by it and dropped. (A client that waits for room for a request drops
+ * what comes meanwhile: a server that waits for room for a reply takes none.)
  *
  * Many clients, one server: each client opens "DIR/" with SLUICE_CREATE, which
  * makes a channel with a name of its own in this directory; the server is a group

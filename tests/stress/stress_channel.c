@@ -41,7 +41,7 @@ enum { CLIENT, SERVER };
 enum { DONE, FAILED };
 enum { LEAST = 8, MOST_WHOLE = 100, MOST_LONG = 12000 };
 
-static const int64_t patience_ns = 20000000;
+static const int64_t patience_ns = 100000000;
 
 /* What outlives the processes. One writer each. */
 static struct shared {

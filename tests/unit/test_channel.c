@@ -170,6 +170,48 @@ QTest(channel, refuses_a_reply_that_is_too_long)
         close_both();
 }
 
+enum { LONG = 5000 };
+
+/* Up to a long request, which it serves, too. */
+static void *serve_until_long(void *ctx)
+{
+        static unsigned char bytes[LONG], big[100];
+        struct sluice_long request = {.buf = bytes, .cap = sizeof bytes};
+        ssize_t n = 0;
+
+        while (n != LONG) {
+                n = sluice_recv_long(&server.in, &request, soon());
+                check(n >= 0);
+                call(sluice_reply(&server, request.tag, big, sizeof big, soon()), 0);
+        }
+        return ctx;
+}
+
+/* The queue of replies is full of late ones, so the server waits for room, and
+ * takes no request: the client, which waits for room for one, makes it. */
+QTest(channel, takes_late_replies_while_it_waits_for_room)
+{
+        static unsigned char bytes[LONG];
+        char got[100];
+
+        for (int now = 0; now < 2; now++) {
+                pthread_t t;
+
+                open_both(1024);
+                while (sluice_producer_room(&client.out) >= 128)
+                        call(sluice_call(&client, "1", 1, got, 100, SLUICE_NOW), -EAGAIN);
+                t = thread_start(serve_until_long, NULL);
+                until_asleep(in_queues("ch/reply"), PRODUCER);
+                if (now)
+                        until(sluice_call(&client, bytes, LONG, got, 100, SLUICE_NOW) != -EAGAIN ||
+                              client.late > 7);
+                call(sluice_call(&client, bytes, LONG, got, 100, soon()), 100);
+                thread_join(t);
+                check(client.late > 7);
+                close_both();
+        }
+}
+
 static void send_piece(enum sluice_kind kind, uint32_t tag)
 {
         void *payload;
