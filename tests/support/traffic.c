@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 4096 };
+enum { BUFFER = 4096, IN_A_CALL = 8 };
 
 static uint64_t mix(uint64_t x)
 {
@@ -131,17 +131,37 @@ static int send_pieces(struct traffic *t, struct sluice_producer *p, sluice_dead
         return r;
 }
 
+static int send_in_a_call(struct traffic *t, struct sluice_producer *p, uint64_t end,
+                          sluice_deadline until)
+{
+        const uint64_t want = 1 + traffic_random(&t->random) % IN_A_CALL;
+        unsigned char buffer[IN_A_CALL][BUFFER];
+        struct iovec iov[IN_A_CALL];
+        int n = 0, r;
+
+        for (; (uint64_t)n < want && t->index + (uint64_t)n < end; n++) {
+                iov[n].iov_base = buffer[n];
+                iov[n].iov_len = length_of(t, t->index + (uint64_t)n);
+                fill(t, t->index + (uint64_t)n, buffer[n], iov[n].iov_len);
+        }
+        r = sluice_send_many(p, iov, n, until);
+        t->index += r > 0 ? (uint64_t)r : 0;
+        return r < 0 ? r : 0;
+}
+
 int traffic_send(struct traffic *t, struct sluice_producer *p, uint64_t end, sluice_deadline until)
 {
         unsigned char buffer[BUFFER];
         const size_t len = length_of(t, t->index);
         int r;
 
-        switch (traffic_random(&t->random) % 4) {
+        switch (traffic_random(&t->random) % 5) {
         case 0:
                 return send_batch(t, p, end, until);
         case 1:
                 return send_pieces(t, p, until);
+        case 2:
+                return send_in_a_call(t, p, end, until);
         default:
                 fill(t, t->index, buffer, len);
                 r = sluice_send(p, buffer, len, until);
@@ -173,6 +193,19 @@ static int recv_several(struct traffic *t, struct sluice_consumer *c, sluice_dea
         return n != 0 && r == -EAGAIN ? 0 : r;
 }
 
+static int recv_in_a_call(struct traffic *t, struct sluice_consumer *c, sluice_deadline until)
+{
+        struct sluice_message m[IN_A_CALL];
+        const ssize_t n = sluice_peek_many(c, m, 1 + traffic_random(&t->random) % IN_A_CALL, until);
+
+        for (ssize_t i = 0; i < n; i++) {
+                if (!check(t, m[i].data, m[i].len, m[i].tag))
+                        return 1;
+                t->index++;
+        }
+        return n < 0 ? (int)n : sluice_release(c);
+}
+
 static int handle(void *ctx, const struct sluice_message *m)
 {
         struct traffic *t = ctx;
@@ -190,9 +223,11 @@ int traffic_recv(struct traffic *t, struct sluice_consumer *c, sluice_deadline u
         ssize_t n;
         int r;
 
-        switch (traffic_random(&t->random) % 4) {
+        switch (traffic_random(&t->random) % 5) {
         case 0:
                 return recv_several(t, c, until);
+        case 4:
+                return recv_in_a_call(t, c, until);
         case 1:
                 n = sluice_recv(c, buffer, sizeof buffer, until);
                 if (n < 0)
