@@ -201,7 +201,6 @@ struct sluice_member *server_take(struct server *s)
 void server_return(struct server *s, struct sluice_member *m)
 {
         m->taken = false;
-        m->server = s;
         m->hot_at = 0;
         if (m->rung) {
                 m->rung = false;

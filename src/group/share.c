@@ -197,6 +197,7 @@ static void give_back(struct sluice_group *g, struct worker *w, struct sluice_me
         struct share *const sh = &g->share;
 
         pthread_mutex_lock(&sh->lock);
+        m->server = &g->server;
         if (sluice_priv_load_relaxed(&m->leaving) != 0) {
                 /* Relaxed: see above. Nobody looks for it any more. */
         } else if (is_vacant(sh) || sh->sleeping) {
