@@ -148,15 +148,16 @@
  *
  * The fourth is a mutex's. Of several serving threads (src/group/share.c)
  * one leads, and alone touches the hot members and the epoll events. A
- * member passes from one thread to the next only by way of the leader: it is
- * taken by the thread that leads, and given back under the mutex under which
- * the lead passes, too. So what one thread did to a member's handle and in its
- * handler comes before what the next one does. It also makes CHANGES, which a
- * leader has seen, known to the next: a member that is given back is not hot
- * again if it is leaving, which is stored before the change is counted; so
- * a leader that trusts its hot members because nothing has changed finds
- * none there that was unlinked before. Without the mutex on either side: two threads
- * are in one member, or a hot member is gone.
+ * member passes from one thread to the next only by way of the leader: it
+ * is taken by the thread that leads, and given back under the mutex under
+ * which the lead passes, too. So what one thread did to a member's handle
+ * and in its handler comes before what the next one does. It also makes
+ * CHANGES, which a leader has seen, known to the next: a member that is
+ * given back is not hot again if it is leaving, which is stored before
+ * the change is counted; so a leader that trusts its hot members because
+ * nothing has changed finds none there that was unlinked before. Without
+ * the mutex on either side: two threads are in one member, or a hot
+ * member is gone.
  */
 #include <stdint.h>
 #include <string.h>

@@ -131,14 +131,15 @@ SLUICE_GROUP_API void sluice_member_set_batch(struct sluice_member *m, unsigned 
 enum { SLUICE_PRIORITY_MAX = 7 };
 
 /*
- * From the next turn on. 0, the default, to SLUICE_PRIORITY_MAX: in each turn
- * members of a higher priority are visited before those of a lower one. Each
- * that has messages is visited once in a turn, for a batch: so no member
- * starves, and none waits for more than a batch of each other in this turn, and one
- * of each that comes before it in the next. When a call stops within a turn, the
- * next call goes on with it. A member that is parked is found as soon, or as
- * late, as any other. For a share of the time see sluice_member_set_batch. In
- * the handler (with SLUICE_JOINED, say). -EINVAL: above the maximum.
+ * From the next turn on. 0, the default, to SLUICE_PRIORITY_MAX: in each
+ * turn members of a higher priority are visited before those of a lower
+ * one. Each that has messages is visited once in a turn, for a batch: so
+ * no member starves, and none waits for more than a batch of each other
+ * in this turn, and one of each that comes before it in the next. When a
+ * call stops within a turn, the next call goes on with it. A member that
+ * is parked is found as soon, or as late, as any other. For a share of
+ * the time see sluice_member_set_batch. In the handler (with
+ * SLUICE_JOINED, say). -EINVAL: above the maximum.
  */
 SLUICE_GROUP_API int sluice_member_set_priority(struct sluice_member *m, unsigned priority);
 
@@ -265,24 +266,25 @@ SLUICE_NODISCARD SLUICE_GROUP_API ssize_t sluice_group_serve(struct sluice_group
                                                              size_t max, sluice_deadline until);
 
 /*
- * As serve, for any number of threads at a time, each with its own handler and
- * deadline: a pool of workers. Threads may begin and return at any time. A
- * member is served by one thread at a time, in order; it passes from one to
- * another between two batches, and what the one did in its handler comes before
- * what the other does in its own. One thread looks for all: when it has found a
- * member that has something, another takes its place, and it handles a batch. So
- * while any thread is in the call and in no handler, no message waits for
- * another member's handler. Where a handler takes no longer than the group
- * itself does for a message, one thread in serve is faster.
+ * As serve, for any number of threads at a time, each with its own
+ * handler and deadline: a pool of workers. Threads may begin and return
+ * at any time. A member is served by one thread at a time, in order; it
+ * passes from one to another between two batches, and what the one did in
+ * its handler comes before what the other does in its own. One thread
+ * looks for all: when it has found a member that has something, another
+ * takes its place, and it handles a batch. So while any thread is in the
+ * call and in no handler, no message waits for another member's handler.
+ * Where a handler takes no longer than the group itself does for a
+ * message, one thread in serve is faster.
  *
- * In the handler, calls with sluice_member are for the member that it is called
- * for. A section (RCU, above) is at most 16 batches of one member. With SLUICE_NOW:
- * messages of one member at most, and none while another thread is looking.
- * -ECANCELED: interrupted, all that are in the call; how many messages were
- * handed over is not told then. -EINVAL: called in a handler. Meanwhile serve,
- * arm and disarm return -EINVAL, destroy -EBUSY; the group's descriptor means
- * nothing. Other errors as of serve; one thread returns them, and the others go
- * on.
+ * In the handler, calls with sluice_member are for the member that it is
+ * called for. A section (RCU, above) is at most 16 batches of one member.
+ * With SLUICE_NOW: messages of one member at most, and none while another
+ * thread is looking. -ECANCELED: interrupted, all that are in the call;
+ * how many messages were handed over is not told then. -EINVAL: called in
+ * a handler. Meanwhile serve, arm and disarm return -EINVAL, destroy
+ * -EBUSY; the group's descriptor means nothing. Other errors as of serve;
+ * one thread returns them, and the others go on.
  */
 SLUICE_NODISCARD SLUICE_GROUP_API ssize_t sluice_group_serve_shared(struct sluice_group *g,
                                                                     sluice_group_handler *fn,
@@ -295,8 +297,8 @@ SLUICE_NODISCARD SLUICE_GROUP_API int sluice_group_fd(struct sluice_group *g);
 
 /* Before waiting for it: parks all members. 0: it becomes readable when there
  * is something, and once in a slice_ns without (a millisecond with members whose
- * producers wake nobody). 1: serve has something to do already. Negative: errors of
- * serve. After waiting: disarm, then serve with SLUICE_NOW. */
+ * producers wake nobody). 1: serve has something to do already. Negative: errors
+ * of serve. After waiting: disarm, then serve with SLUICE_NOW. */
 SLUICE_NODISCARD SLUICE_GROUP_API int sluice_group_arm(struct sluice_group *g);
 SLUICE_GROUP_API int sluice_group_disarm(struct sluice_group *g);
 

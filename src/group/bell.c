@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Members without a pipe, whose producers wake by futex: rings with
- * sluice_producer_enable_sleep, and queues that are a key only. No system call
- * waits for a futex and a descriptor. So while the group sleeps, a thread of its own,
- * made when it is first needed, waits for the words of all such members, by
- * futex_waitv(2), and writes to the group's eventfd when one changes.
+ * sluice_producer_enable_sleep, and queues that are a key only. No system
+ * call waits for a futex and a descriptor. So while the group sleeps, a
+ * thread of its own, made when it is first needed, waits for the words of all
+ * such members, by futex_waitv(2), and writes to the group's eventfd when one
+ * changes.
  *
- * No wake-up is lost, although this thread may come late: the words are parked
- * before (DOORBELL), and the kernel compares each with 0 before it waits. It
- * touches no member: it has addresses only, and one that is mapped no more
- * counts as a change.
+ * No wake-up is lost, although this thread may come late: the words are
+ * parked before (DOORBELL), and the kernel compares each with 0 before it
+ * waits. It touches no member: it has addresses only, and one that is mapped
+ * no more counts as a change.
  */
 #define _GNU_SOURCE
 #include <errno.h>

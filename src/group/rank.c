@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Members that have priorities. Visits are counted in rounds: of those that have
- * something and were not visited in this round, the ones of the highest priority
- * come first. When there are none left, the next round begins. So a member waits for
- * one visit of each other at most, and a round goes on where a call has
- * stopped. A group without priorities does nothing of this.
+ * Members that have priorities. Visits are counted in rounds: of those that
+ * have something and were not visited in this round, the ones of the highest
+ * priority come first. When there are none left, the next round begins. So a
+ * member waits for one visit of each other at most, and a round goes on where
+ * a call has stopped. A group without priorities does nothing of this.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -4,21 +4,22 @@
  * group's struct server, which means that it looks at the hot members, parks
  * them, and sleeps for all. When it finds one that has something, it takes it
  * out of the hot ones, leaves the lead to another thread, and hands over a
- * batch; then it gives the member back: it puts it back itself, if nobody leads or the
- * leader sleeps, and leads from then on; else it leaves it to the leader, and waits
- * for the lead. So no member is without a thread that looks at it while any thread
- * is in the call and in no handler.
+ * batch; then it gives the member back: it puts it back itself, if nobody
+ * leads or the leader sleeps, and leads from then on; else it leaves it to
+ * the leader, and waits for the lead. So no member is without a thread that
+ * looks at it while any thread is in the call and in no handler.
  *
  * How a member passes from one thread to the next: only the leader takes one,
- * and whoever had it before has given it back under the mutex, under which the lead
- * passes as well. So all that was done with it comes before all that is done
- * next. While it is taken it stands in no list of the leader's.
+ * and whoever had it before has given it back under the mutex, under which
+ * the lead passes as well. So all that was done with it comes before all that
+ * is done next. While it is taken it stands in no list of the leader's.
  *
- * Members that were removed: a thread has a member, from taking it to giving it
- * back, in one section. In the list of those that were given back it is until
- * the leader collects it or an updater, who then retires it, takes it out
- * (share_forget). The leader does not collect one that is leaving: if it has
- * seen the change of the list (CHANGES), it sees that, too, which was stored before.
+ * Members that were removed: a thread has a member, from taking it to giving
+ * it back, in one section. In the list of those that were given back it is
+ * until the leader collects it or an updater, who then retires it, takes it
+ * out (share_forget). The leader does not collect one that is leaving: if it
+ * has seen the change of the list (CHANGES), it sees that, too, which was
+ * stored before.
  */
 #define _GNU_SOURCE
 #include <errno.h>
