@@ -525,7 +525,7 @@ int sluice_member_next(struct sluice_member *m, struct sluice_message *message)
 /* Its message is being handled. */
 static bool is_handled(const struct sluice_member *m)
 {
-        return m->group->server.handled == m;
+        return m->server->handled == m;
 }
 
 ssize_t sluice_member_recv_long(struct sluice_member *m, struct sluice_long *l,

@@ -17,7 +17,7 @@ struct server {
         char directory[200];
         atomic_int event[SLUICE_REMOVED + 1]; /* how often each was told */
         atomic_int answer;                    /* the latest of sluice_member_reply */
-        struct sluice_member *latest;         /* whose message it was */
+        struct sluice_member *_Atomic latest; /* whose message it was */
 };
 
 static struct server server;
@@ -49,6 +49,18 @@ static void *serve(void *ctx)
 
         do
                 n = sluice_group_serve(s->g, take, s, SIZE_MAX, SLUICE_FOREVER);
+        while (n >= 0);
+        eq(n, -ECANCELED);
+        return NULL;
+}
+
+static void *serve_shared(void *ctx)
+{
+        struct server *s = ctx;
+        ssize_t n;
+
+        do
+                n = sluice_group_serve_shared(s->g, take, s, SIZE_MAX, SLUICE_FOREVER);
         while (n >= 0);
         eq(n, -ECANCELED);
         return NULL;
@@ -123,6 +135,31 @@ static void ask(struct sluice_channel *ch, uint64_t number)
 
         call(sluice_call(ch, &number, sizeof number, &reply, sizeof reply, soon()), sizeof reply);
         eq(reply, number + UINT64_C(0x0101010101010101));
+}
+
+/* The one that leads, and the one that has a message in hand. */
+QTest(server, may_have_several_threads)
+{
+        struct sluice_channel ch[3];
+        pthread_t second;
+
+        server_group();
+        call(sluice_group_watch(server.g, server.directory,
+                                SLUICE_WATCH_CHANNELS | SLUICE_WATCH_REMOVE, NULL),
+             0);
+        server.thread = thread_start(serve_shared, &server);
+        second = thread_start(serve_shared, &server);
+        for (int i = 0; i < 3; i++)
+                client_open(&ch[i], at(""));
+        for (uint64_t n = 0; n < 100; n++)
+                ask(&ch[n % 3], n);
+        for (int i = 0; i < 3; i++)
+                call(sluice_channel_close(&ch[i]), 0);
+        until(rmdir(server.directory) == 0);
+        call(sluice_group_interrupt(server.g), 0);
+        thread_join(server.thread);
+        thread_join(second);
+        call(sluice_group_destroy(server.g), 0);
 }
 
 QTest(server, answers_each_client_what_that_one_asks)
