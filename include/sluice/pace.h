@@ -275,7 +275,7 @@ static inline void sluice_priv_pace_batch_published(const struct sluice_producer
         const uint64_t eager = SLUICE_PRIV_EAGER, most = bytes < eager ? bytes : eager;
         const uint64_t end = most < rest ? most + 1 : rest;
 
-        for (uint64_t off = SLUICE_PRIV_LINE; off < end; off += 2 * SLUICE_PRIV_LINE) {
+        for (uint64_t off = SLUICE_PRIV_LINE; off < end; off += (uint64_t)2 * SLUICE_PRIV_LINE) {
                 sluice_priv_prefetch_write(first + off);
                 sluice_priv_prefetch_write(first + off + SLUICE_PRIV_LINE);
         }
