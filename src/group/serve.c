@@ -209,7 +209,8 @@ static void turn(struct server *s)
 /* ---- Beside serving ----------------------------------------------- */
 
 /* Walks the list: members that have gone are hot no more, and are not touched;
- * new ones are. */
+ * new ones are. There is room for each that was walked, hot or not, since any of
+ * them may become hot; those that were walked before stand before the new ones. */
 int server_refresh(struct sluice_group *g)
 {
         struct server *const s = &g->server;
@@ -222,7 +223,7 @@ int server_refresh(struct sluice_group *g)
 
         if (r)
                 return r;
-        for (; m && n < s->room; m = member_at(&m->next)) {
+        for (unsigned walked = 0; m && walked < s->room; m = member_at(&m->next), walked++) {
                 const struct hot new = {&server_visit_me, m, s->turn};
 
                 if (m->taken || (m->joined && m->hot_at == 0))

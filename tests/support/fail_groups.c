@@ -16,9 +16,7 @@
 static const short create_errors[] = {LIMIT_ERRORS, EINVAL, 0};
 static const short open_errors[] = {LIMIT_ERRORS,    PATH_ERRORS, EBUSY,       EPROTO, EPROTOTYPE,
                                     EPROTONOSUPPORT, EBADMSG,     EINPROGRESS, EINVAL, 0};
-/* EINVAL, ENOSYS: meant for a membarrier, whose place epoll_wait has taken, for the
- * number of calls depends on time. */
-static const short serve_errors[] = {LIMIT_ERRORS, EINVAL, ENOSYS, 0};
+static const short serve_errors[] = {LIMIT_ERRORS, EINVAL, 0};
 
 static struct sluice_group *group;
 static struct sluice_producer p;

@@ -163,6 +163,16 @@ void inject_exit_at(enum inject_kind kind)
         exit_kind = kind;
 }
 
+/* Another call may have taken the place of the one that it was meant for: how many
+ * there are may depend on time. */
+static int if_possible(enum inject_kind kind, int error)
+{
+        for (const short *e = inject_info[kind].errors; *e; e++)
+                if (*e == error)
+                        return error;
+        return 0;
+}
+
 /* The error that this call is to fail with, or 0. */
 static int due(enum inject_kind kind)
 {
@@ -177,11 +187,11 @@ static int due(enum inject_kind kind)
                 inject_seen.trace[n] = (unsigned char)kind;
         inject_seen.calls++;
         if (n == plan.first) {
-                error = plan.first_error;
-                if (plan.lasting)
+                error = if_possible(kind, plan.first_error);
+                if (plan.lasting && error)
                         lasting_kind = kind;
         } else if (n == plan.second) {
-                error = plan.second_error;
+                error = if_possible(kind, plan.second_error);
         } else if (kind == lasting_kind) {
                 error = plan.first_error;
         }
