@@ -59,6 +59,8 @@ static const struct {
         {K_DONTFORK, ANY, "reap", "the sleeper looks at its next slice"},
         {K_RMDIRAT, ENOENT, "", "it is gone already"},
         {K_RMDIRAT, ENOTEMPTY, "", "another's lock, which it takes away"},
+        {K_RMDIR, ENOENT, "remove, channel", "it is gone already"},
+        {K_RMDIR, ENOTEMPTY, "remove, channel", "made again meanwhile: once more"},
         {K_MEMBARRIER_REGISTER, ANY, "", "the fenced protocol instead"},
         {K_MEMBARRIER, ANY, "", "sleeps in short slices instead"},
         {K_FUTEX_WAKE, ANY, "", "the sleeper looks at its next slice"},
