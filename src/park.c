@@ -16,33 +16,20 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "futex.h"
 #include "internal.h"
-
-#ifndef FUTEX_32
-#define FUTEX_32 2
-#endif
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
 
 /* The longest sleep when the peer cannot be relied upon to wake us. */
 #define SHORT_SLICE_NS INT64_C(1000000)
 
 /* The longest delay of an interrupt on a kernel without futex_waitv(2). */
 #define INTERRUPT_SLICE_NS INT64_C(10000000)
-
-/* As linux/futex.h has it since 5.16. */
-struct waitv {
-        uint64_t val, uaddr;
-        uint32_t flags, reserved;
-};
 
 /* As linux/time_types.h has it since 5.1: on every machine, whatever size
  * time_t has there. */
@@ -195,12 +182,6 @@ bool sluice_priv_take_interrupt(struct sluice_priv_queue *q)
         return true;
 }
 
-/* The kernel does not have the call, or a seccomp filter does not know it. */
-static bool is_unknown_call(void)
-{
-        return errno == ENOSYS || errno == EPERM;
-}
-
 /* On one word, until a time that is near: on 32 bit a kernel before 5.1 has
  * only the call with times of 32 bits. */
 static void futex_wait(const sluice_word *word, uint32_t value, int64_t until)
@@ -213,7 +194,7 @@ static void futex_wait(const sluice_word *word, uint32_t value, int64_t until)
 #ifdef SYS_futex_time64
         if (syscall(SYS_futex_time64, word, FUTEX_WAIT_BITSET, value, &t, NULL,
                     FUTEX_BITSET_MATCH_ANY) >= 0 ||
-            !is_unknown_call())
+            !sluice_priv_is_unknown_call(errno))
                 return;
 #endif
         syscall(SYS_futex, word, FUTEX_WAIT_BITSET, value, &t_long, NULL, FUTEX_BITSET_MATCH_ANY);
@@ -222,7 +203,7 @@ static void futex_wait(const sluice_word *word, uint32_t value, int64_t until)
 void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_priv_unchanged *word,
                              const struct sluice_priv_unchanged *second, int64_t now, int64_t until)
 {
-        struct waitv v[3] = {
+        struct sluice_priv_waitv v[3] = {
                 {word->value, (uintptr_t)word->word, FUTEX_32, 0},
                 {0, (uintptr_t)&q->interrupt, FUTEX_32, 0},
         };
@@ -234,7 +215,7 @@ void sluice_priv_futex_sleep(struct sluice_priv_queue *q, const struct sluice_pr
                 v[2].flags = FUTEX_32;
         }
         if (syscall(SYS_futex_waitv, v, second ? 3 : 2, 0, &t, CLOCK_MONOTONIC) >= 0 ||
-            !is_unknown_call())
+            !sluice_priv_is_unknown_call(errno))
                 return; /* woken, changed already, timed out: look again */
         if (until - now > INTERRUPT_SLICE_NS)
                 until = now + INTERRUPT_SLICE_NS;

@@ -14,25 +14,13 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <linux/futex.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../futex.h"
 #include "group.h"
-
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
-
-/* As linux/futex.h has it since 5.16. */
-struct waitv {
-        uint64_t val, uaddr;
-        uint32_t flags, reserved;
-};
-
-enum { FUTEX_OF_32_BITS = 2 };
 
 void bell_begin(struct bell *b)
 {
@@ -60,7 +48,7 @@ void bell_end(struct bell *b)
 }
 
 /* What to wait for, with the version first; 0: it is to end. */
-static unsigned read_words(struct bell *b, struct waitv *v)
+static unsigned read_words(struct bell *b, struct sluice_priv_waitv *v)
 {
         unsigned n = 0;
 
@@ -75,7 +63,7 @@ static unsigned read_words(struct bell *b, struct waitv *v)
         }
         pthread_mutex_unlock(&b->lock);
         for (unsigned i = 0; i < n; i++) {
-                v[i].flags = FUTEX_OF_32_BITS;
+                v[i].flags = FUTEX_32;
                 v[i].reserved = 0;
         }
         return n;
@@ -99,7 +87,7 @@ static void ring(struct sluice_group *g, uint64_t version, bool unknown)
 static void *wait_for_words(void *group)
 {
         struct sluice_group *g = group;
-        struct waitv v[BELL_MOST + 1];
+        struct sluice_priv_waitv v[BELL_MOST + 1];
         unsigned n;
         int r;
 
@@ -111,7 +99,7 @@ static void *wait_for_words(void *group)
                 }
                 r = syscall(SYS_futex_waitv, v, n, 0, NULL, 0) >= 0 ? 0 : errno;
                 if (r != EINTR)
-                        ring(g, v[0].val, r == ENOSYS || r == EPERM);
+                        ring(g, v[0].val, sluice_priv_is_unknown_call(r));
         }
         return NULL;
 }
