@@ -215,14 +215,15 @@ enum {
         SERVER_WORK = 64 /* visits and messages, until the clock is read */
 };
 
-/* In a section: walks the list, when `changes` has changed. 0 or -ENOMEM. */
-int server_refresh(struct sluice_group *g);
-/* In a section, after so much work: parks, looks at epoll ... 0 or -errno. */
-int server_upkeep(struct sluice_group *g);
+/* In a section, before each look at the hot members: walks the list, when
+ * `changes` has changed; after so much work parks, looks at epoll ... 0 or -errno. */
+int server_prepare(struct sluice_group *g);
 /* Hands over what there is of a hot member: a batch at most. */
 void server_visit(struct server *s, struct sluice_member *m);
 /* How long to look before sleeping. */
 int64_t server_spin_ns(const struct sluice_group *g, bool alone);
+/* It has looked for that long, or there is nothing to look at. */
+bool server_is_to_sleep(const struct sluice_group *g);
 
 /* ---- rank.c: members that have priorities --------------------------- */
 

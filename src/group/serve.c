@@ -211,7 +211,7 @@ static void turn(struct server *s)
 /* Walks the list: members that have gone are hot no more, and are not touched;
  * new ones are. There is room for each that was walked, hot or not, since any of
  * them may become hot; those that were walked before stand before the new ones. */
-int server_refresh(struct sluice_group *g)
+static int refresh(struct sluice_group *g)
 {
         struct server *const s = &g->server;
         const uint64_t seen = sluice_priv_load_acquire(&g->changes); /* CHANGES:load */
@@ -311,7 +311,7 @@ static void sweep(struct sluice_group *g)
         s->swept_ns = s->now;
 }
 
-int server_upkeep(struct sluice_group *g)
+static int upkeep(struct sluice_group *g)
 {
         struct server *const s = &g->server;
         const bool due = s->look_due;
@@ -332,17 +332,25 @@ int server_upkeep(struct sluice_group *g)
 
 /* ---- Serving ------------------------------------------------------ */
 
-/* In a section. at_once: also what has rung, so that nothing is left. */
-static int pass(struct sluice_group *g, bool at_once)
+int server_prepare(struct sluice_group *g)
 {
         struct server *const s = &g->server;
         int r = 0;
 
         /* CHANGES:load */
         if (sluice_priv_unlikely(sluice_priv_load_acquire(&g->changes) != s->seen))
-                r = server_refresh(g);
+                r = refresh(g);
         if (r == 0 && (s->look_due || s->work >= WORK))
-                r = server_upkeep(g);
+                r = upkeep(g);
+        return r;
+}
+
+/* In a section. at_once: also what has rung, so that nothing is left. */
+static int pass(struct sluice_group *g, bool at_once)
+{
+        struct server *const s = &g->server;
+        int r = server_prepare(g);
+
         if (r)
                 return r;
         turn(s);
@@ -365,17 +373,24 @@ int64_t server_spin_ns(const struct sluice_group *g, bool alone)
         return g->spin_ns == SLUICE_SPIN_NONE ? 0 : g->spin_ns;
 }
 
+bool server_is_to_sleep(const struct sluice_group *g)
+{
+        const struct server *const s = &g->server;
+        const int64_t spin = server_spin_ns(g, s->together);
+
+        return spin != SLUICE_SPIN_FOREVER && (s->hots == 0 || s->now - s->idle_since >= spin);
+}
+
 /* The last turn found nothing: looks on, or sleeps. 0 or why to return. */
 static int rest(struct sluice_group *g, sluice_deadline until)
 {
         struct server *const s = &g->server;
-        const int64_t spin = server_spin_ns(g, s->together);
 
         if (s->idle_since == 0)
                 s->idle_since = s->now = sluice_now_ns();
         if (s->now >= until)
                 return -ETIMEDOUT;
-        if (spin != SLUICE_SPIN_FOREVER && (s->hots == 0 || s->now - s->idle_since >= spin))
+        if (server_is_to_sleep(g))
                 return server_sleep(g, until);
         s->work++; /* with no member hot, too, time goes by */
         sluice_priv_pause();

@@ -221,7 +221,7 @@ static int find(struct sluice_group *g, const struct worker *w, struct sluice_me
 {
         struct server *const s = &g->server;
         struct share *const sh = &g->share;
-        int r = 0;
+        int r;
 
         *m = NULL;
         if (sluice_priv_load_relaxed(&sh->has_back) != 0) { /* Relaxed: a hint. */
@@ -229,11 +229,7 @@ static int find(struct sluice_group *g, const struct worker *w, struct sluice_me
                 collect(g);
                 pthread_mutex_unlock(&sh->lock);
         }
-        /* CHANGES:load */
-        if (sluice_priv_unlikely(sluice_priv_load_acquire(&g->changes) != s->seen))
-                r = server_refresh(g);
-        if (r == 0 && (s->look_due || s->work >= SERVER_WORK))
-                r = server_upkeep(g);
+        r = server_prepare(g);
         if (r)
                 return r;
         *m = server_take(s);
@@ -310,7 +306,6 @@ static int doze(struct sluice_group *g, struct worker *w)
 static int rest(struct sluice_group *g, struct worker *w)
 {
         struct server *const s = &g->server;
-        const int64_t spin = server_spin_ns(g, s->together);
 
         if (s->idle_since == 0) {
                 s->idle_since = s->now = sluice_now_ns();
@@ -318,7 +313,7 @@ static int rest(struct sluice_group *g, struct worker *w)
         }
         if (s->now >= w->until)
                 return -ETIMEDOUT;
-        if (spin != SLUICE_SPIN_FOREVER && (s->hots == 0 || s->now - s->idle_since >= spin))
+        if (server_is_to_sleep(g))
                 return doze(g, w);
         s->work++;
         sluice_priv_pause();
