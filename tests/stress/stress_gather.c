@@ -81,9 +81,7 @@ struct reader {
 
 static void fail(struct reader *r, const char *what, uint64_t found, uint64_t expected)
 {
-        if (r->failures++ < 10)
-                fprintf(stderr, "%s: %llu, not %llu\n", what, (unsigned long long)found,
-                        (unsigned long long)expected);
+        traffic_differs((uint64_t)r->failures++, what, found, expected);
 }
 
 /* A sender that was killed may have published one that it has not told. */
@@ -153,29 +151,6 @@ static void check_all(struct reader *r)
         }
 }
 
-static int read_all(struct reader *r, int starter)
-{
-        struct sluice_group *g;
-        int alive = 1;
-        int quiet = 0;
-
-        if (sluice_group_create(&g, NULL) != 0 ||
-            sluice_group_watch(g, directory, SLUICE_WATCH_REMOVE, NULL) != 0)
-                return 1;
-        while (quiet < 20) {
-                const int ended = r->ended;
-                const ssize_t n = sluice_group_serve(g, take, r, SIZE_MAX, sluice_after(50000000));
-
-                if (n < 0)
-                        fail(r, "serve", (uint64_t)-n, 0);
-                if (alive > 0)
-                        alive = crowd_alive(starter);
-                quiet = n != 0 || r->ended != ended || alive > 0 ? 0 : quiet + 1;
-        }
-        sluice_group_destroy(g);
-        return alive;
-}
-
 int main(int argc, char **argv)
 {
         uint64_t seed = traffic_seed(argc, argv);
@@ -191,7 +166,8 @@ int main(int argc, char **argv)
                       0);
         if (shared == MAP_FAILED || mkdir(directory, 0700) != 0)
                 return 1;
-        if (read_all(&r, crowd_start(&crowd, seed)) != 0)
+        if (crowd_serve(directory, SLUICE_WATCH_REMOVE, take, &r, &r.ended,
+                        crowd_start(&crowd, seed)) != 0)
                 r.failures++;
         check_all(&r);
         left = count_left();

@@ -65,9 +65,7 @@ struct churn {
 
 static void fail(struct churn *c, const char *what, uint64_t found, uint64_t expected)
 {
-        if (atomic_fetch_add(&c->failures, 1) < 10)
-                fprintf(stderr, "%s: %llu, not %llu\n", what, (unsigned long long)found,
-                        (unsigned long long)expected);
+        traffic_differs(atomic_fetch_add(&c->failures, 1), what, found, expected);
 }
 
 static void nap(int64_t ns)

@@ -103,9 +103,7 @@ struct server {
 
 static void fail(struct server *s, const char *what, uint64_t found, uint64_t expected)
 {
-        if (s->failures++ < 10)
-                fprintf(stderr, "%s: %llu, not %llu\n", what, (unsigned long long)found,
-                        (unsigned long long)expected);
+        traffic_differs((uint64_t)s->failures++, what, found, expected);
 }
 
 static void end(struct server *s, struct client *c, enum sluice_event event)
@@ -159,28 +157,6 @@ static int take(void *ctx, struct sluice_member *m, enum sluice_event event,
         if (c)
                 end(s, c, event);
         return 0;
-}
-
-static int serve_all(struct server *s, int starter)
-{
-        struct sluice_group *g;
-        int quiet = 0, alive = 1;
-
-        if (sluice_group_create(&g, NULL) != 0 ||
-            sluice_group_watch(g, directory, SLUICE_WATCH_REMOVE | SLUICE_WATCH_CHANNELS, NULL))
-                return 1;
-        while (quiet < 20) {
-                const int ended = s->ended;
-                const ssize_t n = sluice_group_serve(g, take, s, SIZE_MAX, sluice_after(50000000));
-
-                if (n < 0)
-                        fail(s, "serve", (uint64_t)-n, 0);
-                if (alive > 0)
-                        alive = crowd_alive(starter);
-                quiet = n != 0 || s->ended != ended || alive > 0 ? 0 : quiet + 1;
-        }
-        sluice_group_destroy(g);
-        return alive;
 }
 
 /* ---- What is left ------------------------------------------------- */
@@ -242,7 +218,8 @@ int main(int argc, char **argv)
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (client == MAP_FAILED || mkdir(directory, 0700) != 0)
                 return 1;
-        if (serve_all(&s, crowd_start(&crowd, seed)) != 0)
+        if (crowd_serve(directory, SLUICE_WATCH_REMOVE | SLUICE_WATCH_CHANNELS, take, &s, &s.ended,
+                        crowd_start(&crowd, seed)) != 0)
                 s.failures++;
         check_all(&s);
         left = count_left(&s);

@@ -57,7 +57,7 @@ int crowd_run(const struct crowd *c, uint64_t random)
                 *pid = i < c->total ? start_one(c, i, random + (uint64_t)i) : 0;
                 failed |= *pid < 0;
                 if (i < c->total)
-                        crowd_nap((int64_t)(traffic_random(&random) % GAP_NS));
+                        traffic_pause(&random, GAP_NS);
         }
         free(all);
         return failed;
@@ -82,4 +82,37 @@ int crowd_start(const struct crowd *c, uint64_t random)
                 _exit(crowd_run(c, random));
         }
         return pid;
+}
+
+static int serve_all(struct sluice_group *g, sluice_group_handler *fn, void *ctx, const int *ended,
+                     int starter)
+{
+        uint64_t failures = 0;
+        int quiet = 0, alive = 1;
+
+        while (quiet < 20) {
+                const int before = *ended;
+                const ssize_t n = sluice_group_serve(g, fn, ctx, SIZE_MAX, sluice_after(50000000));
+
+                if (n < 0)
+                        traffic_differs(failures++, "serve", (uint64_t)-n, 0);
+                if (alive > 0)
+                        alive = crowd_alive(starter);
+                quiet = n != 0 || *ended != before || alive > 0 ? 0 : quiet + 1;
+        }
+        return alive != 0 || failures != 0;
+}
+
+int crowd_serve(const char *directory, unsigned flags, sluice_group_handler *fn, void *ctx,
+                const int *ended, int starter)
+{
+        struct sluice_group *g;
+        int r;
+
+        if (sluice_group_create(&g, NULL) != 0)
+                return 1;
+        r = sluice_group_watch(g, directory, flags, NULL) != 0 ||
+            serve_all(g, fn, ctx, ended, starter);
+        sluice_group_destroy(g);
+        return r;
 }

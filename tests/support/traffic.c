@@ -320,6 +320,13 @@ void *traffic_shared(size_t bytes)
 
 /* ---- How much, and which ------------------------------------------ */
 
+void traffic_differs(uint64_t before, const char *what, uint64_t found, uint64_t expected)
+{
+        if (before < 10)
+                fprintf(stderr, "%s: %llu, not %llu\n", what, (unsigned long long)found,
+                        (unsigned long long)expected);
+}
+
 uint64_t traffic_scale(uint64_t n)
 {
         const char *percent = getenv("STRESS_PERCENT");

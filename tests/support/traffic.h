@@ -56,6 +56,9 @@ void *traffic_shared(size_t bytes);
 
 /* ---- How much, and which ------------------------------------------ */
 
+/* "what: found, not expected" on stderr, unless ten were before. */
+void traffic_differs(uint64_t before, const char *what, uint64_t found, uint64_t expected);
+
 /* STRESS_PERCENT of n, at least 1. */
 uint64_t traffic_scale(uint64_t n);
 
