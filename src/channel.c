@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "name.h"
 #include "sluice/channel.h"
 
 /* How often a directory is made anew that another process removes. */

@@ -350,11 +350,6 @@ void sluice_priv_limit_forget(void);
  * or operations. */
 void sluice_priv_limit_note(enum sluice_priv_call call, int err, size_t wanted);
 
-/* ---- channel.c: the queues in the directory of a channel ----------- */
-
-#define SLUICE_PRIV_REQUEST "request"
-#define SLUICE_PRIV_REPLY   "reply"
-
 /* ---- unique.c ----------------------------------------------------- */
 
 /* A directory, named with a slash at the end, that is no queue itself: 1, 0, or

@@ -16,6 +16,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The queues in the directory of a channel. */
+#define SLUICE_PRIV_REQUEST "request"
+#define SLUICE_PRIV_REPLY   "reply"
+
 static inline bool sluice_priv_name_is_key(const char *name)
 {
         return strncmp(name, "key:", 4) == 0;

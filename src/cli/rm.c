@@ -72,7 +72,7 @@ typedef int report_fn(const struct cli *c, const struct sluice_queue_stat *st, i
 
 /* ---- Channels ----------------------------------------------------- */
 
-static const char request_end[] = "/request", reply_end[] = "/reply";
+static const char request_end[] = "/" SLUICE_PRIV_REQUEST, reply_end[] = "/" SLUICE_PRIV_REPLY;
 
 /* Of the name of a queue with this end, how much is its directory; 0: it has
  * another end, or no name. */

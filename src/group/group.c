@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "../name.h"
 #include "group.h"
 
 /* As the handles of the core library. */

@@ -19,6 +19,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "../name.h"
 #include "group.h"
 
 /* Before a queue is tried again that another process receives from, or for
