@@ -63,6 +63,13 @@ static inline int sluice_priv_options_copy(void *to, size_t room, const void *fr
         return 0;
 }
 
+/* The caller has too few descriptors or too little memory: the error says nothing
+ * about the queue. */
+static inline bool sluice_priv_is_lack(int error)
+{
+        return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+}
+
 /* ---- fork.c: what a child of fork() gets --------------------------- */
 
 /* A descriptor that is open during a call. A child of fork() closes its copy. */

@@ -39,14 +39,7 @@ int sluice_priv_place_of(struct sluice_priv_place *place, const struct sluice_pr
         return r;
 }
 
-/* The caller has too little memory or too few descriptors: the error says
- * nothing about the queue. */
-static bool is_lack_of_resources(int error)
-{
-        return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
-}
-
-/* Does this name lead to the segment? 1, 0, or is_lack_of_resources. */
+/* Does this name lead to the segment? 1, 0, or a lack. */
 static int leads_here(const char *name, const struct sluice_priv_segment *s)
 {
         struct sluice_priv_place place;
@@ -57,13 +50,13 @@ static int leads_here(const char *name, const struct sluice_priv_segment *s)
                 return 0;
         r = sluice_priv_place_of(&place, &n, s);
         if (r)
-                return is_lack_of_resources(r) ? r : 0;
+                return sluice_priv_is_lack(r) ? r : 0;
         sluice_priv_place_close(&place);
         return 1;
 }
 
 /* The entry of a directory that has this inode: 1, 0, or
- * is_lack_of_resources. Under the fork lock, so no child inherits the
+ * a lack. Under the fork lock, so no child inherits the
  * descriptor. */
 static int find_entry(const char *dir_name, uint64_t inode, char *entry_name, size_t size)
 {
@@ -74,7 +67,7 @@ static int find_entry(const char *dir_name, uint64_t inode, char *entry_name, si
         if (found)
                 return found;
         dir = opendir(dir_name);
-        if (!dir && is_lack_of_resources(-errno))
+        if (!dir && sluice_priv_is_lack(-errno))
                 found = -errno;
         for (int i = 0; dir && !found && i < SIBLINGS && (entry = readdir(dir)) != NULL; i++) {
                 found = (uint64_t)entry->d_ino == inode && strlen(entry->d_name) < size;
@@ -155,7 +148,7 @@ static int stat_segment(struct sluice_queue_stat *st, struct sluice_priv_segment
                 st->name[sizeof st->name - 1] = '\0'; /* UNTRUSTED */
                 st->error = r;
         }
-        r = is_lack_of_resources(r) ? r : find_name(st, s, h);
+        r = sluice_priv_is_lack(r) ? r : find_name(st, s, h);
         sluice_priv_segment_unmap(s);
         return r;
 }
@@ -234,7 +227,7 @@ static int list_slots(int last, stat_fn *stat_one, sluice_list_fn *fn, void *ctx
         for (int slot = 0; r == 0 && slot <= last; slot++) {
                 const int e = stat_one(&st, slot);
 
-                if (is_lack_of_resources(e))
+                if (sluice_priv_is_lack(e))
                         r = e;
                 if (e)
                         continue;

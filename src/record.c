@@ -37,26 +37,40 @@ uint64_t sluice_priv_generation(void)
         return random ? random : 1;
 }
 
+/* The present boot; "" if /proc does not say. -EMFILE, -ENFILE, -ENOMEM: whoever
+ * lacks a descriptor would create a queue that lives in every boot, and could not
+ * remove it, which takes as many. */
+static int this_boot(char *boot, size_t size)
+{
+        ssize_t n;
+        int fd, r = sluice_priv_fork_lock();
+
+        boot[0] = '\0';
+        if (r)
+                return r;
+        fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+        if (fd < 0) {
+                r = sluice_priv_is_lack(-errno) ? -errno : 0;
+        } else {
+                n = read(fd, boot, size - 1);
+                boot[n > 0 ? n : 0] = '\0';
+                boot[strcspn(boot, "\n")] = '\0';
+                close(fd);
+        }
+        sluice_priv_fork_unlock();
+        return r;
+}
+
 /* The present IPC namespace and boot; 0 and "-" if /proc does not say. */
-static void here(struct sluice_priv_record *r)
+static int here(struct sluice_priv_record *r)
 {
         struct stat st;
-        ssize_t n = 0;
-        int fd;
+        const int e = this_boot(r->boot, sizeof r->boot);
 
         r->ipc = stat("/proc/self/ns/ipc", &st) == 0 ? (uint64_t)st.st_ino : 0;
-        if (sluice_priv_fork_lock() == 0) {
-                fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-                if (fd >= 0) {
-                        n = read(fd, r->boot, sizeof r->boot - 1);
-                        close(fd);
-                }
-                sluice_priv_fork_unlock();
-        }
-        r->boot[n > 0 ? n : 0] = '\0';
-        r->boot[strcspn(r->boot, "\n")] = '\0';
         if (r->boot[0] == '\0')
                 memcpy(r->boot, "-", 2);
+        return e;
 }
 
 /* The number behind this word; moves *text behind both, or sets it to NULL. */
@@ -105,9 +119,10 @@ int sluice_priv_record_read(struct sluice_priv_record *r, int dirfd)
                 return errno == EINVAL ? -ENOTEMPTY : -errno; /* no link */
         text[n] = '\0';
         e = parse(r, text);
+        if (e == 0)
+                e = here(&now);
         if (e)
                 return e;
-        here(&now);
         if (*r->boot != '-' && *now.boot != '-' && strcmp(r->boot, now.boot) != 0)
                 return -ENOENT;
         return r->ipc != 0 && now.ipc != 0 && r->ipc != now.ipc ? -EREMOTE : 0;
@@ -117,8 +132,10 @@ int sluice_priv_record_write(const struct sluice_priv_record *record, int dirfd)
 {
         struct sluice_priv_record r = *record;
         char text[256];
+        const int e = here(&r);
 
-        here(&r);
+        if (e)
+                return e;
         snprintf(text, sizeof text,
                  PREFIX "1 generation=%llx key=%x shmid=%d semid=%d ipc=%llu boot=%s",
                  (unsigned long long)r.generation, (unsigned)r.key, r.shmid, r.semid,

@@ -14,10 +14,10 @@
 
 #include "internal.h"
 
-/* The caller has too little: then it is not known what there is. */
+/* Then it is not known what there is. */
 static int lack(int error)
 {
-        return error == -EMFILE || error == -ENFILE || error == -ENOMEM ? error : 0;
+        return sluice_priv_is_lack(error) ? error : 0;
 }
 
 /* Neither a queue nor the beginning of one. */
