@@ -368,6 +368,13 @@ static uint64_t told(const struct sluice_priv_endpoint *e)
         return q ? q->reported_epoch : 0;
 }
 
+/* What a call of this channel has told, be it without waiting, is told. */
+static void settle_end(struct sluice_priv_endpoint *e)
+{
+        if (e->queue)
+                ((struct sluice_priv_queue *)e->queue)->end_owed = false;
+}
+
 /* The reply with this tag, or an error; others are dropped, all if there is no tag.
  * Looks at the deadline at least once a lap, whatever a hostile server sends. */
 static ssize_t await_reply(struct sluice_channel *ch, const uint32_t *tag, sluice_deadline until)
@@ -450,6 +457,7 @@ ssize_t sluice_call(struct sluice_channel *ch, const void *request, size_t len, 
         n = send_request(ch, tag, request, len, until);
         if (n == 0) {
                 forget_late_reply(ch);
+                settle_end(&ch->in.base);
                 ch->reply.buf = reply;
                 ch->reply.cap = cap;
                 n = await_reply(ch, &tag, until);

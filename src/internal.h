@@ -443,6 +443,7 @@ struct sluice_priv_queue {
         uint64_t reported_epoch; /* the last one whose end was reported, or is not to be */
         int64_t checked_ns;      /* when the peer was last checked */
         uint64_t keeper_epoch;   /* when keeper_fd was opened */
+        bool end_owed;           /* that end was reported to calls with SLUICE_NOW only */
         bool by_habit;           /* the caller has not said how long to spin */
         bool together;           /* by_habit: the peer is on our CPU, as far as is known */
         bool check_due;          /* check the peer at the next opportunity */
@@ -594,13 +595,15 @@ bool sluice_priv_end_is_unreported(const struct sluice_priv_queue *q);
 /* For a call that finds nothing: the end that was reported last, again, until
  * a successor has attached; or 0. */
 int sluice_priv_reported_end(struct sluice_priv_queue *q);
+/* For a wait that begins: the end that only SLUICE_NOW was told; or 0. */
+int sluice_priv_owed_end(struct sluice_priv_queue *q);
 /* Once, before joining: finds the end of a peer that ended before. */
 int sluice_priv_find_earlier_end(struct sluice_priv_queue *q);
 /* That peer has left nothing for us: its end is not reported. */
 void sluice_priv_skip_earlier_end(struct sluice_priv_queue *q);
 /* sluice_priv_sleep.end, .tell */
 int sluice_priv_end(void *handle);
-int sluice_priv_report(void *handle, int error);
+int sluice_priv_report(void *handle, int error, sluice_deadline until);
 
 /* ---- descriptor.c ------------------------------------------------- */
 

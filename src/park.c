@@ -420,10 +420,13 @@ static int sleep_until(struct sluice_priv_queue *q, const struct sluice_priv_awa
 static int spin_then_sleep(struct sluice_priv_queue *q, const struct sluice_priv_await *a,
                            int64_t *now, int64_t *slept, sluice_deadline until)
 {
+        const int owed = sluice_priv_owed_end(q);
         int r;
 
         if (sluice_priv_take_interrupt(q))
                 return -ECANCELED;
+        if (owed)
+                return owed;
         if (sluice_priv_spin_until(q, a, now, until))
                 return 0;
         /* The first check of the peer comes before the first sleep. */

@@ -98,7 +98,12 @@ int sluice_priv_reported_end(struct sluice_priv_queue *q)
         return q->reported_end;
 }
 
-int sluice_priv_report(void *handle, int error)
+int sluice_priv_owed_end(struct sluice_priv_queue *q)
+{
+        return q->end_owed ? sluice_priv_reported_end(q) : 0;
+}
+
+int sluice_priv_report(void *handle, int error, sluice_deadline until)
 {
         struct sluice_priv_endpoint *e = handle;
         struct sluice_priv_queue *q = e->queue;
@@ -106,7 +111,10 @@ int sluice_priv_report(void *handle, int error)
         if (error == 0) {
                 q->reported_epoch = 0; /* no peer's: epochs begin at 1 */
                 q->reported_end = 0;
+                q->end_owed = false;
         } else if (is_end(error)) {
+                q->end_owed =
+                        until <= SLUICE_NOW && (q->end_owed || q->reported_epoch != q->ended_epoch);
                 q->reported_epoch = q->peer_epoch = q->ended_epoch;
                 q->reported_end = error;
                 sluice_priv_check_next(&e->polls);

@@ -178,13 +178,14 @@ static inline int sluice_priv_accept_other(struct sluice_consumer *c, uint64_t w
 
 /* At the end of the stream, or of a wait: what to say, or 0, wait on. */
 static __attribute__((noinline, unused)) int sluice_priv_accept_end(struct sluice_consumer *c,
-                                                                    uint64_t word, int given_up)
+                                                                    uint64_t word, int given_up,
+                                                                    sluice_deadline until)
 {
         const int r = word != 0 ? c->base.sleep->end(c) : 0;
 
         if (r)
                 given_up = r;
-        return given_up && c->base.sleep ? c->base.sleep->tell(c, given_up) : given_up;
+        return given_up && c->base.sleep ? c->base.sleep->tell(c, given_up, until) : given_up;
 }
 
 /*
@@ -228,7 +229,7 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
                 if (sluice_priv_unlikely((word | (uint64_t)given_up) != 0)) {
                         if (word != 0 && (word != SLUICE_LAYOUT_END || !c->base.sleep))
                                 return sluice_priv_accept_other(c, word);
-                        given_up = sluice_priv_accept_end(c, word, given_up);
+                        given_up = sluice_priv_accept_end(c, word, given_up, until);
                         if (given_up)
                                 return given_up;
                 }
@@ -250,11 +251,12 @@ static __attribute__((noinline, unused)) int sluice_priv_look(struct sluice_cons
  * drained. -EOWNERDEAD: it died and all is drained. -EINVAL: never
  * attached. -EBADMSG, -ESTALE, -ECANCELED.
  *
- * An end, be it a close or a death, ends a wait once. A later call waits
+ * An end, be it a close or a death, ends one wait. A later call waits
  * for the message of a successor, and gives the same error again, in the
- * place of -ETIMEDOUT, when none has come; so does a call with
- * SLUICE_NOW, in the place of -EAGAIN, for as long as there has been no
- * successor. (A handle of ring.h alone cannot tell one end from another:
+ * place of -ETIMEDOUT, when none has come. A call with SLUICE_NOW gives
+ * it, in the place of -EAGAIN, for as long as there has been no
+ * successor, and takes it from no wait: whoever looks first and then
+ * waits is told by the wait, too. (A handle of ring.h alone cannot tell one end from another:
  * it answers -EPIPE until a successor has attached.)
  */
 SLUICE_NODISCARD SLUICE_INLINE int sluice_peek(struct sluice_consumer *c, struct sluice_message *m,
@@ -510,7 +512,7 @@ SLUICE_NODISCARD SLUICE_INLINE ssize_t sluice_drain(struct sluice_consumer *c, s
                 }
         }
         if (n > 0 && (r == -EPIPE || r == -EOWNERDEAD) && c->base.sleep)
-                c->base.sleep->tell(c, 0); /* it is for the next call to tell */
+                c->base.sleep->tell(c, 0, SLUICE_NOW); /* it is for the next call to tell */
         if (r == -EAGAIN || n > 0)
                 r = 0;
         return r < 0 ? r : n;

@@ -127,11 +127,11 @@ sluice_priv_make_room(struct sluice_producer *p, uint64_t need, sluice_deadline 
                 sluice_priv_rest_if_full(p, until);
                 r = p->base.err ? p->base.err : sluice_priv_producer_refresh(p);
                 if (r)
-                        return r == -EPIPE && p->base.sleep ? p->base.sleep->tell(p, r) : r;
+                        return r == -EPIPE && p->base.sleep ? p->base.sleep->tell(p, r, until) : r;
                 if (p->limit - p->tail >= need)
                         return 0;
                 if (given_up)
-                        return p->base.sleep ? p->base.sleep->tell(p, given_up) : given_up;
+                        return p->base.sleep ? p->base.sleep->tell(p, given_up, until) : given_up;
                 if (p->tail - sluice_priv_published(p) + need > p->mask - p->unit_mask)
                         return -EMSGSIZE; /* not even beside the staged ones in an empty ring */
                 if (looks > 0) {
@@ -198,7 +198,7 @@ static __attribute__((noinline, unused)) int sluice_priv_reserve_slow(struct slu
  * died, and the ring is full. -EINVAL: never attached. -EBADMSG, -ESTALE,
  * -ECANCELED.
  *
- * An end of the consumer is reported once. After it the ring may be filled
+ * An end of the consumer ends one wait, as of sluice_peek. After it the ring may be filled
  * for a successor; when it is full, a call waits for room, and gives the
  * same error again, in the place of -ETIMEDOUT or -EAGAIN, for as long as
  * there has been no successor. (A handle of ring.h alone answers -EPIPE

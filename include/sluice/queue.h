@@ -60,7 +60,7 @@
  *      process, however it ends; a forked child does not keep it.
  *   7. Close: the other side drains, then -EPIPE. Death: it drains, then
  *      -EOWNERDEAD, distinguished by what the kernel keeps, never by
- *      process id. Each end is reported once; then calls wait for a
+ *      process id. Each end ends one wait; then calls wait for a
  *      successor, with whom traffic goes on.
  *   8. After SIGKILL at any instruction a successor finds exactly what
  *      was published and what was released; counts and positions too.
@@ -296,7 +296,7 @@ SLUICE_NODISCARD SLUICE_API int sluice_producer_fd(struct sluice_producer *p);
  * or an error that the next call returns. (A consumer that polls and keeps
  * messages meanwhile lets a producer know of less room than it hoped for,
  * but all that it needs, once in a slice.) When a call has reported the end of
- * a peer, by close or by death, arming waits for a successor. The slice is
+ * a peer, by close or by death, be it with SLUICE_NOW, arming is for a successor. The slice is
  * a millisecond while the peer cannot be relied upon to wake anybody (it
  * was attached through ring.h alone; or membarrier is forbidden here, and
  * it has no fence). Negative: an error, and nothing is armed: -EINVAL,

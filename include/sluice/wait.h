@@ -105,9 +105,10 @@ struct sluice_priv_sleep {
         /* The ring says that the peer has closed: -EPIPE, or 0 when that end was
          * reported before, or is older than this handle and left nothing. */
         int (*end)(void *handle);
-        /* Records that this error is returned to the caller: each end is reported
-         * once. 0: the end that was recorded last has not reached the caller. */
-        int (*tell)(void *handle, int error);
+        /* Records that this error is returned to the caller, by a call with this
+         * deadline: each end ends one wait. 0: the end that was recorded last has not
+         * reached the caller. */
+        int (*tell)(void *handle, int error, sluice_deadline until);
 };
 
 /* The wait of a handle that cannot sleep. turn counts from 0 and is kept

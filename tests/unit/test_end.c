@@ -185,6 +185,43 @@ QTest(end, of_the_producer_then_the_next_is_waited_for)
         }
 }
 
+/* A program that flushes its output, or looks at something else, before it waits
+ * need not mind what the look has said. */
+static void look_leaves_the_end_to_a_wait(int wake, bool dies)
+{
+        struct sluice_options o = opt_wake(wake);
+        const int end = end_of(dies);
+
+        o.slice_ns = MS(20);
+        make("q", 1024);
+        call(sluice_consumer_open(&c, "q", &o), 0);
+        visited(sends, 0, 0, dies);
+        until(recv_number(&c, SLUICE_NOW) == end);
+        call(sluice_consumer_await_peer(&c, SLUICE_NOW), -EAGAIN);
+        call(recv_number(&c, SLUICE_FOREVER), end);
+        for (int i = 0; i < 200; i++)
+                call(recv_number(&c, SLUICE_NOW), end);
+        waits_in_vain_to_receive(end);
+        /* Where a successor has come, the wait is for its messages. */
+        visited(sends, 0, 0, dies);
+        until(recv_number(&c, SLUICE_NOW) == end);
+        open_producer(wake);
+        waits_in_vain_to_receive(-ETIMEDOUT);
+        call(send_number(&p, 5, SLUICE_NOW), 0);
+        call(recv_number(&c, SLUICE_FOREVER), 5);
+        call(sluice_producer_close(&p), 0);
+        call(sluice_consumer_close(&c), 0);
+        call(sluice_remove("q"), 0);
+}
+
+QTest(end, that_a_look_has_told_ends_the_next_wait_as_well)
+{
+        for (int wake = 0; wake < 2; wake++) {
+                look_leaves_the_end_to_a_wait(wake, false);
+                look_leaves_the_end_to_a_wait(wake, true);
+        }
+}
+
 /* A successor that was killed while it joined: the end record is removed,
  * the closed flag is still set. */
 QTest(end, is_told_without_its_record)
@@ -275,6 +312,21 @@ QTest(end, of_the_consumer_is_told_once)
         for (int wake = 0; wake < 2; wake++) {
                 producer_is_told_once(wake, false);
                 producer_is_told_once(wake, true);
+        }
+}
+
+QTest(end, of_the_consumer_that_a_look_has_told_ends_the_next_wait_as_well)
+{
+        for (int dies = 0; dies < 2; dies++) {
+                make("q", 512);
+                open_producer(SLUICE_WAKE_FUTEX);
+                fill_numbers(&p, 0);
+                visited(receives, 0, 0, dies);
+                until(send_number(&p, 99, SLUICE_NOW) == end_of(dies));
+                call(send_number(&p, 99, SLUICE_FOREVER), end_of(dies));
+                waits_in_vain_to_send(end_of(dies));
+                call(sluice_producer_close(&p), 0);
+                call(sluice_remove("q"), 0);
         }
 }
 

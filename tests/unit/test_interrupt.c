@@ -274,9 +274,9 @@ static void wakes_nobody(void *handle, uint64_t parked)
         (void)handle, (void)parked;
 }
 
-static int passes_on(void *handle, int error)
+static int passes_on(void *handle, int error, sluice_deadline until)
 {
-        (void)handle;
+        (void)handle, (void)until;
         return error;
 }
 

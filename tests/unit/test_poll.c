@@ -96,9 +96,9 @@ static int removed(void *handle)
         return -ESTALE;
 }
 
-static int pass_on(void *handle, int error)
+static int pass_on(void *handle, int error, sluice_deadline until)
 {
-        (void)handle;
+        (void)handle, (void)until;
         return error;
 }
 
