@@ -425,7 +425,8 @@ static inline int sluice_priv_consumer_join(struct sluice_consumer *c, void *mem
  *
  * -EINPROGRESS: not formatted yet. -EPROTO: something else. -EPROTOTYPE:
  * other byte order. -EPROTONOSUPPORT: other version. -EBADMSG: the
- * contents contradict themselves. -EINVAL: mem is not aligned.
+ * contents contradict themselves. -EINVAL: mem is not aligned. After an
+ * error the handle may be detached or closed like any other: nothing happens.
  */
 SLUICE_NODISCARD SLUICE_INLINE int sluice_producer_attach(struct sluice_producer *p, void *mem,
                                                           size_t bytes)

@@ -206,7 +206,9 @@ SLUICE_API int sluice_priv_consumer_enable_sleep(struct sluice_consumer *c, size
  * it is, and too small for one. -EOPNOTSUPP: SLUICE_WAKE_FIFO on a key: queue.
  * -EMFILE, -ENFILE, -ENOMEM; for SLUICE_WAKE_FIFO -ENOSPC:
  * fs.epoll.max_user_watches. -ENOLCK: its file system cannot lock a pipe.
- * A queue that SLUICE_CREATE has made stays when the opening fails. May
+ * A queue that SLUICE_CREATE has made stays when the opening fails. A handle
+ * that could not be opened is closed: it may be closed again, and every
+ * call on it answers -EINVAL (not when the ABI differs). May
  * sleep for some 200 ms while a predecessor leaves.
  */
 SLUICE_NODISCARD SLUICE_INLINE int sluice_producer_open(struct sluice_producer *p, const char *name,

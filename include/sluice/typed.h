@@ -45,6 +45,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "atomic.h"
@@ -115,7 +116,10 @@ static inline int sluice_priv_typed_producer_open(struct sluice_producer *p, con
         struct sluice_options o;
         const int r = sluice_priv_typed_options(&o, options, type);
 
-        return r ? r : sluice_producer_open(p, name, &o);
+        if (r == 0)
+                return sluice_producer_open(p, name, &o);
+        memset((void *)p, 0, sizeof *p); /* as theirs: it may be closed */
+        return r;
 }
 
 static inline int sluice_priv_typed_consumer_open(struct sluice_consumer *c, const char *name,
@@ -125,7 +129,10 @@ static inline int sluice_priv_typed_consumer_open(struct sluice_consumer *c, con
         struct sluice_options o;
         const int r = sluice_priv_typed_options(&o, options, type);
 
-        return r ? r : sluice_consumer_open(c, name, &o);
+        if (r == 0)
+                return sluice_consumer_open(c, name, &o);
+        memset((void *)c, 0, sizeof *c); /* as theirs: it may be closed */
+        return r;
 }
 
 static inline int sluice_priv_typed_format(void *mem, size_t bytes,
@@ -162,7 +169,10 @@ static inline int sluice_priv_typed_producer_attach(struct sluice_producer *p, v
 {
         const int r = sluice_priv_typed_check(mem, bytes, type);
 
-        return r ? r : sluice_producer_attach(p, mem, bytes);
+        if (r == 0)
+                return sluice_producer_attach(p, mem, bytes);
+        memset((void *)p, 0, sizeof *p); /* as theirs: it may be closed */
+        return r;
 }
 
 static inline int sluice_priv_typed_consumer_attach(struct sluice_consumer *c, void *mem,
@@ -171,7 +181,10 @@ static inline int sluice_priv_typed_consumer_attach(struct sluice_consumer *c, v
 {
         const int r = sluice_priv_typed_check(mem, bytes, type);
 
-        return r ? r : sluice_consumer_attach(c, mem, bytes);
+        if (r == 0)
+                return sluice_consumer_attach(c, mem, bytes);
+        memset((void *)c, 0, sizeof *c); /* as theirs: it may be closed */
+        return r;
 }
 
 static inline int sluice_priv_typed_peek(struct sluice_consumer *c, const void **value, size_t size,

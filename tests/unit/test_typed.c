@@ -239,6 +239,30 @@ QTest(typed, opens_a_named_queue_as_its_own_type_only)
         refused(price_consumer_open(&c, "q", &o), -EINVAL);
 }
 
+/* Whatever was in its memory before. */
+QTest(typed, handle_that_could_not_be_opened_may_be_closed)
+{
+        struct sluice_options o = opt(4096);
+        struct sluice_producer p;
+        struct sluice_consumer c;
+
+        o.size--;
+        memset((void *)&p, 0xa5, sizeof p);
+        memset((void *)&c, 0xa5, sizeof c);
+        refused(price_producer_open(&p, "q", &o), -EINVAL);
+        refused(price_consumer_open(&c, "q", &o), -EINVAL);
+        call(sluice_producer_close(&p), -EINVAL);
+        call(sluice_consumer_close(&c), -EINVAL);
+        memset((void *)&p, 0xa5, sizeof p);
+        memset((void *)&c, 0xa5, sizeof c);
+        refused(price_producer_attach(&p, NULL, 0), -EINVAL);
+        refused(price_consumer_attach(&c, NULL, 0), -EINVAL);
+        sluice_producer_detach(&p);
+        sluice_consumer_detach(&c);
+        call(sluice_producer_close(&p), -EINVAL);
+        call(sluice_consumer_close(&c), -EINVAL);
+}
+
 QTest(typed, is_too_long_for_a_queue_that_is_too_small)
 {
         struct sluice_options o = opt(32);
