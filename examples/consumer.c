@@ -11,12 +11,11 @@
 int main(int argc, char **argv)
 {
         const char *name = argc > 1 ? argv[1] : "example";
-        struct sluice_options options = SLUICE_OPTIONS_INIT;
+        const struct sluice_options options = SLUICE_OPTIONS(.flags = SLUICE_CREATE);
         struct sluice_consumer c;
         struct sluice_message m;
         int r;
 
-        options.flags = SLUICE_CREATE;
         r = sluice_consumer_open(&c, name, &options);
         if (r) {
                 fprintf(stderr, "consumer: %s: %s\n", name, sluice_strerror(r));

@@ -15,7 +15,8 @@ int main(int argc, char **argv)
 {
         const char *name = argc > 1 ? argv[1] : "example";
         const struct itimerspec tick = {{0, 100000000}, {0, 100000000}};
-        struct sluice_options options = SLUICE_OPTIONS_INIT;
+        const struct sluice_options options = /* this endpoint has a descriptor */
+                SLUICE_OPTIONS(.flags = SLUICE_CREATE, .wake = SLUICE_WAKE_FIFO);
         struct epoll_event on_queue = {.events = EPOLLIN}, on_timer = {.events = EPOLLIN};
         const int loop = epoll_create1(0);
         const int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
@@ -24,8 +25,6 @@ int main(int argc, char **argv)
         uint64_t ticks;
         int r;
 
-        options.flags = SLUICE_CREATE;
-        options.wake = SLUICE_WAKE_FIFO; /* this endpoint has a descriptor */
         r = sluice_consumer_open(&c, name, &options);
         if (r) {
                 fprintf(stderr, "epoll: %s: %s\n", name, sluice_strerror(r));

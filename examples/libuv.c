@@ -24,7 +24,7 @@ static void look(uv_idle_t *idle)
         sluice_consumer_disarm(&consumer);
         n = sluice_drain(&consumer, print, NULL, 64);
         if (n < 0) { /* -EPIPE: closed and drained */
-                fprintf(stderr, "libuv: %s\n", sluice_strerror((int)n));
+                fprintf(stderr, "libuv: %s\n", sluice_strerror(n));
                 uv_stop(idle->loop);
         } else if (sluice_consumer_arm(&consumer) == 0) {
                 uv_idle_stop(idle); /* the descriptor will wake us */
@@ -40,13 +40,12 @@ static void on_descriptor(uv_poll_t *handle, int status, int events)
 
 int main(int argc, char **argv)
 {
-        struct sluice_options options = SLUICE_OPTIONS_INIT;
+        const struct sluice_options options =
+                SLUICE_OPTIONS(.flags = SLUICE_CREATE, .wake = SLUICE_WAKE_FIFO);
         uv_loop_t *loop = uv_default_loop();
         uv_poll_t descriptor;
         int r;
 
-        options.flags = SLUICE_CREATE;
-        options.wake = SLUICE_WAKE_FIFO;
         r = sluice_consumer_open(&consumer, argc > 1 ? argv[1] : "example", &options);
         if (r)
                 return fprintf(stderr, "libuv: %s\n", sluice_strerror(r)), 1;

@@ -30,7 +30,7 @@ static int by_time(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-        const struct sluice_options o = {.size = sizeof o, .flags = SLUICE_CREATE};
+        const struct sluice_options o = SLUICE_OPTIONS(.flags = SLUICE_CREATE);
         struct sluice_producer p;
         struct sluice_group *g;
 
@@ -49,7 +49,7 @@ int main(int argc, char **argv)
                 return 1;
         do { /* what came within 100 ms is merged */
                 count = 0;
-                if (sluice_group_serve(g, take, NULL, SIZE_MAX, sluice_after(100000000)) < 0)
+                if (sluice_group_serve(g, take, NULL, 4096, sluice_after(SLUICE_SECOND / 10)) < 0)
                         return 1;
                 qsort(lines, count, sizeof *lines, by_time);
                 for (size_t i = 0; i < count; i++)

@@ -16,11 +16,10 @@ int main(int argc, char **argv)
 {
         const char *name = argc > 1 ? argv[1] : "example";
         const long count = argc > 2 ? atol(argv[2]) : 10;
-        struct sluice_options options = SLUICE_OPTIONS_INIT;
+        const struct sluice_options options = SLUICE_OPTIONS(.flags = SLUICE_CREATE);
         struct sluice_producer p;
         int r;
 
-        options.flags = SLUICE_CREATE; /* the first to open it creates the queue */
         r = sluice_producer_open(&p, name, &options);
         if (r) {
                 fprintf(stderr, "producer: %s: %s\n", name, sluice_strerror(r));

@@ -43,7 +43,7 @@ static int print_all(const struct sluice_options *options)
 
 int main(int argc, char **argv)
 {
-        const struct sluice_options o = {.size = sizeof o, .flags = SLUICE_CREATE};
+        const struct sluice_options o = SLUICE_OPTIONS(.flags = SLUICE_CREATE);
 
         return argc > 1 ? send_text(argv[1], &o) : print_all(&o);
 }

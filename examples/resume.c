@@ -12,7 +12,7 @@
 
 int main(int argc, char **argv)
 {
-        struct sluice_options options = SLUICE_OPTIONS_INIT;
+        const struct sluice_options options = SLUICE_OPTIONS(.flags = SLUICE_CREATE);
         struct sluice_producer p;
         uint64_t line, sent;
         char *text = NULL;
@@ -26,7 +26,6 @@ int main(int argc, char **argv)
                 fprintf(stderr, "usage: resume NAME FILE\n");
                 return 2;
         }
-        options.flags = SLUICE_CREATE;
         r = sluice_producer_open(&p, argv[1], &options);
         if (r) {
                 fprintf(stderr, "resume: %s: %s\n", argv[1], sluice_strerror(r));

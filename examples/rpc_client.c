@@ -12,17 +12,17 @@ static ssize_t ask(struct sluice_channel *ch, const char *text, char *reply, siz
 {
         for (;;) {
                 const ssize_t n = sluice_call(ch, text, strlen(text), reply, cap,
-                                              sluice_after(INT64_C(2000000000)));
+                                              sluice_after(2 * SLUICE_SECOND));
 
                 if (n != -EOWNERDEAD && n != -ETIMEDOUT)
                         return n;
-                fprintf(stderr, "rpc_client: %s: once more\n", sluice_strerror((int)n));
+                fprintf(stderr, "rpc_client: %s: once more\n", sluice_strerror(n));
         }
 }
 
 int main(int argc, char **argv)
 {
-        struct sluice_options options = SLUICE_OPTIONS_INIT;
+        const struct sluice_options options = SLUICE_OPTIONS(.flags = SLUICE_CREATE);
         struct sluice_channel ch;
         char reply[256];
         ssize_t n = 0;
@@ -30,7 +30,6 @@ int main(int argc, char **argv)
 
         if (argc < 2)
                 return fprintf(stderr, "usage: rpc_client DIR/ TEXT...\n"), 2;
-        options.flags = SLUICE_CREATE;
         r = sluice_channel_open(&ch, argv[1], SLUICE_CLIENT, &options);
         if (r) {
                 fprintf(stderr, "rpc_client: %s: %s\n", argv[1], sluice_strerror(r));
@@ -42,7 +41,7 @@ int main(int argc, char **argv)
                         printf("%.*s\n", (int)n, reply);
         }
         if (n < 0)
-                fprintf(stderr, "rpc_client: %s\n", sluice_strerror((int)n));
+                fprintf(stderr, "rpc_client: %s\n", sluice_strerror(n));
         sluice_channel_close(&ch);
         return n < 0;
 }

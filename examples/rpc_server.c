@@ -54,6 +54,6 @@ int main(int argc, char **argv)
         while (r >= 0)
                 r = sluice_group_serve(group, answer, NULL, SIZE_MAX, SLUICE_FOREVER);
         if (r != -ECANCELED)
-                return fprintf(stderr, "rpc_server: %s\n", sluice_strerror((int)r)), 1;
+                return fprintf(stderr, "rpc_server: %s\n", sluice_strerror(r)), 1;
         return sluice_group_destroy(group);
 }

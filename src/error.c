@@ -24,7 +24,9 @@ static const struct {
         {ECANCELED, "interrupted by sluice_*_interrupt"},
         {EINVAL, "misuse: a name that is none (., .., /, or key: without a number from 1 to "
                  "0xffffffff), an argument out of range (capacity and alignment are powers of "
-                 "two), or a call out of order"},
+                 "two; memory of a ring is aligned to 128), options without their size "
+                 "(SLUICE_OPTIONS), a descriptor without SLUICE_WAKE_FIFO, or a call out of "
+                 "order"},
         {EPERM, "the queue, or the user's directory of queues, belongs to another user, the handle "
                 "to the parent process, or huge pages are not for this process (sluice_limit)"},
         {EACCES, "no permission: see the mode of the queue, and of the directory that it is in"},
@@ -71,14 +73,14 @@ static const struct {
 
 static _Thread_local char unknown[80];
 
-const char *sluice_strerror(int err)
+const char *sluice_strerror(ssize_t err)
 {
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
                 if (err == -texts[i].err)
                         return texts[i].text;
         if (err > 0)
-                snprintf(unknown, sizeof unknown, "%d is no error: those of sluice are negative",
-                         err);
+                snprintf(unknown, sizeof unknown, "%lld is no error: those of sluice are negative",
+                         (long long)err);
         else
                 snprintf(unknown, sizeof unknown,
                          "a system call failed with error %lld, which sluice does not know",

@@ -144,7 +144,7 @@ static void serve(struct bench_side *s, sluice_group_handler *fn)
                 const ssize_t more = sluice_group_serve(r->group, fn, r, s->n - n, SLUICE_FOREVER);
 
                 if (more < 0)
-                        bench_die("serve: %s", sluice_strerror((int)more));
+                        bench_die("serve: %s", sluice_strerror(more));
                 n += (uint64_t)more;
         }
 }
@@ -168,7 +168,7 @@ static void loop(struct bench_side *s)
                         const ssize_t more = sluice_drain(&r->consumers[i], take_one, r, VISIT);
 
                         if (more < 0)
-                                bench_die("drain: %s", sluice_strerror((int)more));
+                                bench_die("drain: %s", sluice_strerror(more));
                         n += (uint64_t)more;
                 }
                 if (n == before)

@@ -78,7 +78,7 @@ struct sluice_member; /* opaque; one queue in a group */
 #define SLUICE_HOT_NONE    INT64_C(-1) /* parked whenever it is found empty, at the next chance */
 #define SLUICE_HOT_FOREVER INT64_MAX   /* never parked: pure polling, by spin_ns as well */
 
-/* 0 in any field: the default. Always set size. */
+/* 0 in any field: the default; but size is always set: SLUICE_GROUP_OPTIONS does it. */
 struct sluice_group_options {
         size_t size;    /* sizeof(struct sluice_group_options) */
         unsigned batch; /* messages of a member at each visit; default 64 */
@@ -95,6 +95,13 @@ struct sluice_group_options {
          * freed. Must not call the group. NULL: nothing. */
         void (*forget)(void *user);
 };
+
+/* In C: as SLUICE_OPTIONS. */
+#define SLUICE_GROUP_OPTIONS(...)                                        \
+        (struct sluice_group_options)                                    \
+        {                                                                \
+                .size = sizeof(struct sluice_group_options), __VA_ARGS__ \
+        }
 
 /* What the handler is told. */
 enum sluice_event {

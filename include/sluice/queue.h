@@ -112,7 +112,7 @@ enum {
 #define SLUICE_SPIN_NONE    INT64_C(-1)
 #define SLUICE_SPIN_FOREVER INT64_MAX
 
-/* 0 in any field: the default. Always set size. */
+/* 0 in any field: the default; but size is always set: SLUICE_OPTIONS does it. */
 struct sluice_options {
         size_t size; /* sizeof(struct sluice_options) */
         /* create */
@@ -137,6 +137,20 @@ struct sluice_options {
         uint32_t type_size; /* bytes of each message, with type_id */
         uint64_t type_id;   /* of what is sent; 0: create: anything, open: whatever it is */
 };
+
+/*
+ * In C, options with their size and the fields that are given:
+ *
+ *      sluice_producer_open(&p, "prices", &SLUICE_OPTIONS(.flags = SLUICE_CREATE));
+ *
+ * They live until the block ends that this stands in. In C++, and at file scope:
+ * SLUICE_OPTIONS_INIT.
+ */
+#define SLUICE_OPTIONS(...)                                        \
+        (struct sluice_options)                                    \
+        {                                                          \
+                .size = sizeof(struct sluice_options), __VA_ARGS__ \
+        }
 
 #define SLUICE_OPTIONS_INIT                                                       \
         {                                                                         \
@@ -427,10 +441,10 @@ SLUICE_NODISCARD SLUICE_API int sluice_reap(const struct sluice_queue_stat *st, 
 SLUICE_NODISCARD SLUICE_API ssize_t sluice_dump(const char *name, sluice_handler *fn, void *ctx);
 
 /* What an error of this library means and what to do, in a sentence.
- * Never NULL. err: negative, as returned. The text of one that is not
+ * Never NULL. err: negative, as returned by any call. The text of one that is not
  * known has its number, and is valid until the thread's next such call;
  * all others are constant. */
-SLUICE_API const char *sluice_strerror(int err);
+SLUICE_API const char *sluice_strerror(ssize_t err);
 
 /* After -ENOSPC, -ENOMEM, -EFBIG, -EMFILE, -ENFILE or -EPERM of create or
  * open: which limit of the system this thread has run into, and where it

@@ -23,6 +23,12 @@ typedef int64_t sluice_deadline;
 #define SLUICE_NOW     INT64_C(0) /* look, return at once: -EAGAIN */
 #define SLUICE_FOREVER INT64_MAX  /* never -ETIMEDOUT */
 
+/* In nanoseconds, as all durations here: sluice_after(2 * SLUICE_SECOND),
+ * options.slice_ns = 10 * SLUICE_MILLISECOND. */
+#define SLUICE_MICROSECOND INT64_C(1000)
+#define SLUICE_MILLISECOND INT64_C(1000000)
+#define SLUICE_SECOND      INT64_C(1000000000)
+
 /* clock_gettime(3) is hidden by <time.h> under a strict -std=c11, and a
  * header must not set feature macros for the file that includes it. On 32
  * bit it has two names, for the two sizes of time_t: glibc says which in

@@ -14,7 +14,7 @@ static int received(struct sluice_consumer *c)
 
 int main(void)
 {
-        const struct sluice_options o = {.size = sizeof o, .flags = SLUICE_CREATE};
+        const struct sluice_options o = SLUICE_OPTIONS(.flags = SLUICE_CREATE);
         struct sluice_producer a, b;
         struct sluice_consumer c, d;
         const char buf[] = "an order";
@@ -28,7 +28,7 @@ int main(void)
             sluice_producer_open(&b, "./b", &o) != 0 || sluice_consumer_open(&d, "./b", NULL) != 0)
                 return 1;
         struct sluice_producer *const out[] = {&a, &b};
-        struct sluice_fanout f = {out, 2, 0};
+        struct sluice_fanout f = {.out = out, .n = 2};
 
         if (sluice_fanout_send_key(&f, order, buf, len, 0, until) != 0 || /* one key, one queue */
             sluice_fanout_send_next(&f, buf, len, 0, until) != 0 ||       /* each in turn */

@@ -23,7 +23,7 @@ static int take(void *ctx, struct sluice_member *m, enum sluice_event event,
 
 static int send_lines(void)
 {
-        const struct sluice_options o = {.size = sizeof o, .flags = SLUICE_CREATE};
+        const struct sluice_options o = SLUICE_OPTIONS(.flags = SLUICE_CREATE);
         struct sluice_producer p;
         int r = sluice_producer_open(&p, "logs/", &o); /* a queue of its own */
 
@@ -46,6 +46,6 @@ int main(void)
         while (r >= 0)
                 r = sluice_group_serve(g, take, NULL, SIZE_MAX, SLUICE_FOREVER);
         if (r != -ECANCELED)
-                return fprintf(stderr, "%s\n", sluice_strerror((int)r)), 1;
+                return fprintf(stderr, "%s\n", sluice_strerror(r)), 1;
         return received != 30 || sluice_group_destroy(g) != 0;
 }

@@ -6,8 +6,7 @@
 
 int main(void)
 {
-        const struct sluice_options o = {
-                .size = sizeof o, .flags = SLUICE_CREATE, .capacity = 4096};
+        const struct sluice_options o = SLUICE_OPTIONS(.flags = SLUICE_CREATE, .capacity = 4096);
         struct sluice_producer p;
         struct sluice_consumer c;
         struct sluice_message m;

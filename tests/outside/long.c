@@ -21,8 +21,7 @@ static void *send_frame(void *ctx)
 
 int main(void)
 {
-        const struct sluice_options o = {
-                .size = sizeof o, .flags = SLUICE_CREATE, .capacity = 4096};
+        const struct sluice_options o = SLUICE_OPTIONS(.flags = SLUICE_CREATE, .capacity = 4096);
         struct sluice_consumer c;
         void *failed = frame;
         pthread_t t;

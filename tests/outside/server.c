@@ -35,7 +35,7 @@ static void *serve(void *ctx)
 
 static int ask(void)
 {
-        const struct sluice_options o = {.size = sizeof o, .flags = SLUICE_CREATE};
+        const struct sluice_options o = SLUICE_OPTIONS(.flags = SLUICE_CREATE);
         struct sluice_channel ch;
         char reply[16];
         ssize_t n;

@@ -16,7 +16,7 @@ SLUICE_TYPED(order, struct order);
 
 int main(void)
 {
-        const struct sluice_options o = {.size = sizeof o, .flags = SLUICE_CREATE};
+        const struct sluice_options o = SLUICE_OPTIONS(.flags = SLUICE_CREATE);
         struct sluice_producer p, other;
         struct sluice_consumer c;
         struct price *next;

@@ -57,7 +57,7 @@ struct worker {
 
 static int fail(const char *who, ssize_t r)
 {
-        fprintf(stderr, "%s: %s\n", who, r < 0 ? sluice_strerror((int)r) : "wrong message");
+        fprintf(stderr, "%s: %s\n", who, r < 0 ? sluice_strerror(r) : "wrong message");
         return FAILED;
 }
 

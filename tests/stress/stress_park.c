@@ -145,7 +145,7 @@ static int play(struct side side, const char *in, const char *out, bool serves, 
                 got = sluice_recv(&c, &value, sizeof value, sluice_after(TRIPWIRE_NS));
                 if (got != sizeof value || value != i) {
                         fprintf(stderr, "step %llu: %s\n", (unsigned long long)i,
-                                got < 0 ? sluice_strerror((int)got) : "wrong value");
+                                got < 0 ? sluice_strerror(got) : "wrong value");
                         r = -ETIMEDOUT;
                 }
                 if (r == 0 && !serves)
