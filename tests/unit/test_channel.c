@@ -694,6 +694,22 @@ QTest(channel, tells_a_close_once)
         close_both();
 }
 
+/* Also where the call that told it did not wait. */
+QTest(channel, waits_for_a_successor_after_a_close_that_a_look_has_told)
+{
+        char got[8];
+        int64_t begin;
+
+        open_both(4096);
+        call(sluice_channel_close(&server), 0);
+        until(sluice_call(&client, "1", 1, got, 8, SLUICE_NOW) == -EPIPE);
+        begin = sluice_now_ns();
+        call(sluice_call(&client, "2", 1, got, 8, sluice_after(MS(60))), -EPIPE);
+        check(sluice_now_ns() - begin >= MS(60));
+        call(sluice_channel_close(&client), 0);
+        call(sluice_channel_remove("ch"), 0);
+}
+
 /* ---- Interrupts --------------------------------------------------- */
 
 static void *interrupt_soon(void *ctx)
