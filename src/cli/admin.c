@@ -3,11 +3,13 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../name.h"
 #include "cli.h"
 
 #define PREVIEW_BYTES 60 /* of a message in dump */
@@ -238,32 +240,74 @@ static void show_queue(const struct sluice_queue_stat *st)
                st->shmid, st->semid, (unsigned long long)st->attached);
 }
 
+/* The queue of this name. */
+static int find_queue(struct cli *c, struct cli_listing *l, const char *name)
+{
+        struct sluice_queue_stat st;
+        int r;
+
+        c->name = name;
+        r = sluice_stat(name, &st);
+        if (r == 0)
+                r = list_one(l, &st);
+        return r ? cli_fail(c, r) : 0;
+}
+
+/* A channel is what has one of the two queues. */
+static int find_channel(struct cli *c, struct cli_listing *l, char path[2][SLUICE_NAME_MAX + 1])
+{
+        struct sluice_queue_stat st;
+        int code = 0;
+
+        if (sluice_stat(path[0], &st) == -ENOENT && sluice_stat(path[1], &st) == -ENOENT)
+                return cli_fail(c, -ENOENT);
+        for (int i = 0; i < 2; i++) {
+                const int r = find_queue(c, l, path[i]);
+
+                code = r ? r : code;
+        }
+        return code;
+}
+
+static int find_named(struct cli *c, struct cli_listing *l, const char *name)
+{
+        char path[2][SLUICE_NAME_MAX + 1];
+        struct sluice_queue_stat st;
+
+        c->name = name;
+        if (sluice_stat(name, &st) != -ENOENT ||
+            cli_queue_of_channel(path[0], name, SLUICE_PRIV_REQUEST) != 0 ||
+            cli_queue_of_channel(path[1], name, SLUICE_PRIV_REPLY) != 0)
+                return find_queue(c, l, name);
+        return find_channel(c, l, path);
+}
+
 int cli_stat(struct cli *c)
 {
-        const int many = c->name_count > 1;
-        int code = 0, shown = 0;
+        struct cli_listing l = {NULL, 0, 0};
+        int code = 0;
+        bool many;
 
+        for (int i = 0; i < c->name_count; i++) {
+                const int r = find_named(c, &l, c->names[i]);
+
+                code = r ? r : code;
+        }
+        c->name = c->names[c->name_count - 1];
+        many = c->name_count > 1 || l.count > 1;
         if (c->json && many)
                 puts("[");
-        for (int i = 0; i < c->name_count; i++) {
-                struct sluice_queue_stat st;
-                int r;
-
-                c->name = c->names[i];
-                r = sluice_stat(c->name, &st);
-                if (r) {
-                        code = cli_fail(c, r);
-                        continue;
-                }
-                if (shown++)
+        for (size_t i = 0; i < l.count; i++) {
+                if (i)
                         fputs(c->json ? ",\n" : "\n", stdout);
                 if (c->json)
-                        json_queue(&st);
+                        json_queue(&l.queue[i]);
                 else
-                        show_queue(&st);
+                        show_queue(&l.queue[i]);
         }
-        if (c->json && (many || shown))
+        if (c->json && (many || l.count > 0))
                 puts(many ? "\n]" : "");
+        free(l.queue);
         return cli_finish(c, code);
 }
 

@@ -3,7 +3,7 @@
 #define SLUICE_CLI_H
 /*
  * The command: main.c reads the command line, send.c, recv.c and gather.c move
- * messages, admin.c inspects, rm.c removes, bench*.c measure; explain.c
+ * messages, admin.c inspects, rm.c removes, channel.c names the queues of a channel, bench*.c measure; explain.c
  * explains errors, common.c and text.c are what all share.
  *
  * Functions that return int return an exit code, 0 to continue, unless
@@ -69,6 +69,8 @@ struct cli_listing {
 int cli_list_all(const struct cli *c, struct cli_listing *l);
 /* Not necessarily terminated: others write it. */
 size_t cli_name_len(const struct sluice_queue_stat *st);
+/* The name of `request` or `reply` of a channel; 0, or a negative errno. */
+int cli_queue_of_channel(char path[SLUICE_NAME_MAX + 1], const char *name, const char *queue);
 
 /* ---- Messages ---- */
 

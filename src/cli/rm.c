@@ -137,19 +137,12 @@ static int remove_channel(struct cli *c, const struct sluice_queue_stat *request
 /* ---- Stale ones --------------------------------------------------- */
 
 /* One of the queues of a channel of this name. */
-static int stat_half(struct sluice_queue_stat *st, const char *name, const char *end)
+static int stat_half(struct sluice_queue_stat *st, const char *name, const char *queue)
 {
-        char path[SLUICE_NAME_MAX + 1] = "";
-        const char *variable;
-        int dir = 0, len;
-        bool own;
+        char path[SLUICE_NAME_MAX + 1];
+        const int r = cli_queue_of_channel(path, name, queue);
 
-        if (sluice_priv_name_is_bare(name))
-                dir = sluice_priv_user_dir(path, sizeof path, &variable, &own);
-        if (dir < 0 || dir >= (int)sizeof path)
-                return -ENAMETOOLONG;
-        len = snprintf(path + dir, sizeof path - (size_t)dir, "%s%s%s", dir ? "/" : "", name, end);
-        return len < 0 || len >= (int)sizeof path - dir ? -ENAMETOOLONG : sluice_stat(path, st);
+        return r ? r : sluice_stat(path, st);
 }
 
 static int remove_stale(struct cli *c)
@@ -159,8 +152,8 @@ static int remove_stale(struct cli *c)
 
         if (r == 0)
                 return report_named(c, &st, sluice_reap(&st, c->reap));
-        if (r == -ENOENT && stat_half(&st, c->name, request_end) == 0 &&
-            stat_half(&reply, c->name, reply_end) == 0)
+        if (r == -ENOENT && stat_half(&st, c->name, SLUICE_PRIV_REQUEST) == 0 &&
+            stat_half(&reply, c->name, SLUICE_PRIV_REPLY) == 0)
                 return remove_channel(c, &st, &reply, report_named);
         if (r == -EINPROGRESS || (r == -ENOENT && !(c->reap & SLUICE_REAP_DRY_RUN)))
                 return remove_rest(c);

@@ -36,6 +36,27 @@ json 'dump --json' '[m["text"] for m in j] == ["hello", "w\u00f6rld"] and j[1]["
 expect 0 'dump --raw' sluice dump --raw q
 same 'dump --raw' "$(printf 'hellow\303\266rld')" "$(cat out)"
 
+# A channel: both its queues, or what is there of it.
+mkdir "$SLUICE_DIR/ch"
+expect 1 'stat of a directory' sluice stat ch
+says 'stat of a directory' '^sluice: stat: ch: no such queue'
+sluice send --create "$SLUICE_DIR/ch/reply" </dev/null
+expect 1 'stat of half a channel' sluice stat --json ch
+says 'stat of half a channel' "^sluice: stat: $SLUICE_DIR/ch/request: no such queue"
+json 'stat of half a channel' 'j["name"].endswith("/ch/reply")'
+echo hello | sluice send --create "$SLUICE_DIR/ch/request"
+expect 0 'stat of a channel' sluice stat ch
+shows 'stat of a channel' "^name *$SLUICE_DIR/ch/request\$" "^name *$SLUICE_DIR/ch/reply\$" \
+        '^pending *1 messages' '^pending *0 messages'
+for name in ch "$SLUICE_DIR/ch" "$SLUICE_DIR/ch/"; do
+        expect 0 'stat --json of a channel' sluice stat --json "$name"
+        json 'stat --json of a channel' '[(q["name"].rsplit("/", 2)[1:], q["pending"]) for q in j] ==
+                [(["ch", "request"], 1), (["ch", "reply"], 0)]'
+done
+expect 0 'stat of a channel and a queue' sluice stat --json ch q
+json 'stat of a channel and a queue' 'len(j) == 3 and j[2]["name"].endswith("/q")'
+sluice rm ch
+
 # While it is in use, and after a crash.
 start recv --create busy
 pid=$!
