@@ -31,6 +31,17 @@ static inline bool sluice_priv_name_is_bare(const char *name)
         return !sluice_priv_name_is_key(name) && !strchr(name, '/');
 }
 
+/* Of a queue, or a channel, of its own in a directory: unique.c makes it of these. */
+#define SLUICE_PRIV_UNIQUE_FORMAT "%d-%08x"
+
+static inline bool sluice_priv_name_is_unique(const char *name, size_t len)
+{
+        const size_t digits = strspn(name, "0123456789");
+
+        return digits > 0 && len == digits + 9 && name[digits] == '-' &&
+               strspn(name + digits + 1, "0123456789abcdef") == 8;
+}
+
 /* "link/" would follow the link. */
 static inline size_t sluice_priv_name_len(const char *name)
 {

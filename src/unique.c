@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "name.h"
 
 /* Then it is not known what there is. */
 static int lack(int error)
@@ -50,7 +51,8 @@ int sluice_priv_is_directory_of_queues(const char *name)
 int sluice_priv_unique_name(char *name, size_t size, const char *directory)
 {
         const unsigned random = (unsigned)sluice_priv_generation();
-        const int len = snprintf(name, size, "%s%d-%08x", directory, (int)getpid(), random);
+        const int len = snprintf(name, size, "%s" SLUICE_PRIV_UNIQUE_FORMAT, directory,
+                                 (int)getpid(), random);
 
         return len < 0 || (size_t)len >= size ? -ENAMETOOLONG : 0;
 }

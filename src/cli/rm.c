@@ -2,6 +2,7 @@
 /* sluice rm: remove queues by name, or all stale ones. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -97,32 +98,39 @@ static const struct sluice_queue_stat *find_beside(const struct cli_listing *l,
         return NULL;
 }
 
-/* Fails while something else is in there. */
-static void remove_directory(const struct sluice_queue_stat *request)
+/* Of the channel that this queue is of. */
+static size_t channel_len(const struct sluice_queue_stat *st)
 {
-        char path[sizeof request->name];
-        const size_t len = directory_len(request, request_end);
+        const size_t len = directory_len(st, request_end);
 
-        memcpy(path, request->name, len);
+        return len ? len : directory_len(st, reply_end);
+}
+
+/* Fails while something else is in there. */
+static void remove_directory(const struct sluice_queue_stat *st)
+{
+        char path[sizeof st->name];
+        const size_t len = channel_len(st);
+
+        memcpy(path, st->name, len);
         path[len] = '\0';
         (void)rmdir(path);
 }
 
-/* Both queues, or none: half of a channel is none. */
-static int remove_channel(struct cli *c, const struct sluice_queue_stat *request,
-                          const struct sluice_queue_stat *reply, report_fn *report)
+/* All its queues, two unless its maker or its remover has died, or none. */
+static int remove_channel(struct cli *c, const struct sluice_queue_stat *const queue[], int n,
+                          report_fn *report)
 {
-        const struct sluice_queue_stat *const queue[2] = {request, reply};
         int code = 0;
 
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < n; i++) {
                 const int r = sluice_reap(queue[i], c->reap | SLUICE_REAP_DRY_RUN);
 
                 c->name = queue[i]->name;
                 if (r)
                         return report(c, queue[i], r);
         }
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < n; i++) {
                 int r;
 
                 c->name = queue[i]->name;
@@ -130,7 +138,7 @@ static int remove_channel(struct cli *c, const struct sluice_queue_stat *request
                 code = r ? r : code;
         }
         if (!(c->reap & SLUICE_REAP_DRY_RUN))
-                remove_directory(request);
+                remove_directory(queue[0]);
         return code;
 }
 
@@ -145,19 +153,41 @@ static int stat_half(struct sluice_queue_stat *st, const char *name, const char 
         return r ? r : sluice_stat(path, st);
 }
 
+static int remove_stale_channel(struct cli *c)
+{
+        struct sluice_queue_stat request, reply;
+        const struct sluice_queue_stat *queue[2];
+        int n = 0;
+
+        if (stat_half(&request, c->name, SLUICE_PRIV_REQUEST) == 0)
+                queue[n++] = &request;
+        if (stat_half(&reply, c->name, SLUICE_PRIV_REPLY) == 0)
+                queue[n++] = &reply;
+        if (n > 0)
+                return remove_channel(c, queue, n, report_named);
+        return c->reap & SLUICE_REAP_DRY_RUN ? cli_fail(c, -ENOENT) : remove_rest(c);
+}
+
 static int remove_stale(struct cli *c)
 {
-        struct sluice_queue_stat st, reply;
-        int r = sluice_stat(c->name, &st);
+        struct sluice_queue_stat st;
+        const int r = sluice_stat(c->name, &st);
 
         if (r == 0)
                 return report_named(c, &st, sluice_reap(&st, c->reap));
-        if (r == -ENOENT && stat_half(&st, c->name, SLUICE_PRIV_REQUEST) == 0 &&
-            stat_half(&reply, c->name, SLUICE_PRIV_REPLY) == 0)
-                return remove_channel(c, &st, &reply, report_named);
-        if (r == -EINPROGRESS || (r == -ENOENT && !(c->reap & SLUICE_REAP_DRY_RUN)))
-                return remove_rest(c);
-        return cli_fail(c, r);
+        if (r == -ENOENT)
+                return remove_stale_channel(c);
+        return r == -EINPROGRESS ? remove_rest(c) : cli_fail(c, r);
+}
+
+/* What is left of a client's channel, whose directory has a name that the library
+ * has made. (In another directory a queue of this name may be no channel's.) */
+static bool is_rest_of_channel(const struct sluice_queue_stat *st)
+{
+        const size_t len = channel_len(st);
+        const char *const slash = len ? memrchr(st->name, '/', len) : NULL;
+
+        return slash && sluice_priv_name_is_unique(slash + 1, len - (size_t)(slash + 1 - st->name));
 }
 
 /* Of a channel both queues, when it comes to its `request`. */
@@ -165,11 +195,14 @@ static int remove_one_stale(struct cli *c, const struct cli_listing *l,
                             const struct sluice_queue_stat *st)
 {
         const struct sluice_queue_stat *const reply = find_beside(l, st, request_end, reply_end);
+        const struct sluice_queue_stat *const queue[] = {st, reply};
 
         if (reply)
-                return remove_channel(c, st, reply, report_listed);
+                return remove_channel(c, queue, 2, report_listed);
         if (find_beside(l, st, reply_end, request_end))
                 return 0;
+        if (is_rest_of_channel(st))
+                return remove_channel(c, queue, 1, report_listed);
         c->name = st->name;
         return report_listed(c, st, sluice_reap(st, c->reap));
 }

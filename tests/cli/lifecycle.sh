@@ -199,6 +199,25 @@ mkdir "$ch/mine"
 expect 0 'rm --stale of its name' sluice rm --stale --force ch
 verdict 'what else is in there stays' [ "$(ls "$ch")" = mine ]
 rmdir "$ch/mine" "$ch"
+# What is left of a channel when its maker died, or its remover: by its name, and of a
+# client, whose channel has a name that the library has made.
+for queue in reply request; do
+        mkdir "$ch"
+        sluice send --create "$ch/$queue" <numbers
+        expect 1 "rm --stale of $queue, with messages" sluice rm --stale ch
+        says "rm --stale of $queue, with messages" "ch/$queue: kept: "
+        expect 0 "rm --stale --dry-run of $queue" sluice rm --stale --dry-run --force ch
+        verdict "$queue is there" [ -d "$ch/$queue" ]
+        expect 0 "rm --stale of $queue" sluice rm --stale --force ch
+        verdict 'its directory is gone' [ ! -e "$ch" ]
+
+        mkdir "$SLUICE_DIR/41-0123abcd" "$SLUICE_DIR/41-0123abcde"
+        sluice send --create "$SLUICE_DIR/41-0123abcd/$queue" </dev/null
+        sluice send --create "$SLUICE_DIR/41-0123abcde/$queue" </dev/null
+        expect 0 "rm --stale of a client's $queue" sluice rm --stale
+        verdict 'its directory is gone' [ ! -e "$SLUICE_DIR/41-0123abcd" ]
+        verdict "somebody's directory stays" rmdir "$SLUICE_DIR/41-0123abcde"
+done
 # Queues that are called so, and are none.
 sluice send --create request </dev/null
 expect 0 'rm --stale of a queue called request' sluice rm --stale
