@@ -51,6 +51,13 @@ static void wake_peer(struct sluice_priv_queue *q, uint64_t parked)
                 sluice_priv_fifo_ring(q->peer_fd);
 }
 
+static void wake_counted(struct sluice_priv_queue *q, uint64_t parked)
+{
+        sluice_priv_count(&q->counters->wakes);
+        wake_peer(q, parked);
+        q->byte_may_be_there = false;
+}
+
 /* DOORBELL: each parked word is answered once. */
 void sluice_priv_wake(void *handle, uint64_t parked)
 {
@@ -59,9 +66,7 @@ void sluice_priv_wake(void *handle, uint64_t parked)
         const struct sluice_priv_entry entry = sluice_priv_enter();
 
         e->doorbell.answered = parked;
-        sluice_priv_count(&q->counters->wakes);
-        wake_peer(q, parked);
-        q->byte_may_be_there = false;
+        wake_counted(q, parked);
         sluice_priv_leave(&entry);
 }
 
@@ -78,9 +83,7 @@ void sluice_priv_nudge_producer(struct sluice_priv_queue *q)
 
         if (!bell->open || !(parked & SLUICE_LAYOUT_PARKED) || parked == bell->answered)
                 return;
-        sluice_priv_count(&q->counters->wakes);
-        wake_peer(q, parked);
-        q->byte_may_be_there = false;
+        wake_counted(q, parked);
 }
 
 /* The predecessor may have died after it published or released and before
