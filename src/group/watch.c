@@ -202,9 +202,10 @@ static int appear(struct sluice_group *g, struct watch *w, const char *name)
 
 /* ---- Opening ------------------------------------------------------ */
 
+/* Also of inotify's watches, or of epoll's. */
 static bool is_lack(int error)
 {
-        return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOSPC;
+        return sluice_priv_is_lack(error) || error == -ENOSPC;
 }
 
 /* By inotify, where the queue's record will be made: in its directory, or, until
