@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -314,64 +315,50 @@ static int take_valued(struct cli *c, int code, const char *text)
         }
 }
 
+static int take_framing(struct cli *c, enum cli_framing framing)
+{
+        c->framing = framing;
+        return 0;
+}
+
+/* Where bits are set; of int and unsigned alike. */
+static unsigned *field_of(struct cli *c, size_t offset)
+{
+        return (unsigned *)(void *)((char *)c + offset);
+}
+
 static int take_plain(struct cli *c, int code)
 {
-        switch (code) {
-        case '0':
-                c->framing = CLI_NULS;
-                break;
-        case RAW_BYTES:
-                c->framing = CLI_RAW;
-                break;
-        case 'c':
-                c->create = 1;
-                break;
-        case 'P':
-                c->queue.flags |= SLUICE_PREFAULT;
-                break;
-        case 'L':
-                c->queue.flags |= SLUICE_LOCK;
-                break;
-        case 'H':
-                c->queue.flags |= SLUICE_HUGETLB;
-                break;
-        case '1':
-                c->once = 1;
-                break;
-        case 's':
-                c->stale = 1;
-                break;
-        case 'd':
-                c->reap |= SLUICE_REAP_DRY_RUN;
-                break;
-        case 'f':
-                c->reap |= SLUICE_REAP_PENDING;
-                break;
-        case 'a':
-                c->reap |= SLUICE_REAP_ALL_USERS;
-                break;
-        case 'F':
-                c->follow = 1;
-                break;
-        case 'o':
-                c->source = 1;
-                break;
-        case 'k':
-                c->keep = 1;
-                break;
-        case 'j':
-                c->json = 1;
-                break;
-        case 'S':
-                c->stats = 1;
-                break;
-        case 'q':
-                c->quiet = 1;
-                break;
-        default:
-                return -1;
-        }
-        return 0;
+        static const struct {
+                int code;
+                unsigned bits;
+                size_t field;
+        } plain[] = {
+                {'P', SLUICE_PREFAULT, offsetof(struct cli, queue.flags)},
+                {'L', SLUICE_LOCK, offsetof(struct cli, queue.flags)},
+                {'H', SLUICE_HUGETLB, offsetof(struct cli, queue.flags)},
+                {'d', SLUICE_REAP_DRY_RUN, offsetof(struct cli, reap)},
+                {'f', SLUICE_REAP_PENDING, offsetof(struct cli, reap)},
+                {'a', SLUICE_REAP_ALL_USERS, offsetof(struct cli, reap)},
+                {'c', 1, offsetof(struct cli, create)},
+                {'1', 1, offsetof(struct cli, once)},
+                {'s', 1, offsetof(struct cli, stale)},
+                {'F', 1, offsetof(struct cli, follow)},
+                {'o', 1, offsetof(struct cli, source)},
+                {'k', 1, offsetof(struct cli, keep)},
+                {'j', 1, offsetof(struct cli, json)},
+                {'S', 1, offsetof(struct cli, stats)},
+                {'q', 1, offsetof(struct cli, quiet)},
+        };
+
+        for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+                if (plain[i].code == code) {
+                        *field_of(c, plain[i].field) |= plain[i].bits;
+                        return 0;
+                }
+        return code == '0'         ? take_framing(c, CLI_NULS)
+               : code == RAW_BYTES ? take_framing(c, CLI_RAW)
+                                   : -1;
 }
 
 /* ---- Reading the command line ------------------------------------- */
