@@ -341,15 +341,15 @@ static int run_makers(uint64_t random)
         return failed;
 }
 
+static int run_one(int i, uint64_t seed)
+{
+        const int n = sizeof settings / sizeof *settings;
+
+        return i < n ? run(&settings[i], seed) : run_makers(seed);
+}
+
 int main(int argc, char **argv)
 {
-        uint64_t seed = traffic_seed(argc, argv);
-        int failed = 0, n = sizeof settings / sizeof *settings;
-
         shared = traffic_shared(sizeof *shared);
-        for (int i = 0; i < n; i++)
-                failed += run(&settings[i], traffic_random(&seed));
-        failed += run_makers(traffic_random(&seed));
-        printf("%d passed, %d failed\n", n + 1 - failed, failed);
-        return failed != 0;
+        return traffic_run(argc, argv, sizeof settings / sizeof *settings + 1, run_one);
 }

@@ -113,13 +113,12 @@ static int run(const struct setting *s, uint64_t seed)
         return failed;
 }
 
+static int run_one(int i, uint64_t seed)
+{
+        return run(&settings[i], seed);
+}
+
 int main(int argc, char **argv)
 {
-        uint64_t seed = traffic_seed(argc, argv);
-        int failed = 0, n = sizeof settings / sizeof *settings;
-
-        for (int i = 0; i < n; i++)
-                failed += run(&settings[i], traffic_random(&seed));
-        printf("%d passed, %d failed\n", n - failed, failed);
-        return failed != 0;
+        return traffic_run(argc, argv, sizeof settings / sizeof *settings, run_one);
 }

@@ -344,3 +344,14 @@ uint64_t traffic_seed(int argc, char **argv)
         fflush(stdout);
         return seed;
 }
+
+int traffic_run(int argc, char **argv, int n, int (*run)(int i, uint64_t seed))
+{
+        uint64_t seed = traffic_seed(argc, argv);
+        int failed = 0;
+
+        for (int i = 0; i < n; i++)
+                failed += run(i, traffic_random(&seed));
+        printf("%d passed, %d failed\n", n - failed, failed);
+        return failed != 0;
+}

@@ -65,4 +65,8 @@ uint64_t traffic_scale(uint64_t n);
 /* The seed of this run: from the command line, else from the clock. */
 uint64_t traffic_seed(int argc, char **argv);
 
+/* A program of n runs, each of which returns 1 if it has failed, else 0.
+ * Prints the counts, and returns what main does. */
+int traffic_run(int argc, char **argv, int n, int (*run)(int i, uint64_t seed));
+
 #endif
