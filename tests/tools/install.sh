@@ -68,7 +68,9 @@ version=$(awk '/define SLUICE_VERSION_(MAJOR|MINOR|PATCH)/ { printf "%s%s", dot,
 root=$here/stage/opt/sluice
 check 'the command tells the version' [ "$("$root/bin/sluice" --version)" = "sluice $version" ]
 check 'so does pkg-config' grep -qx "Version: $version" "$root/lib/any/pkgconfig/sluice.pc"
-check 'and the manual' grep -q "\"sluice $version\"" "$root/share/man/man1/sluice.1"
+check 'and each page of the manual' [ -z "$(grep -L "\"sluice $version\"" "$root"/share/man/man*/*)" ]
+check 'which there are of all commands' \
+        [ "$(ls "$root/share/man/man1" | wc -l)" -eq "$(ls "$TOP"/doc/man/*.1.scd | wc -l)" ]
 check 'and the change log, first' \
         [ "$(sed -n 's/^## \([0-9.]*\).*/\1/p' "$TOP/CHANGELOG.md" | head -n 1)" = "$version" ]
 case $version in # while it is 0, each minor version is an ABI of its own
