@@ -24,6 +24,15 @@ same() {
         if diff -u "$2" "$3"; then pass; else fail "$1"; fi
 }
 
+# within WHAT FILE ALL: each line of FILE, a test, is one of ALL; both are sorted.
+within() {
+        comm -23 "$2" "$3" >lacking
+        passed=$((passed + $(wc -l <"$2") - $(wc -l <lacking)))
+        while IFS= read -r line; do
+                fail "$1: $line"
+        done <lacking
+}
+
 # calls: the public ones, of both libraries.
 calls() {
         sed -n 's/^ *\(sluice_[a-z_0-9]*\);$/\1/p' "$TOP/src/libsluice.map" \

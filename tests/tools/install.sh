@@ -71,6 +71,8 @@ check 'so does pkg-config' grep -qx "Version: $version" "$root/lib/any/pkgconfig
 check 'and each page of the manual' [ -z "$(grep -L "\"sluice $version\"" "$root"/share/man/man*/*)" ]
 check 'which there are of all commands' \
         [ "$(ls "$root/share/man/man1" | wc -l)" -eq "$(ls "$TOP"/doc/man/*.1.scd | wc -l)" ]
+check 'a further name of a page leads to it' \
+        [ "$(readlink "$root/share/man/man3/sluice_sendv.3")" = sluice_send.3 ]
 check 'and the change log, first' \
         [ "$(sed -n 's/^## \([0-9.]*\).*/\1/p' "$TOP/CHANGELOG.md" | head -n 1)" = "$version" ]
 case $version in # while it is 0, each minor version is an ABI of its own
@@ -106,6 +108,16 @@ C
 gcc -isystem "$root/include" versions.c -o versions -L"$root/lib/any" -lsluice
 check 'headers and library tell the version, too' \
         [ "$(LD_LIBRARY_PATH="$root/lib/any" ./versions)" = "$version $version" ]
+
+# Without scdoc: no pages, which it says; or those that came with a release.
+SCDOC=not-there DESTDIR=$here/bare tools/install out/release >install.log 2>&1
+check 'without scdoc it says so' grep -q '^no scdoc here: ' install.log
+check 'and installs all but the manual' [ ! -e "$here/bare/opt/sluice/share/man" ]
+check 'such as the command' [ -x "$here/bare/opt/sluice/bin/sluice" ]
+tools/man doc/man
+SCDOC=not-there DESTDIR=$here/bare tools/install out/release >install.log 2>&1
+check 'with pages of a release it does not' lacks scdoc install.log
+check 'but installs these, and their links' diff -r "$here/bare/opt/sluice/share/man" "$root/share/man"
 
 # A packager who wants warnings to be errors, as CI does, says so.
 touch src/error.c
