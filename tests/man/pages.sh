@@ -91,7 +91,7 @@ while read -r name page; do
 done <known
 awk -F ' *[|] *' 'NF == 8 && $2 ~ /^[0-9]/ { gsub(/`/, "", $4); print $4, $2, $3 }' \
         "$TOP/doc/layout.md" >wanted
-sed 's/\\f.//g; s/\\[&]//g' a/sluice-protocol.5 |
+sed 's/\\f.//g; s/\\[&]//g; s/\\-/-/g' a/sluice-protocol.5 |
         sed -n 's/^\([^ ]*\): offset \([0-9]*\), \([0-9]*\) bytes$/\1 \2 \3/p' >got
 same 'every field of doc/layout.md' wanted got
 [ "$(wc -l <got)" -ge 40 ] || fail 'few fields were found'
