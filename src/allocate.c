@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "sluice/channel.h"
 
 /* Two cache lines: no handle shares one with its neighbour, or a pair of
  * lines that the processor fetches together. */
@@ -48,4 +49,24 @@ void sluice_producer_free(struct sluice_producer *p)
 void sluice_consumer_free(struct sluice_consumer *c)
 {
         handle_free(c);
+}
+
+struct sluice_channel *sluice_channel_new(void)
+{
+        return handle_new(sizeof(struct sluice_channel));
+}
+
+void sluice_channel_free(struct sluice_channel *ch)
+{
+        handle_free(ch);
+}
+
+struct sluice_producer *sluice_channel_out(struct sluice_channel *ch)
+{
+        return &ch->out;
+}
+
+struct sluice_consumer *sluice_channel_in(struct sluice_channel *ch)
+{
+        return &ch->in;
 }

@@ -95,6 +95,14 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_channel_open(struct sluice_channel *ch
         return sluice_priv_channel_open(ch, sizeof *ch, SLUICE_ABI, name, side, options);
 }
 
+/* As sluice_producer_new and its companions (queue.h): for callers who cannot know
+ * the size of a channel, nor where its ends are in it. The ends live as long as
+ * the channel. */
+SLUICE_NODISCARD SLUICE_API struct sluice_channel *sluice_channel_new(void);
+SLUICE_API void sluice_channel_free(struct sluice_channel *ch);
+SLUICE_NODISCARD SLUICE_API struct sluice_producer *sluice_channel_out(struct sluice_channel *ch);
+SLUICE_NODISCARD SLUICE_API struct sluice_consumer *sluice_channel_in(struct sluice_channel *ch);
+
 /* Closes both ends. Always closes; -EINVAL: not open. */
 SLUICE_API int sluice_channel_close(struct sluice_channel *ch);
 

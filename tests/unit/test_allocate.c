@@ -50,12 +50,34 @@ QTest(allocate, handles_are_zero_aligned_and_of_use)
         call(sluice_remove("q"), 0);
 }
 
+QTest(allocate, a_channel_and_its_ends_are_of_use)
+{
+        const struct sluice_options o = {.size = sizeof o, .flags = SLUICE_CREATE};
+        struct sluice_channel *client = sluice_channel_new(), *server = sluice_channel_new();
+        struct sluice_message m;
+
+        is_zero_and_aligned(client, sizeof *client);
+        check(sluice_channel_out(client) == &client->out);
+        check(sluice_channel_in(client) == &client->in);
+        call(sluice_channel_open(client, "ch", SLUICE_CLIENT, &o), 0);
+        call(sluice_channel_open(server, "ch", SLUICE_SERVER, NULL), 0);
+        call(sluice_send(sluice_channel_out(client), "hi", 2, SLUICE_NOW), 0);
+        call(sluice_peek(sluice_channel_in(server), &m, SLUICE_NOW), 0);
+        eq(m.len, 2);
+        call(sluice_channel_close(client), 0);
+        call(sluice_channel_close(server), 0);
+        sluice_channel_free(client);
+        sluice_channel_free(server);
+        call(sluice_channel_remove("ch"), 0);
+}
+
 Test(allocate, null_without_memory_and_errno_stays)
 {
         no_memory = true;
         errno = 77;
         check(sluice_producer_new() == NULL);
         check(sluice_consumer_new() == NULL);
+        check(sluice_channel_new() == NULL);
         eq(errno, 77);
         no_memory = false;
 }
@@ -65,5 +87,6 @@ Test(allocate, null_is_freed_without_effect)
         errno = 77;
         sluice_producer_free(NULL);
         sluice_consumer_free(NULL);
+        sluice_channel_free(NULL);
         eq(errno, 77);
 }
