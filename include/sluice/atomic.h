@@ -177,24 +177,33 @@
  * asks for such warnings gets none for a C cast, for one that says
  * nothing on a machine where both types are the same, or for NULL; nor
  * for a function that is marked noinline, and marked as perhaps
- * unused. Macros that users write out themselves
+ * unused; nor, from clang 16 on, for arithmetic with pointers, and from
+ * gcc none of the rules of "Effective C++". Macros that users write out themselves
  * (SLUICE_NOW) must do without casts.
  */
+#if defined __clang__ && __clang_major__ >= 16
+#define SLUICE_PRIV_MAY_COUNT _Pragma("clang diagnostic ignored \"-Wunsafe-buffer-usage\"")
+#else
+#define SLUICE_PRIV_MAY_COUNT
+#endif
 #if defined __cplusplus && defined __clang__
 #define SLUICE_PRIV_BEGIN                                                                         \
         _Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Wold-style-cast\"") \
                 _Pragma("clang diagnostic ignored \"-Wzero-as-null-pointer-constant\"")           \
-                        _Pragma("clang diagnostic ignored \"-Wused-but-marked-unused\"")
+                        _Pragma("clang diagnostic ignored \"-Wused-but-marked-unused\"")          \
+                                SLUICE_PRIV_MAY_COUNT
 #define SLUICE_PRIV_END _Pragma("clang diagnostic pop")
 #elif defined __cplusplus
 #define SLUICE_PRIV_BEGIN                                                                     \
         _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wold-style-cast\"") \
-                _Pragma("GCC diagnostic ignored \"-Wuseless-cast\"")
+                _Pragma("GCC diagnostic ignored \"-Wuseless-cast\"")                          \
+                        _Pragma("GCC diagnostic ignored \"-Weffc++\"")
 #define SLUICE_PRIV_END _Pragma("GCC diagnostic pop")
 #elif defined __clang__
-#define SLUICE_PRIV_BEGIN                \
-        _Pragma("clang diagnostic push") \
-                _Pragma("clang diagnostic ignored \"-Wused-but-marked-unused\"")
+#define SLUICE_PRIV_BEGIN                                                        \
+        _Pragma("clang diagnostic push")                                         \
+                _Pragma("clang diagnostic ignored \"-Wused-but-marked-unused\"") \
+                        SLUICE_PRIV_MAY_COUNT
 #define SLUICE_PRIV_END _Pragma("clang diagnostic pop")
 #else
 #define SLUICE_PRIV_BEGIN

@@ -39,6 +39,8 @@
 #include "queue.h"
 #include "wait.h"
 
+SLUICE_PRIV_BEGIN
+
 enum sluice_side { SLUICE_CLIENT = 0, SLUICE_SERVER };
 
 /* One end of a channel, in the caller's memory; it must not be moved while it is
@@ -52,6 +54,8 @@ struct sluice_channel {
         int side;                 /* enum sluice_side */
         unsigned char unused[44];
 };
+
+SLUICE_PRIV_END
 
 #ifdef __cplusplus
 extern "C" {
