@@ -98,30 +98,27 @@ class consumer_ref
 
         result<message> peek(deadline until, std::error_code &ec) noexcept
         {
-                message m;
-                const int r = sluice_peek(handle_, &m.native(), until.native());
+                sluice_message m;
+                const int r = sluice_peek(handle_, &m, until.native());
 
-                detail::record(r, ec);
-                return {r, m};
+                return detail::shown(r, m, ec);
         }
 
         /* The newest; all before it are released. */
         result<message> peek_latest(deadline until = forever)
         {
-                message m;
-                const int r = sluice_peek_latest(handle_, &m.native(), until.native());
+                sluice_message m;
+                const int r = sluice_peek_latest(handle_, &m, until.native());
 
-                detail::check_wait(r, "sluice_peek_latest");
-                return {r, m};
+                return detail::shown(r, m, "sluice_peek_latest");
         }
 
         result<message> peek_latest(deadline until, std::error_code &ec) noexcept
         {
-                message m;
-                const int r = sluice_peek_latest(handle_, &m.native(), until.native());
+                sluice_message m;
+                const int r = sluice_peek_latest(handle_, &m, until.native());
 
-                detail::record(r, ec);
-                return {r, m};
+                return detail::shown(r, m, ec);
         }
 
         /* Up to N, all kept until release; how many. */
@@ -307,11 +304,10 @@ class consumer_ref
 
         static result<message> look_at(sluice_consumer *handle, deadline until)
         {
-                message m;
-                const int r = sluice_peek(handle, &m.native(), until.native());
+                sluice_message m;
+                const int r = sluice_peek(handle, &m, until.native());
 
-                detail::check_wait(r, "sluice_peek");
-                return {r, m};
+                return detail::shown(r, m, "sluice_peek");
         }
 
         void loop_begins() noexcept

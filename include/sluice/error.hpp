@@ -124,7 +124,7 @@ constexpr bool is_ordinary(int returned) noexcept
 /* As check, but for what is ordinary. */
 inline void check_wait(int returned, const char *call)
 {
-        if (__builtin_expect(returned < 0, 0))
+        if (__builtin_expect(returned != 0, 0))
                 check_unusual(returned, call);
 }
 
@@ -134,7 +134,7 @@ class outcome
       public:
         constexpr bool has_value() const noexcept
         {
-                return returned_ >= 0;
+                return returned_ == 0;
         }
 
         constexpr explicit operator bool() const noexcept

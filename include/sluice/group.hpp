@@ -112,20 +112,18 @@ class member
         /* The next message of this member, without going through the handler. */
         result<message> next()
         {
-                message m;
-                const int r = sluice_member_next(m_, &m.native());
+                sluice_message m;
+                const int r = sluice_member_next(m_, &m);
 
-                detail::check_wait(r, "sluice_member_next");
-                return {r, m};
+                return detail::shown(r, m, "sluice_member_next");
         }
 
         result<message> next(std::error_code &ec) noexcept
         {
-                message m;
-                const int r = sluice_member_next(m_, &m.native());
+                sluice_message m;
+                const int r = sluice_member_next(m_, &m);
 
-                detail::record(r, ec);
-                return {r, m};
+                return detail::shown(r, m, ec);
         }
 
         /* `to` is this member's own. No value: it is not complete yet. */
@@ -220,7 +218,7 @@ template <class F> class handler
 
         int handle(member m, event e, const sluice_message *data) noexcept
         {
-                const message shown = data ? message(*data) : message(sluice_message{});
+                const message shown = data ? message(*data) : message();
                 int r = 0;
 
                 if constexpr (takes_events)

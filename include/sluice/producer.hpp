@@ -148,7 +148,7 @@ class producer_ref
 
         result<mutable_bytes> reserve(std::size_t size, deadline until = forever)
         {
-                void *to = nullptr;
+                void *to;
                 const int r = sluice_reserve(handle_, size, &to, until.native());
 
                 detail::check_wait(r, "sluice_reserve");
@@ -158,7 +158,7 @@ class producer_ref
         result<mutable_bytes> reserve(std::size_t size, deadline until,
                                       std::error_code &ec) noexcept
         {
-                void *to = nullptr;
+                void *to;
                 const int r = sluice_reserve(handle_, size, &to, until.native());
 
                 detail::record(r, ec);

@@ -132,7 +132,7 @@ template <class T> class typed_producer : private producer
         /* Memory for a T, with anything in it. Assign all of it, then commit or stage. */
         result<T &> reserve(deadline until = forever)
         {
-                void *to = nullptr;
+                void *to;
                 const int r = sluice_reserve(handle_, sizeof(T), &to, until.native());
 
                 detail::check_wait(r, "sluice_reserve");
@@ -141,7 +141,7 @@ template <class T> class typed_producer : private producer
 
         result<T &> reserve(deadline until, std::error_code &ec) noexcept
         {
-                void *to = nullptr;
+                void *to;
                 const int r = sluice_reserve(handle_, sizeof(T), &to, until.native());
 
                 detail::record(r, ec);
@@ -237,7 +237,7 @@ template <class T> class typed_consumer : private consumer
 
         result<const T &> peek(deadline until, std::error_code &ec) noexcept
         {
-                const void *value = nullptr;
+                const void *value;
                 const int r = sluice_priv_typed_peek(handle_, &value, sizeof(T), until.native());
 
                 detail::record(r, ec);
@@ -282,7 +282,7 @@ template <class T> class typed_consumer : private consumer
 
         static result<const T &> look_at(sluice_consumer *handle, deadline until)
         {
-                const void *value = nullptr;
+                const void *value;
                 const int r = sluice_priv_typed_peek(handle, &value, sizeof(T), until.native());
 
                 detail::check_wait(r, "sluice_peek");

@@ -18,7 +18,7 @@
 #include <span>
 #endif
 
-#include "../sluice.h"
+#include "error.hpp"
 
 SLUICE_PRIV_BEGIN
 
@@ -224,7 +224,9 @@ class mutable_bytes
 class message
 {
       public:
-        message() noexcept = default; /* of no value: peek fills it in */
+        message() noexcept : m_{}
+        {
+        }
 
         explicit message(const sluice_message &m) noexcept : m_(m)
         {
@@ -279,6 +281,24 @@ class message
       private:
         sluice_message m_;
 };
+
+namespace detail
+{
+
+/* What a call that waits for a message has filled in, or none. */
+inline result<message> shown(int returned, const sluice_message &m, const char *call)
+{
+        check_wait(returned, call);
+        return {returned, message(m)};
+}
+
+inline result<message> shown(int returned, const sluice_message &m, std::error_code &ec) noexcept
+{
+        record(returned, ec);
+        return {returned, message(m)};
+}
+
+} // namespace detail
 
 /* Arrays of these are given to the C calls. */
 static_assert(sizeof(bytes) == sizeof(iovec) && std::is_standard_layout_v<bytes>);

@@ -1,0 +1,140 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# examples.sh: each example in C++ is short, and does what it says.
+# Last line: `N passed, N failed`.
+set +e -u
+: "${TOP:?}" "${OUT:?}" "${SLUICE_DIR:?}"
+bin=$(dirname "$OUT")/cpp/examples
+passed=0 failed=0 started=
+trap 'for pid in $started; do kill -KILL "$pid" 2>/dev/null; done' EXIT
+
+# check NAME COMMAND...: passes when the command succeeds.
+check() {
+        what=$1
+        shift
+        if "$@"; then
+                passed=$((passed + 1))
+        else
+                failed=$((failed + 1))
+                echo "FAILED $what"
+        fi
+}
+
+# start COMMAND...: in the background, ended at the latest with this script.
+start() {
+        "$@" &
+        started="$started $!"
+}
+
+# until_true COMMAND...: waits for an event, but for no more than ten seconds.
+until_true() {
+        tries=0
+        until "$@"; do
+                tries=$((tries + 1))
+                [ $tries -lt 1000 ] || return 1
+                sleep 0.01
+        done
+}
+
+# prints FILE LINE...: the file consists of these lines.
+prints() {
+        file=$1
+        shift
+        printf '%s\n' "$@" | diff - "$file"
+}
+
+fits() {
+        for file in "$TOP"/examples/*.cpp; do
+                [ "$(wc -l <"$file")" -lt 60 ] && [ -x "$bin/$(basename "$file" .cpp)" ] || {
+                        echo "$file is too long, or not built"
+                        return 1
+                }
+        done
+}
+check 'each is under 60 lines, and is built' fits
+
+is_there() {
+        [ -e "$SLUICE_DIR/$1/readable" ]
+}
+hello() {
+        start "$bin/hello" >out
+        until_true is_there hello || return 1
+        "$bin/hello" 'Hello, world' || return 1
+        wait && prints out 'Hello, world'
+}
+check 'hello: the receiver first' hello
+hello_late() {
+        "$bin/hello" 'Hello again' && "$bin/hello" >out && prints out 'Hello again'
+}
+check 'hello: the sender first' hello_late
+ticker() {
+        "$bin/ticker" send 3 && "$bin/ticker" >out && prints out '1 1' '2 2' '3 3'
+}
+check 'ticker' ticker
+ticker_death() {
+        start "$bin/ticker" send 1000000 2>err
+        sender=$!
+        until_true is_there prices || return 1
+        kill -KILL $sender
+        wait $sender 2>err
+        "$bin/ticker" >out 2>err
+        [ $? -eq 1 ] && grep -qx 'the sender died' err
+}
+check 'ticker: a sender that dies' ticker_death
+server() {
+        mkdir calls || return 1
+        start "$bin/server" calls
+        server=$!
+        "$bin/server" calls/ one 'and two' >out || return 1
+        prints out ONE 'AND TWO' || return 1
+        until_true rmdir calls 2>err || return 1
+        kill $server && wait $server
+}
+check 'server' server
+no_server() {
+        "$bin/server" nowhere/ one 2>err
+        [ $? -eq 1 ] && grep -q 'sluice_channel_open nowhere/: no such queue' err
+}
+check 'server: a client without a directory' no_server
+
+# first_block FILE: its first block in C++
+first_block() {
+        awk '/^```cpp$/ { on = 1; next } /^```$/ { if (on) exit } on' "$1"
+}
+same_text() {
+        sed '/^\/\//d' "$TOP/examples/hello.cpp" >text
+        first_block "$TOP/doc/cpp.md" | diff - text || return 1
+        ! grep -q '^```cpp$' "$TOP/README.md" || first_block "$TOP/README.md" | diff - text
+}
+check 'hello.cpp is what the documents show' same_text
+
+# The other blocks, as one function, with what they take for granted.
+compiles() {
+        {
+                echo '#include <iostream>'
+                echo '#include <sluice.hpp>'
+                echo 'using namespace std::chrono_literals;'
+                echo 'struct price { std::uint64_t instrument; double bid, ask; };'
+                echo 'SLUICE_TYPE(struct price);'
+                echo 'int main() {'
+                awk '/^```cpp$/ { on = ++block > 1; next } /^```$/ { on = 0 } on' "$TOP/doc/cpp.md"
+                echo '}'
+        } >blocks.cpp
+        g++ -std=c++17 -Wall -Wextra -Werror -fsyntax-only "-I$TOP/include" blocks.cpp
+}
+check 'what doc/cpp.md shows compiles' compiles
+
+# Every call in its table is there.
+exists() {
+        for name in $(sed -n '/^## Which call/,$s/^| \(.*\) | .*/\1/p' "$TOP/doc/cpp.md" |
+                grep -o 'sluice_[a-z_]*[a-z]' | sort -u); do
+                grep -q "\<$name\>" "$TOP"/include/*.h "$TOP"/include/sluice/*.h || {
+                        echo "$name is no call"
+                        return 1
+                }
+        done
+}
+check 'what doc/cpp.md calls a call is one' exists
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
