@@ -7,7 +7,12 @@ set +e -u
 : "${TOP:?}" "${OUT:?}" "${SLUICE_DIR:?}"
 bin=$(dirname "$OUT")/cpp/examples
 passed=0 failed=0 started=
-trap 'for pid in $started; do kill -KILL "$pid" 2>/dev/null; done' EXIT
+clean_up() {
+        for pid in $started; do
+                kill -KILL "$pid" 2>/dev/null
+        done
+}
+trap clean_up EXIT
 
 # check NAME COMMAND...: passes when the command succeeds.
 check() {
@@ -46,10 +51,10 @@ prints() {
 
 fits() {
         for file in "$TOP"/examples/*.cpp; do
-                [ "$(wc -l <"$file")" -lt 60 ] && [ -x "$bin/$(basename "$file" .cpp)" ] || {
+                if [ "$(wc -l <"$file")" -ge 60 ] || [ ! -x "$bin/$(basename "$file" .cpp)" ]; then
                         echo "$file is too long, or not built"
                         return 1
-                }
+                fi
         done
 }
 check 'each is under 60 lines, and is built' fits
@@ -127,6 +132,7 @@ check 'what doc/cpp.md shows compiles' compiles
 
 # Every call in its table is there.
 exists() {
+        # Words are what is wanted. shellcheck disable=SC2013
         for name in $(sed -n '/^## Which call/,$s/^| \(.*\) | .*/\1/p' "$TOP/doc/cpp.md" |
                 grep -o 'sluice_[a-z_]*[a-z]' | sort -u); do
                 grep -q "\<$name\>" "$TOP"/include/*.h "$TOP"/include/sluice/*.h || {
