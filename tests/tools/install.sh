@@ -6,7 +6,7 @@ set -eu
 here=$PWD
 mkdir tree
 cd "$TOP"
-cp -R build.ninja ninja src include tools doc "$here/tree/"
+cp -R build.ninja ninja src include tools doc completions "$here/tree/"
 cd "$here/tree"
 
 passed=0
@@ -86,6 +86,9 @@ check 'groups have a package of their own' grep -qx 'Requires: sluice' \
         "$root/lib/any/pkgconfig/sluice-group.pc"
 check 'and a library, with the same version' \
         [ -f "$root/lib/any/libsluice-group.so.$abi" ]
+for file in bash-completion/completions/sluice zsh/site-functions/_sluice; do
+        check "shells find $file" [ -f "$root/share/$file" ]
+done
 check 'pkg-config finds LIBDIR' grep -qx 'libdir=/opt/sluice/lib/any' \
         "$root/lib/any/pkgconfig/sluice.pc"
 cat >user.c <<'C'
