@@ -5,19 +5,8 @@
 # text, and stands in a page of doc/. Last line: `N passed, N failed`.
 set +e -u
 top=$(cd "$(dirname "$0")/../.." && pwd) || exit 2
-passed=0
-failed=0
+. "$top/tests/tools/lib.sh"
 
-check() {
-        what=$1
-        shift
-        if "$@"; then
-                passed=$((passed + 1))
-        else
-                failed=$((failed + 1))
-                echo "FAIL $what"
-        fi
-}
 is_drawn() {
         "$top/tools/picture" "$1" | cmp - "${1%.txt}.svg"
 }
@@ -35,5 +24,4 @@ done
 echo 'circle 1 2 3' >unknown.txt
 check 'an unknown shape is refused' refuses unknown.txt
 check 'a missing text is refused' refuses none.txt
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -3,25 +3,12 @@
 # ninja and ninja install build as a packager says, into his directory.
 set -eu
 : "${TOP:?}"
+. "$TOP/tests/tools/lib.sh"
 here=$PWD
 mkdir tree
 cd "$TOP"
 cp -R build.ninja ninja src include tools doc completions "$here/tree/"
 cd "$here/tree"
-
-passed=0
-# check WHAT COMMAND...: or the test ends here
-check() {
-        what=$1
-        shift
-        if ! "$@"; then
-                echo "FAILED $what: $*"
-                exit 1
-        fi
-        passed=$((passed + 1))
-}
-lacks() { ! grep -q -e "$1" "$2"; }
-lines() { [ "$(grep -c -e "$1" "$3")" -eq "$2" ]; }
 
 # cc NAME: a compiler that notes what it is called with. Whether our own
 # configurations choose clang or gcc is no matter to it.
@@ -64,7 +51,7 @@ lib
 share" ]
 
 # What is installed is of use, and says its version in each place.
-version=$(awk '/define SLUICE_VERSION_(MAJOR|MINOR|PATCH)/ { printf "%s%s", dot, $3; dot = "." }' include/sluice.h)
+version=$(tools/version) abi=$(tools/version ABI)
 root=$here/stage/opt/sluice
 check 'the command tells the version' [ "$("$root/bin/sluice" --version)" = "sluice $version" ]
 check 'so does pkg-config' grep -qx "Version: $version" "$root/lib/any/pkgconfig/sluice.pc"
@@ -75,10 +62,6 @@ check 'a further name of a page leads to it' \
         [ "$(readlink "$root/share/man/man3/sluice_sendv.3")" = sluice_send.3 ]
 check 'and the change log, first' \
         [ "$(sed -n 's/^## \([0-9.]*\).*/\1/p' "$TOP/CHANGELOG.md" | head -n 1)" = "$version" ]
-case $version in # while it is 0, each minor version is an ABI of its own
-0.*) abi=${version%.*} ;;
-*) abi=${version%%.*} ;;
-esac
 check 'so does the soname' sh -c \
         "readelf -d '$root/lib/any/libsluice.so' | grep -qF 'soname: [libsluice.so.$abi]'"
 check 'and the file that it names is there' [ -f "$root/lib/any/libsluice.so.$abi" ]
@@ -135,4 +118,4 @@ cc gcc
 touch src/error.c
 PATH=$here:$PATH ninja out/release/obj/error.o >ninja.log 2>&1
 check 'gcc is the default' grep -q "^$here/gcc .* -O2 -g  *-include " "$here/log"
-echo "$passed passed, 0 failed"
+finish

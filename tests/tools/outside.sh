@@ -4,22 +4,11 @@
 # pkg-config alone; and what README shows of a shape is a part of one of them.
 set -eu
 : "${TOP:?}" "${OUT:?}"
-if ! command -v pkg-config >/dev/null || ldd "$OUT/libsluice.so" | grep -q 'lib[a-z]*san'; then
-        echo '0 passed, 0 failed, 1 skipped'
-        exit 0
+. "$TOP/tests/tools/lib.sh"
+if ! command -v pkg-config >/dev/null || is_sanitized; then
+        skipped=1
+        finish
 fi
-passed=0 failed=0
-# check WHAT COMMAND...
-check() {
-        what=$1
-        shift
-        if "$@"; then
-                passed=$((passed + 1))
-        else
-                failed=$((failed + 1))
-                echo "FAILED $what"
-        fi
-}
 
 unset DESTDIR LIBDIR
 (cd "$TOP" && PREFIX=$OLDPWD/root tools/install "$OUT") >install.log
@@ -68,5 +57,4 @@ shown() {
         END { exit bad || block < 2 }' "$TOP/README.md"
 }
 check 'what README shows compiles and runs' shown
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish
