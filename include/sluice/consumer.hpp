@@ -21,9 +21,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <system_error>
-#include <utility>
 
 #include "deadline.hpp"
+#include "endpoint.hpp"
 #include "error.hpp"
 #include "long.hpp"
 #include "loop.hpp"
@@ -336,99 +336,46 @@ class consumer_ref
         int last_ = 0;
 };
 
-class consumer : public consumer_ref
+namespace detail
+{
+
+struct consumer_role {
+        using handle = sluice_consumer;
+        static constexpr const char *open_name = "sluice_consumer_open";
+        static constexpr const char *close_name = "sluice_consumer_close";
+
+        static handle *closed() noexcept
+        {
+                return &closed_consumer;
+        }
+
+        static handle *make() noexcept
+        {
+                return sluice_consumer_new();
+        }
+
+        static void free(handle *h) noexcept
+        {
+                sluice_consumer_free(h);
+        }
+
+        static int open(handle *h, const char *name, const sluice_options *o) noexcept
+        {
+                return sluice_consumer_open(h, name, o);
+        }
+
+        static int close(handle *h) noexcept
+        {
+                return sluice_consumer_close(h);
+        }
+};
+
+} // namespace detail
+
+class consumer : public detail::endpoint<consumer_ref, detail::consumer_role>
 {
       public:
-        consumer() noexcept = default;
-
-        explicit consumer(queue_name name, const options &o = {})
-        {
-                open_as(name, o.native());
-        }
-
-        consumer(queue_name name, std::error_code &ec) noexcept : consumer(name, options(), ec)
-        {
-        }
-
-        consumer(queue_name name, const options &o, std::error_code &ec) noexcept
-        {
-                detail::record(open(name, o.native()), ec);
-        }
-
-        consumer(consumer &&other) noexcept
-            : consumer_ref(*std::exchange(other.handle_, &detail::closed_consumer))
-        {
-        }
-
-        consumer &operator=(consumer &&other) noexcept
-        {
-                if (this != &other) {
-                        drop();
-                        handle_ = std::exchange(other.handle_, &detail::closed_consumer);
-                }
-                return *this;
-        }
-
-        consumer(const consumer &) = delete;
-        consumer &operator=(const consumer &) = delete;
-
-        ~consumer()
-        {
-                drop();
-        }
-
-        bool is_open() const noexcept
-        {
-                return handle_ != &detail::closed_consumer;
-        }
-
-        explicit operator bool() const noexcept
-        {
-                return is_open();
-        }
-
-        /* What is not released stays. Always closes. */
-        void close()
-        {
-                detail::check(drop(), "sluice_consumer_close");
-        }
-
-        void close(std::error_code &ec) noexcept
-        {
-                detail::record(drop(), ec);
-        }
-
-      protected:
-        int open(queue_name name, const sluice_options &o) noexcept
-        {
-                sluice_consumer *const h = sluice_consumer_new();
-                const int r = h ? sluice_consumer_open(h, name.c_str(), &o) : -ENOMEM;
-
-                if (r)
-                        sluice_consumer_free(h);
-                else
-                        handle_ = h;
-                return r;
-        }
-
-        void open_as(queue_name name, const sluice_options &o)
-        {
-                const int r = open(name, o);
-
-                if (r)
-                        detail::fail(r, "sluice_consumer_open", name.c_str(), sluice_limit());
-        }
-
-      private:
-        int drop() noexcept
-        {
-                sluice_consumer *const h = std::exchange(handle_, &detail::closed_consumer);
-                const int r = sluice_consumer_close(h);
-
-                if (h != &detail::closed_consumer)
-                        sluice_consumer_free(h);
-                return r;
-        }
+        using endpoint::endpoint;
 };
 
 } // namespace sluice

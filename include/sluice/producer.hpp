@@ -20,9 +20,9 @@
 #include <initializer_list>
 #include <new>
 #include <system_error>
-#include <utility>
 
 #include "deadline.hpp"
+#include "endpoint.hpp"
 #include "error.hpp"
 #include "options.hpp"
 #include "view.hpp"
@@ -341,99 +341,46 @@ class producer_ref
         }
 };
 
-class producer : public producer_ref
+namespace detail
+{
+
+struct producer_role {
+        using handle = sluice_producer;
+        static constexpr const char *open_name = "sluice_producer_open";
+        static constexpr const char *close_name = "sluice_producer_close";
+
+        static handle *closed() noexcept
+        {
+                return &closed_producer;
+        }
+
+        static handle *make() noexcept
+        {
+                return sluice_producer_new();
+        }
+
+        static void free(handle *h) noexcept
+        {
+                sluice_producer_free(h);
+        }
+
+        static int open(handle *h, const char *name, const sluice_options *o) noexcept
+        {
+                return sluice_producer_open(h, name, o);
+        }
+
+        static int close(handle *h) noexcept
+        {
+                return sluice_producer_close(h);
+        }
+};
+
+} // namespace detail
+
+class producer : public detail::endpoint<producer_ref, detail::producer_role>
 {
       public:
-        producer() noexcept = default;
-
-        explicit producer(queue_name name, const options &o = {})
-        {
-                open_as(name, o.native());
-        }
-
-        producer(queue_name name, std::error_code &ec) noexcept : producer(name, options(), ec)
-        {
-        }
-
-        producer(queue_name name, const options &o, std::error_code &ec) noexcept
-        {
-                detail::record(open(name, o.native()), ec);
-        }
-
-        producer(producer &&other) noexcept
-            : producer_ref(*std::exchange(other.handle_, &detail::closed_producer))
-        {
-        }
-
-        producer &operator=(producer &&other) noexcept
-        {
-                if (this != &other) {
-                        drop();
-                        handle_ = std::exchange(other.handle_, &detail::closed_producer);
-                }
-                return *this;
-        }
-
-        producer(const producer &) = delete;
-        producer &operator=(const producer &) = delete;
-
-        ~producer()
-        {
-                drop();
-        }
-
-        bool is_open() const noexcept
-        {
-                return handle_ != &detail::closed_producer;
-        }
-
-        explicit operator bool() const noexcept
-        {
-                return is_open();
-        }
-
-        /* Staged messages are forgotten. Always closes. */
-        void close()
-        {
-                detail::check(drop(), "sluice_producer_close");
-        }
-
-        void close(std::error_code &ec) noexcept
-        {
-                detail::record(drop(), ec);
-        }
-
-      protected:
-        int open(queue_name name, const sluice_options &o) noexcept
-        {
-                sluice_producer *const h = sluice_producer_new();
-                const int r = h ? sluice_producer_open(h, name.c_str(), &o) : -ENOMEM;
-
-                if (r)
-                        sluice_producer_free(h);
-                else
-                        handle_ = h;
-                return r;
-        }
-
-        void open_as(queue_name name, const sluice_options &o)
-        {
-                const int r = open(name, o);
-
-                if (r)
-                        detail::fail(r, "sluice_producer_open", name.c_str(), sluice_limit());
-        }
-
-      private:
-        int drop() noexcept
-        {
-                sluice_producer *const h = std::exchange(handle_, &detail::closed_producer);
-                const int r = sluice_producer_close(h);
-
-                if (h != &detail::closed_producer)
-                        sluice_producer_free(h);
-                return r;
-        }
+        using endpoint::endpoint;
 };
 
 } // namespace sluice
