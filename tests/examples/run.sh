@@ -15,7 +15,7 @@ clean_up() {
                 kill -KILL "$pid" 2>/dev/null
         done
         # After a failure; else there is none.
-        for queue in hello example lines; do
+        for queue in hello example lines loop; do
                 [ ! -e "$SLUICE_DIR/$queue" ] || "$bin/../sluice" rm "$queue"
         done
         rm -rf "$work"
@@ -187,17 +187,36 @@ request_is_pending() {
         sluice stat calls/*/request 2>stat.err | grep -q 'pending *1 '
 }
 check 'rpc: clients and servers that are killed' rpc_death
-# ---- libuv
-in_a_libuv_loop() {
-        start "$bin/libuv" uv >out 2>end
+# ---- libuv, libevent, GLib: sixteen thousand turns, sleeps of the consumer and of
+# the producer, then the end
+in_the_loop_of() {
+        start "$bin/$1" loop >out 2>end
         consumer=$!
-        until_true queue_is_open uv || return 1
-        "$bin/producer" uv 100000 || return 1
+        until_true queue_is_open loop || return 1
+        "$bin/producer" loop 100000 || return 1
         wait $consumer || return 1
         seq -f 'message %.0f of 100000' 100000 | cmp - out && grep -q 'has closed' end &&
-                sluice rm uv
+                sluice rm loop
 }
-check 'libuv: many turns, then the end' in_a_libuv_loop
+for loop in libuv libevent glib; do
+        check "$loop: many turns, then the end" in_the_loop_of $loop
+done
+# It sleeps meanwhile: what it has used of a processor is next to nothing.
+sleeps_in_the_loop_of() {
+        start "$bin/$1" loop >out 2>end
+        consumer=$!
+        until_true queue_is_open loop || return 1
+        until_true grep -q '^State:.S' /proc/$consumer/status || return 1
+        begin=$(awk '{ print $14 + $15 }' /proc/$consumer/stat)
+        printf 'one\n' >one
+        { sleep 0.5; cat one; sleep 0.5; } | sluice send loop || return 1
+        used=$(($(awk '{ print $14 + $15 }' /proc/$consumer/stat) - begin))
+        wait $consumer || return 1
+        prints out one && [ $used -lt 20 ] && sluice rm loop
+}
+for loop in libuv libevent glib; do
+        check "$loop: asleep while there is nothing" sleeps_in_the_loop_of $loop
+done
 # ---- epoll
 epoll() {
         start "$bin/epoll" example >out 2>err
