@@ -57,7 +57,7 @@ finds() {
 }
 check 'through a link' finds found 0.2 sluice "$here/lib/x86_64-linux-gnu/cmake/sluice"
 check 'its headers are where they are' grep -qx "headers $root/include" small.log
-for version in '' 0 0.2 0.2.0 0.1...0.3 '0.2.0;EXACT'; do
+for version in '' 0 0.2 0.2.0 0.1...0.3 0.1...0.2.0 '0.2.0;EXACT'; do
         check "version '$version' fits" finds found "$version"
 done
 for version in 0.1 0.1.9 0.2.1 0.3 1 0.1...0.1.9 '0.1...<0.2.0' '0.2.1;EXACT'; do

@@ -17,6 +17,7 @@ C
 umask 077
 mkdir "$name/out"
 touch "$name/out/built" "$name/.ninja_log"
+chmod -R go-rwx "$name"
 "$name/tools/dist" second >second.log
 check 'the archive of what is unpacked is the same' cmp "$archive" "second/$name.tar.gz"
 SOURCE_DATE_EPOCH=1000000000 "$name/tools/dist" third >third.log
