@@ -317,6 +317,16 @@ static int may_appear(int err)
         return err == -ENOENT || err == -EINPROGRESS;
 }
 
+/* Likewise. One that has just appeared is closed to other users until it is complete,
+ * which takes milliseconds: until then it may be, a second at most. */
+static int is_being_made(int err, sluice_deadline *closed_until)
+{
+        if (!may_appear(err))
+                return err == -EACCES && sluice_now_ns() < *closed_until;
+        *closed_until = sluice_after(SLUICE_SECOND);
+        return 1;
+}
+
 /* DIR/: the library decides whether that is a directory for a new queue. */
 static int open_with_slash(const struct cli *c, cli_open_fn *open, void *handle)
 {
@@ -349,6 +359,7 @@ static int open_or_create(const struct cli *c, cli_open_fn *open, void *handle)
 int cli_open(const struct cli *c, cli_open_fn *open, void *handle)
 {
         const sluice_deadline until = cli_deadline(c);
+        sluice_deadline closed_until = SLUICE_NOW;
         int ms = 0;
 
         for (;;) {
@@ -357,7 +368,7 @@ int cli_open(const struct cli *c, cli_open_fn *open, void *handle)
 
                 if (r == 0)
                         return 0;
-                if (!may_appear(r) || (c->create && r == -ENOENT))
+                if (!is_being_made(r, &closed_until) || (c->create && r == -ENOENT))
                         return cli_fail_open(c, r);
                 code = cli_doze(c, &ms, until, NULL);
                 if (code)

@@ -130,6 +130,25 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
         expect 0 'rm --stale as another user' nobody rm --stale
         same 'the message is still there' secret "$(sluice recv "$place/private")"
         sluice rm "$place/private"
+
+        # One that is being made is closed to others until it is complete: they wait.
+        nobody recv "$place/appears" >got 2>closed &
+        receiver=$!
+        sleep 0.2 # it has seen that there is none
+        mkdir -m 700 "$place/appears"
+        sleep 0.3 # and now that it is closed
+        rmdir "$place/appears"
+        echo open | sluice send --create --mode 0666 "$place/appears"
+        ends 0 'one that is being made' $receiver
+        same 'and is there' open "$(cat got closed)"
+        sluice rm "$place/appears"
+        nobody recv "$place/stays" >got 2>closed &
+        receiver=$!
+        sleep 0.2
+        mkdir -m 700 "$place/stays"
+        ends 1 'one that stays closed' $receiver
+        verdict 'and is said to be' grep -q 'no permission' closed
+        rmdir "$place/stays"
 else
         skip 'another user'
 fi
