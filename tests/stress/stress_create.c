@@ -62,7 +62,7 @@ static int fail(const char *what, long long got)
 {
         if (atomic_fetch_add(&arena->failed, 1) < 10)
                 fprintf(stderr, "%s: %s (%lld%s%s)\n", name, what, got, got < 0 ? ": " : "",
-                        got < 0 ? sluice_strerror(got) : "");
+                        got < 0 ? sluice_strerror((ssize_t)got) : "");
         return 1;
 }
 
