@@ -213,7 +213,7 @@
 SLUICE_PRIV_BEGIN
 
 /* A call whose result says what no later call says again: that there is no
- * message, no room, no queue, or an end that is reported once. Not marked: what
+ * message, no room, no queue, or an end, which ends one wait. Not marked: what
  * is ignored for good reason (close, remove before a new start), and what
  * the next call answers likewise (commit, release of a poisoned handle). In
  * C, gcc takes (void) before the call for no answer. */

@@ -4,7 +4,7 @@
 Waiting. The library goes on sleeping after a signal, and Python runs its handlers between two
 calls only. So a wait is made of calls of a tenth of a second, and Control-C is late by no more.
 
-The end of a peer is told once by the library, and again in the place of a timeout. So that
+The end of a peer ends one wait, and is told again in the place of a timeout. So that
 a slice is not taken for another end, `_told` says which end was told, and after it a successor
 is waited for: sluice_*_await_peer.
 

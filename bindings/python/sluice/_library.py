@@ -54,7 +54,7 @@ SLOW: dict[str, tuple[Any, list[Any]]] = {
 }
 QUICK: dict[str, tuple[Any, list[Any]]] = {
     "sluice_version": (c_char_p, []),
-    "sluice_strerror": (c_char_p, [c_int]),
+    "sluice_strerror": (c_char_p, [c_ssize_t]),
     "sluice_limit": (c_char_p, []),
     "sluice_producer_new": (c_void_p, []),
     "sluice_consumer_new": (c_void_p, []),
