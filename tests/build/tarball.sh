@@ -29,6 +29,9 @@ umask 022
 cd "$name"
 check 'ninja builds it' env -i PATH="$PATH" HOME="$here" CFLAGS=-O0 ninja
 check 'and installs it' env -i PATH="$PATH" HOME="$here" CFLAGS=-O0 PREFIX="$here/root" ninja install
+check 'with the manual, without scdoc' env -i PATH="$PATH" HOME="$here" SCDOC=/nonexistent \
+        PREFIX="$here/bare" tools/install out/release
+check 'its links lead to its pages' [ -s "$here/bare/share/man/man3/sluice_sendv.3" ]
 check 'what it says has the version' [ "$("$here/root/bin/sluice" --version)" = "sluice $("$TOP/tools/version")" ]
 cd "$here"
 PKG_CONFIG_PATH=$here/root/lib/pkgconfig LD_LIBRARY_PATH=$here/root/lib
