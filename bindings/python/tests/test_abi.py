@@ -90,5 +90,5 @@ class Abi(unittest.TestCase):
 
 
 def size_of(declaration: str) -> int:
-    eight = ("size_t", "int64_t", "uint64_t", "sluice_deadline")
+    eight = ("size_t", "ssize_t", "int64_t", "uint64_t", "sluice_deadline")
     return 8 if declaration.split()[0] in eight else 4
