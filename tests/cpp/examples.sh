@@ -4,9 +4,10 @@
 # examples.sh: each example in C++ is short, and does what it says.
 # Last line: `N passed, N failed`.
 set +e -u
+. "$TOP/tests/tools/lib.sh"
 : "${TOP:?}" "${OUT:?}" "${SLUICE_DIR:?}"
 bin=$(dirname "$OUT")/cpp/examples
-passed=0 failed=0 started=
+started=
 clean_up() {
         for pid in $started; do
                 kill -KILL "$pid" 2>/dev/null
@@ -14,32 +15,10 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# check NAME COMMAND...: passes when the command succeeds.
-check() {
-        what=$1
-        shift
-        if "$@"; then
-                passed=$((passed + 1))
-        else
-                failed=$((failed + 1))
-                echo "FAILED $what"
-        fi
-}
-
 # start COMMAND...: in the background, ended at the latest with this script.
 start() {
         "$@" &
         started="$started $!"
-}
-
-# until_true COMMAND...: waits for an event, but for no more than ten seconds.
-until_true() {
-        tries=0
-        until "$@"; do
-                tries=$((tries + 1))
-                [ $tries -lt 1000 ] || return 1
-                sleep 0.01
-        done
 }
 
 # prints FILE LINE...: the file consists of these lines.
@@ -142,5 +121,4 @@ exists() {
         done
 }
 check 'what doc/cpp.md calls a call is one' exists
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -3,18 +3,7 @@
 # book.sh: tools/links finds what is wrong with a book, and tools/book refuses pages
 # that lead nowhere. Last line: `N passed, N failed`.
 set +e -u
-passed=0 failed=0
-
-check() {
-        what=$1
-        shift
-        if "$@"; then
-                passed=$((passed + 1))
-        else
-                failed=$((failed + 1))
-                echo "FAILED $what"
-        fi
-}
+. "$TOP/tests/tools/lib.sh"
 
 # ---- tools/links
 # site FILE TEXT: a book of two good pages, in which FILE has this text in addition.
@@ -98,5 +87,4 @@ without_manual() {
         ! (cd tree && tools/book out man) 2>book.log && grep -q 'no manual pages' book.log
 }
 check 'no manual pages' without_manual
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

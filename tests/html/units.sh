@@ -5,31 +5,9 @@
 # that systemd-tmpfiles has made, one killed in between; and they make no system call
 # that the units' filter forbids. Last line: `N passed, N failed, N skipped`.
 set +e -u
+. "$TOP/tests/tools/lib.sh"
 units=$TOP/examples/systemd
-passed=0 failed=0 skipped=0
 unset XDG_RUNTIME_DIR
-
-check() {
-        what=$1
-        shift
-        if "$@" >check.log 2>&1; then
-                passed=$((passed + 1))
-        else
-                failed=$((failed + 1))
-                echo "FAILED $what"
-                cat check.log
-        fi
-}
-
-# until_true COMMAND...: for no more than ten seconds.
-until_true() {
-        tries=0
-        until "$@" >/dev/null 2>&1; do
-                tries=$((tries + 1))
-                [ $tries -lt 1000 ] || return 1
-                sleep 0.01
-        done
-}
 
 # ---- What their readers say
 mkdir etc
@@ -144,5 +122,4 @@ if [ "$(id -u)" -eq 0 ]; then
 else
         skipped=$((skipped + 1))
 fi
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ]
+finish

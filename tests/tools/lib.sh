@@ -17,6 +17,16 @@ check() {
         fi
 }
 
+# until_true COMMAND...: waits for an event, but for no more than ten seconds.
+until_true() {
+        tries=0
+        until "$@" >until.log 2>&1; do
+                tries=$((tries + 1))
+                [ $tries -lt 1000 ] || return 1
+                sleep 0.01
+        done
+}
+
 lacks() { ! grep -q -e "$1" "$2"; }
 
 # lines PATTERN NUMBER FILE: so many of its lines match.
