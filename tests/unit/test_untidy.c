@@ -629,28 +629,30 @@ QTest(exec, is_not_told_from_a_living_holder_while_a_stranger_maps)
         call(sluice_remove("q"), 0);
 }
 
-static void *looks_all_the_time(void *ctx)
+static int looks_until_it_is_killed(void *ctx)
 {
-        atomic_bool *stop = ctx;
+        struct event *looked = ctx;
         struct sluice_queue_stat st;
 
-        while (!atomic_load(stop)) {
+        for (bool told = false;; told = true) {
                 const int r = sluice_stat("q", &st);
 
                 check(r == 0 || r == -EAGAIN);
+                if (!told)
+                        signal_event(looked);
         }
-        return NULL;
 }
 
 QTest(exec, gives_the_role_up_under_the_eyes_of_an_observer)
 {
         struct sluice_producer p;
         struct sluice_consumer c;
-        atomic_bool stop = false;
-        pthread_t t;
+        struct event looked = event_new();
+        pid_t observer;
 
         make("q", 0);
-        t = thread_start(looks_all_the_time, &stop);
+        observer = spawn(looks_until_it_is_killed, &looked);
+        await_event(&looked);
         for (int i = 0; i < 10; i++) {
                 const pid_t pid = spawn_exec();
 
@@ -660,8 +662,8 @@ QTest(exec, gives_the_role_up_under_the_eyes_of_an_observer)
                 call(sluice_consumer_close(&c), 0);
                 kill_and_reap(pid);
         }
-        atomic_store(&stop, true);
-        thread_join(t);
+        kill_and_reap(observer);
+        event_free(&looked);
         call(sluice_remove("q"), 0);
 }
 
