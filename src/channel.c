@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "endpoint.h"
 #include "name.h"
 #include "sluice/channel.h"
 

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "endpoint.h"
 
 /*
  * The byte that wakes an armed endpoint may be lost: every process that may

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "internal.h"
+#include "endpoint.h"
 #include "sluice/fanout.h"
 
 /* Descriptors that are waited for at once; with more queues the rest is looked at

@@ -15,7 +15,7 @@
  * longer than twice what is worth spinning, so a single long one changes
  * nothing, and after any number of long ones four short ones are enough.
  */
-#include "internal.h"
+#include "endpoint.h"
 
 /* A sleep that adds less than this part of a wait is cheap. */
 enum { PART = 5 };

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "endpoint.h"
 
 /* How many milliseconds to wait for a predecessor that is just closing. */
 enum { HANDOVER_TRIES = 200 };

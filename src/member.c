@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "endpoint.h"
 #include "member.h"
 
 int sluice_priv_member_fd(struct sluice_consumer *c)

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "futex.h"
-#include "internal.h"
+#include "endpoint.h"
 
 /* The longest sleep when the peer cannot be relied upon to wake us. */
 #define SHORT_SLICE_NS INT64_C(1000000)

@@ -7,7 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 
-#include "internal.h"
+#include "endpoint.h"
 
 /*
  * Does a process hold the peer's role (fifo.c)? A locked pipe says yes; a

@@ -15,7 +15,7 @@
 #include <sys/sem.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "endpoint.h"
 
 /* 1: removed, 0: it was removed before, or -errno. */
 static int remove_segment(int shmid)

@@ -15,7 +15,7 @@
 #include <sched.h>
 #include <sys/resource.h>
 
-#include "internal.h"
+#include "endpoint.h"
 
 enum {
         LOOKS = 32, /* between two looks at the clock */

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "endpoint.h"
 
 /* All threads that sleep on this word. */
 static void futex_wake(const sluice_word *word)

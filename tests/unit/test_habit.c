@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How an endpoint adapts to its waits, with made-up times. */
 #define _GNU_SOURCE
-#include "../../src/internal.h"
+#include "../../src/endpoint.h"
 #include "check.h"
 
 #define US INT64_C(1000)

@@ -8,7 +8,7 @@
 #include <sched.h>
 #include <sys/resource.h>
 
-#include "../../src/internal.h"
+#include "../../src/endpoint.h"
 #include "check.h"
 
 enum { HERE = 5, THERE = 6, UNKNOWN = -1, NEVER = -1 };
