@@ -67,6 +67,7 @@
  *      sluice/fanout.h     one sender, several queues
  *      sluice/attach.h     initialize, join and leave a ring; recovery
  *      sluice/handle.h     the two handles
+ *      sluice/room.h       what a producer knows of room, and how it gets more
  *      sluice/wait_step.h  what a call does after each unsuccessful look
  *      sluice/pace.h       what adapts to the rate of messages
  *      sluice/wait.h       deadlines; the check whether the peer sleeps
