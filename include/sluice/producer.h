@@ -420,9 +420,12 @@ static inline struct sluice_priv_written sluice_priv_write_run(struct sluice_pro
 static __attribute__((noinline, unused)) int sluice_priv_stage_run(struct sluice_producer *p,
                                                                    const struct iovec *iov, int n)
 {
-        const struct sluice_priv_written w = sluice_priv_write_run(p, iov, n);
+        struct sluice_priv_written w;
         uint64_t word;
 
+        if (p->contiguous_end == p->tail)
+                return 0; /* a handle that is not attached has no ring, either */
+        w = sluice_priv_write_run(p, iov, n);
         if (w.n == 0)
                 return 0;
         /* The last one of a batch is not packed. */
