@@ -33,7 +33,7 @@ SLUICE_PRIV_BEGIN
 enum {
         SLUICE_PRIV_LINE = 64,   /* bytes of a cache line; if wrong, hints are useless */
         SLUICE_PRIV_EAGER = 1024 /* bytes of a record that are demoted line by line, of a
-                                    batch that are fetched */
+                                    record or a batch that are fetched */
 };
 
 /*
@@ -195,6 +195,22 @@ sluice_priv_demote_lines(const struct sluice_producer *p, uint64_t position, uin
                 sluice_priv_demote(record + off);
 }
 
+/* The lines behind the one at position, of so many bytes and perhaps one more, for
+ * writing. (Two at a time: it is half the instructions.) */
+static __attribute__((noinline, unused)) void
+sluice_priv_fetch_lines(const struct sluice_producer *p, uint64_t position, uint64_t bytes)
+{
+        const unsigned char *const first = p->ring + (position & p->mask);
+        const uint64_t rest = sluice_priv_rest(position, p->mask);
+        const uint64_t eager = SLUICE_PRIV_EAGER, most = bytes < eager ? bytes : eager;
+        const uint64_t end = most < rest ? most : rest;
+
+        for (uint64_t off = SLUICE_PRIV_LINE; off < end; off += (uint64_t)2 * SLUICE_PRIV_LINE) {
+                sluice_priv_prefetch_write(first + off);
+                sluice_priv_prefetch_write(first + off + SLUICE_PRIV_LINE);
+        }
+}
+
 /* ---- The hooks ----------------------------------------------------- */
 
 static inline void sluice_priv_pace_begin(struct sluice_consumer *c)
@@ -239,46 +255,42 @@ static inline void sluice_priv_pace_before_release(struct sluice_consumer *c, ui
 }
 
 /* UNTRUSTED and relaxed: only advice. */
+static inline int sluice_priv_is_asked_to_demote(const struct sluice_producer *p)
+{
+        return (sluice_priv_load_relaxed(&p->peer->doorbell.hint) & SLUICE_LAYOUT_SPARSE) != 0;
+}
+
 static inline void sluice_priv_pace_after_write(const struct sluice_producer *p, uint64_t position,
                                                 uint64_t bytes)
 {
-        if (bytes > SLUICE_PRIV_LINE &&
-            sluice_priv_unlikely(sluice_priv_load_relaxed(&p->peer->doorbell.hint) &
-                                 SLUICE_LAYOUT_SPARSE))
+        if (bytes > SLUICE_PRIV_LINE && sluice_priv_unlikely(sluice_priv_is_asked_to_demote(p)))
                 sluice_priv_demote_lines(p, position, bytes);
 }
 
 /*
- * The word behind the next record, if that is as long as this one, gets its 0
- * now instead of before that record is published: so the line is there by then,
- * and publishing need not wait for it. It is free, and stored again, so nothing
- * depends on it. Relaxed: nobody reads it before PUBLISH:store of that record.
+ * The record behind the next one, if both are as long as this one, begins at
+ * position + bytes: its lines are fetched for writing now, all at once, so that
+ * they are there by then. Its stores, which take effect in order, would wait for
+ * one after the other; and the first of them is wanted before that, for the 0
+ * behind the next record. Messages that come alone have time for the rest, and
+ * fetching that would be in the way of the one that has just been written.
  */
 static inline void sluice_priv_pace_published(const struct sluice_producer *p, uint64_t position,
                                               uint64_t bytes)
 {
-        sluice_priv_prefetch_write(p->ring + ((position + bytes) & p->mask));
+        position += bytes;
+        sluice_priv_prefetch_write(p->ring + (position & p->mask));
+        if (bytes > SLUICE_PRIV_LINE && !sluice_priv_is_asked_to_demote(p))
+                sluice_priv_fetch_lines(p, position, bytes);
 }
 
-/*
- * The next batch, if it is as long as this one, fills these lines: they are
- * fetched for writing all at once, where its stores, which take effect in
- * order, would wait for one after the other. The first line is left out, for the
- * consumer polls it; one more than the batch has may be fetched. (Two at a time:
- * it is half the instructions.)
- */
+/* The next batch, if it is as long as this one, fills these lines. The first is
+ * left out, for the consumer polls it. */
 static inline void sluice_priv_pace_batch_published(const struct sluice_producer *p,
                                                     uint64_t position, uint64_t bytes)
 {
-        const unsigned char *const first = p->ring + (position & p->mask);
-        const uint64_t rest = sluice_priv_rest(position, p->mask);
-        const uint64_t eager = SLUICE_PRIV_EAGER, most = bytes < eager ? bytes : eager;
-        const uint64_t end = most < rest ? most + 1 : rest;
-
-        for (uint64_t off = SLUICE_PRIV_LINE; off < end; off += (uint64_t)2 * SLUICE_PRIV_LINE) {
-                sluice_priv_prefetch_write(first + off);
-                sluice_priv_prefetch_write(first + off + SLUICE_PRIV_LINE);
-        }
+        if (bytes >= SLUICE_PRIV_LINE)
+                sluice_priv_fetch_lines(p, position, bytes + 1);
 }
 
 #else

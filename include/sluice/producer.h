@@ -43,6 +43,30 @@ static __attribute__((noinline, unused)) void sluice_priv_tell_progress(struct s
         p->base.slot = slot ^ 1;
 }
 
+/* Bytes of the longest message that shares a cache line with its header. */
+enum { SLUICE_PRIV_SHORT = 56 };
+
+/*
+ * "Nothing yet" behind the record of so many bytes that will be at tail, into room
+ * that is known: nobody reads this word before PUBLISH:store of that record
+ * (so relaxed), and should that never come, or another record come instead, the
+ * word is just free.
+ *
+ * For a short message it is stored when that is reserved. Where stores take effect
+ * in order, the one of the header would wait here for another line, with the
+ * payload written already, and a consumer that polls would take their line away
+ * meanwhile. (A longer one is on several lines; a copy is too quick for that.)
+ */
+static inline void sluice_priv_end_behind(const struct sluice_producer *p, uint64_t bytes)
+{
+        sluice_priv_store_relaxed(sluice_priv_word(p->ring, (p->tail + bytes) & p->mask), 0);
+}
+
+static inline int sluice_priv_is_short(size_t len)
+{
+        return len <= SLUICE_PRIV_SHORT;
+}
+
 /* Room for a message that does not fit between tail and contiguous_end: in a new lap,
  * or the consumer has to be asked. */
 static __attribute__((noinline, unused)) int sluice_priv_reserve_slow(struct sluice_producer *p,
@@ -64,6 +88,8 @@ static __attribute__((noinline, unused)) int sluice_priv_reserve_slow(struct slu
         }
         sluice_priv_tell_progress(p);
         p->contiguous_end = p->tail + sluice_priv_run(p->limit - p->tail, rest, p->mask);
+        if (skip == 0 && sluice_priv_is_short(len))
+                sluice_priv_end_behind(p, bytes);
         p->reserved = sluice_priv_header_word(skip != 0 ? SLUICE_PRIV_NEW_LAP : p->usual, len, 0);
         *payload = p->ring + ((p->tail + skip) & p->mask) + SLUICE_LAYOUT_HEADER_BYTES;
         return 0;
@@ -96,6 +122,8 @@ SLUICE_NODISCARD SLUICE_INLINE int sluice_reserve(struct sluice_producer *p, siz
                                  p->contiguous_end - p->tail < bytes))
                 return sluice_priv_reserve_slow(p, len, payload, until);
         record = p->ring + (p->tail & p->mask);
+        if (sluice_priv_is_short(len))
+                sluice_priv_end_behind(p, bytes);
         p->reserved = sluice_priv_header_word(p->usual, len, 0);
         *payload = record + SLUICE_LAYOUT_HEADER_BYTES;
         return 0;
@@ -196,21 +224,16 @@ SLUICE_INLINE int sluice_stage(struct sluice_producer *p, size_t len)
         return 0;
 }
 
-/* Publishes n messages between `from` and `to`, the first of which, or the
- * padding before it, has this header. */
-static inline void sluice_priv_publish_records(struct sluice_producer *p, uint64_t from,
+/* Publishes n messages up to `to`, the first of which, or the padding before it, is at
+ * `first` and has this header; behind them is a 0. */
+static inline void sluice_priv_publish_records(struct sluice_producer *p, unsigned char *first,
                                                uint64_t to, uint64_t word, uint64_t n)
 {
-        /* In locals: the stores below might change anything, for all that the
-         * compiler knows. */
-        unsigned char *const ring = p->ring;
-        const uint64_t before = p->messages, messages = before + n, mask = p->mask;
+        const uint64_t before = p->messages, messages = before + n;
         uint64_t parked;
 
-        /* The word behind them says "nothing yet" before they appear: relaxed, for
-         * PUBLISH:store comes after it. */
-        sluice_priv_store_relaxed(sluice_priv_word(ring, to & mask), 0);
-        sluice_priv_store_release(sluice_priv_word(ring, from & mask), word);
+        /* PUBLISH:store */
+        sluice_priv_store_release(sluice_priv_word(first, 0), word);
         p->tail = to;
         p->messages = messages;
         if (sluice_priv_unlikely((messages ^ before) >= SLUICE_PRIV_PROGRESS_EVERY))
@@ -220,14 +243,15 @@ static inline void sluice_priv_publish_records(struct sluice_producer *p, uint64
                 p->base.sleep->wake(p, parked);
 }
 
-/* One record between tail and contiguous_end, with nothing staged before it. */
-static inline void sluice_priv_publish_record(struct sluice_producer *p, uint64_t bytes,
-                                              uint64_t word)
+/* One record at `from`, which is tail, and before contiguous_end, with nothing staged
+ * before it and a 0 behind it. */
+static inline void sluice_priv_publish_record(struct sluice_producer *p, unsigned char *record,
+                                              uint64_t from, uint64_t bytes, uint64_t word)
 {
-        const uint64_t from = p->tail, to = from + bytes;
+        const uint64_t to = from + bytes;
 
         sluice_priv_pace_after_write(p, from, bytes);
-        sluice_priv_publish_records(p, from, to, word, 1);
+        sluice_priv_publish_records(p, record, to, word, 1);
         sluice_priv_pace_published(p, to, bytes);
 }
 
@@ -247,7 +271,10 @@ SLUICE_INLINE int sluice_publish(struct sluice_producer *p)
         p->staged = 0;
         p->reserved = 0;
         p->usual = SLUICE_LAYOUT_WHOLE;
-        sluice_priv_publish_records(p, p->batch, p->tail, p->first, n);
+        /* Behind the last of them, however long that has become: relaxed, for
+         * PUBLISH:store comes after it. */
+        sluice_priv_end_behind(p, 0);
+        sluice_priv_publish_records(p, p->ring + (p->batch & p->mask), p->tail, p->first, n);
         sluice_priv_pace_batch_published(p, p->tail, bytes);
         return 0;
 }
@@ -272,13 +299,16 @@ static __attribute__((noinline, unused)) int sluice_priv_commit_slow(struct slui
 /* stage, then publish: this message and all staged before it. */
 SLUICE_INLINE int sluice_commit(struct sluice_producer *p, size_t len)
 {
-        const uint64_t word = p->reserved;
+        const uint64_t word = p->reserved, at = p->tail;
+        const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
 
         if (sluice_priv_unlikely(!sluice_priv_is_usual(word, len)))
                 return sluice_priv_commit_slow(p, len);
         /* The same for one message in its usual place, with fewer stores. */
         p->reserved = 0;
-        sluice_priv_publish_record(p, sluice_priv_record_bytes(len, p->unit_mask), word);
+        if (!sluice_priv_is_short(len))
+                sluice_priv_end_behind(p, bytes);
+        sluice_priv_publish_record(p, p->ring + (at & p->mask), at, bytes, word);
         return 0;
 }
 
@@ -303,18 +333,18 @@ static __attribute__((noinline, unused)) int sluice_priv_send_slow(struct sluice
 static inline int sluice_priv_send(struct sluice_producer *p, const void *buf, size_t len,
                                    uint32_t tag, sluice_deadline until)
 {
-        const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask);
+        const uint64_t bytes = sluice_priv_record_bytes(len, p->unit_mask), at = p->tail;
         unsigned char *record;
 
         if (sluice_priv_unlikely((p->reserved | p->staged) != 0 ||
-                                 sluice_priv_is_too_long(p, len) ||
-                                 p->contiguous_end - p->tail < bytes))
+                                 sluice_priv_is_too_long(p, len) || p->contiguous_end - at < bytes))
                 return sluice_priv_send_slow(p, buf, len, tag, until);
         /* The same for one message in its usual place, with fewer stores. */
-        record = p->ring + (p->tail & p->mask);
+        record = p->ring + (at & p->mask);
         if (len != 0)
                 sluice_priv_copy_in(record + SLUICE_LAYOUT_HEADER_BYTES, buf, len);
-        sluice_priv_publish_record(p, bytes,
+        sluice_priv_end_behind(p, bytes);
+        sluice_priv_publish_record(p, record, at, bytes,
                                    sluice_priv_header_word(SLUICE_LAYOUT_WHOLE, len, tag));
         return 0;
 }
