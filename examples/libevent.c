@@ -43,8 +43,10 @@ int main(int argc, char **argv)
         r = sluice_consumer_open(&consumer, argc > 1 ? argv[1] : "example", &options);
         if (r)
                 return fprintf(stderr, "libevent: %s\n", sluice_strerror(r)), 1;
-        readable = event_new(base, sluice_consumer_fd(&consumer), EV_READ | EV_PERSIST, look, base);
-        if (base == NULL || readable == NULL || event_add(readable, NULL) != 0)
+        if (base != NULL)
+                readable = event_new(base, sluice_consumer_fd(&consumer), EV_READ | EV_PERSIST,
+                                     look, base);
+        if (readable == NULL || event_add(readable, NULL) != 0)
                 return fprintf(stderr, "libevent: no loop\n"), 1;
         event_active(readable, EV_READ, 0); /* the first look */
         event_base_dispatch(base);
