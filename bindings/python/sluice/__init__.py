@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._channel import Client as Client
     from ._channel import Request as Request
     from ._channel import Server as Server
+    from ._fanout import Fanout as Fanout
     from ._group import Event as Event
     from ._group import Group as Group
     from ._group import Member as Member
@@ -38,6 +39,7 @@ _LATER = {
     "Server": "_channel",
     "Request": "_channel",
     "Event": "_group",
+    "Fanout": "_fanout",
     "Group": "_group",
     "Member": "_group",
 }
@@ -52,6 +54,7 @@ __all__ = [
     "Error",
     "Event",
     "FIRST",
+    "Fanout",
     "Group",
     "HUGETLB",
     "HandleClosed",

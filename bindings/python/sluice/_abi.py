@@ -7,7 +7,8 @@ bindings/python/tests/test_abi.py compares each line with the headers.
 from __future__ import annotations
 
 import ctypes
-from ctypes import c_char, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import c_char, c_char_p, c_int, c_int64, c_size_t, c_uint, c_uint32, c_uint64
+from ctypes import c_void_p
 
 VERSION = "0.2.0"
 ABI = 2  # of SLUICE_ABI, and of the soname
@@ -82,6 +83,10 @@ class Long(ctypes.Structure):
         ("at", c_uint64),
         ("unused", c_uint64 * 4),
     ]
+
+
+class Fanout(ctypes.Structure):
+    _fields_ = [("out", c_void_p), ("n", c_uint), ("next", c_uint)]
 
 
 class Iovec(ctypes.Structure):
@@ -166,6 +171,7 @@ class QueueStat(ctypes.Structure):
 STRUCTURES = {
     "struct sluice_message": Message,
     "struct sluice_long": Long,
+    "struct sluice_fanout": Fanout,
     "struct iovec": Iovec,
     "struct sluice_options": Options,
     "struct sluice_group_options": GroupOptions,

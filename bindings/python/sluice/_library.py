@@ -15,6 +15,7 @@ from ._errors import CLASSES, Error
 LIMITS = (1, 12, 23, 24, 27, 28)  # EPERM, ENOMEM, ENFILE, EMFILE, EFBIG, ENOSPC: sluice_limit
 
 _MESSAGE = POINTER(_abi.Message)
+_FANOUT = POINTER(_abi.Fanout)
 _LONG = POINTER(_abi.Long)
 _OPTIONS = POINTER(_abi.Options)
 _STAT = POINTER(_abi.QueueStat)
@@ -35,6 +36,13 @@ WAITING: dict[str, tuple[Any, list[Any]]] = {
     "sluice_producer_await_peer": (c_int, [c_void_p, c_int64]),
     "sluice_consumer_await_peer": (c_int, [c_void_p, c_int64]),
     "sluice_call": (c_ssize_t, [c_void_p, c_char_p, c_size_t, c_void_p, c_size_t, c_int64]),
+    "sluice_fanout_send_key": (
+        c_int,
+        [_FANOUT, c_uint64, c_char_p, c_size_t, c_uint32, c_int64],
+    ),
+    "sluice_fanout_send_next": (c_int, [_FANOUT, c_char_p, c_size_t, c_uint32, c_int64]),
+    "sluice_fanout_send_any": (c_int, [_FANOUT, c_char_p, c_size_t, c_uint32, c_int64]),
+    "sluice_fanout_send_all": (c_int, [_FANOUT, c_char_p, c_size_t, c_uint32, c_int64]),
     "sluice_reply": (c_int, [c_void_p, c_uint32, c_char_p, c_size_t, c_int64]),
 }
 SLOW: dict[str, tuple[Any, list[Any]]] = {
