@@ -15,7 +15,8 @@ static void print_all()
 {
         sluice::consumer in("hello", sluice::or_create);
 
-        for (auto &&m : in) // in place, no copy; until the producer has closed
+        // in place, until the sender closes
+        for (auto &&m : in)
                 std::cout << m.text() << '\n';
         sluice::remove("hello");
 }

@@ -4,46 +4,47 @@
 #include <stdio.h>
 #include <string.h>
 
-static int fail(const char *what, int r)
-{
-        fprintf(stderr, "%s: %s\n", what, sluice_strerror(r));
-        return 1;
-}
+static const struct sluice_options o = {
+        .size = sizeof o,
+        .flags = SLUICE_CREATE,
+};
 
-static int send_text(const char *text, const struct sluice_options *options)
+static int send_text(const char *text)
 {
         struct sluice_producer p;
-        int r = sluice_producer_open(&p, "hello", options);
+        int r = sluice_producer_open(&p, "hello", &o);
 
         if (r)
-                return fail("open", r);
+                return r;
         r = sluice_send(&p, text, strlen(text), SLUICE_FOREVER);
         sluice_producer_close(&p);
-        return r ? fail("send", r) : 0;
+        return r;
 }
 
-static int print_all(const struct sluice_options *options)
+static int print_all(void)
 {
         struct sluice_consumer c;
         struct sluice_message m;
-        int r = sluice_consumer_open(&c, "hello", options);
+        int r = sluice_consumer_open(&c, "hello", &o);
 
         if (r)
-                return fail("open", r);
-        while ((r = sluice_peek(&c, &m, SLUICE_FOREVER)) == 0) {
-                printf("%.*s\n", (int)m.len, (const char *)m.data); /* in place, no copy */
+                return r;
+        while (!(r = sluice_peek(&c, &m, SLUICE_FOREVER))) {
+                /* in place, no copy */
+                printf("%.*s\n", (int)m.len, (const char *)m.data);
                 sluice_release(&c);
         }
         sluice_consumer_close(&c);
-        if (r != -EPIPE) /* -EPIPE: the producer has closed, and all is received */
-                return fail("receive", r);
-        r = sluice_remove("hello");
-        return r ? fail("remove", r) : 0;
+        if (r != -EPIPE) /* not the end */
+                return r;
+        return sluice_remove("hello");
 }
 
 int main(int argc, char **argv)
 {
-        const struct sluice_options o = SLUICE_OPTIONS(.flags = SLUICE_CREATE);
+        int r = argc > 1 ? send_text(argv[1]) : print_all();
 
-        return argc > 1 ? send_text(argv[1], &o) : print_all(&o);
+        if (r)
+                fprintf(stderr, "hello: %s\n", sluice_strerror(r));
+        return r != 0;
 }

@@ -96,12 +96,20 @@ check 'ring.c needs no library' \
         "${CC:-cc}" -I"$top/include" "$top/examples/ring.c" -o ring_alone
 
 # ---- readme
-same_as_readme() {
-        awk '/^```c$/ { on = 1; next } /^```$/ { if (on) exit } on' "$top/README.md" |
-                diff - "$1"
+# README.md shows it in a column, in shorter lines.
+readme_text() {
+        awk '/^```c$/ { on = 1; next } /^```$/ { if (on) exit } on' "$top/README.md"
 }
-tail -n +2 "$top/examples/readme.c" >text
-check 'readme.c is the text of README.md' same_as_readme text
+same_as_readme() {
+        readme_text >text.c && tail -n +2 "$top/examples/readme.c" | tr -d ' \n' >want &&
+                tr -d ' \n' <text.c | cmp - want
+}
+check 'readme.c is the text of README.md' same_as_readme
+fits_a_column() {
+        "${CC:-cc}" -std=c11 -Wall -Wextra -Werror -I"$top/include" -fsyntax-only text.c &&
+                awk 'length > 40 { print; wide = 1 } END { exit wide || NR < 10 }' text.c
+}
+check '... which compiles, and is no wider than a column' fits_a_column
 readme() {
         start "$bin/readme" >out
         consumer=$!

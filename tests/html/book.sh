@@ -74,6 +74,29 @@ check '... previous' shows doc/two.html 'rel="prev" href="../index.html"'
 check '... a name of a manual page leads to it' \
         shows man/page.1.html 'href="page.1.html"><b>other</b>(3)'
 check '... what was read is known' grep -q 'doc/two.md' tree/deps
+programs() {
+        makes '<table><tr><td>
+
+```c
+int y;
+```
+
+</td><td>
+
+```c
+int z;
+```
+
+</td></tr></table>' && "$TOP/tools/links" tree/out && shows doc/two.html '<div class="wide columns">' &&
+                [ "$(grep -c 'class="sourceCode c"' tree/out/doc/two.html)" -eq 2 ]
+}
+check 'programs side by side are columns' programs
+words() {
+        makes '| a | b |
+|---|---|
+| 1 | 2 |' && shows doc/two.html '<div class="wide"><table>'
+}
+check '... a table of words is not' words
 check 'a link to no file' refuses '[x](none.md)' 'none.md leads nowhere'
 untitled() {
         tree nothing

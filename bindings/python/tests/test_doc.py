@@ -41,6 +41,7 @@ class Doc(Case):
 
     def test_readme_receives_what_it_sends(self) -> None:
         [(code, _)] = blocks("README.md")
+        self.assertLessEqual(max(map(len, code.splitlines())), 40)  # it stands in a column
         receiver = self.run_python(code)
         sender = self.run_python(code, "from a test")
         self.assertEqual(sender.communicate(timeout=30)[0], "")
