@@ -2,10 +2,11 @@
 #
 # sessions.sh [PAGE...]: what a terminal shows in the pages of doc/book, in blocks of
 # `console`, is what it shows. All commands of a page are run by one shell, in a
-# directory that holds the files that the page shows. The library is installed, and cc
-# takes every warning for an error. `...` stands for anything, alone in a line for any
-# lines. A page that says <!-- needs COMMAND --> is skipped where that fails. Last line:
-# `N passed, N failed, N skipped`, one test for each command.
+# directory that holds the files that the page shows. The library is installed, cc and
+# g++ take every warning for an error, and python3 is the system's, which has the package
+# sluice. `...` stands for anything, alone in a line for any lines. A page that says
+# <!-- needs COMMAND --> is skipped where that fails. Last line: `N passed, N failed,
+# N skipped`, one test for each command.
 set +e -u
 top=$TOP
 passed=0 failed=0 skipped=0
@@ -23,7 +24,15 @@ cat >bin/cc <<END
 #!/bin/sh
 exec ${CC:-gcc} -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror "\$@"
 END
-chmod +x bin/cc
+cat >bin/g++ <<END
+#!/bin/sh
+exec /usr/bin/g++ -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror "\$@"
+END
+cat >bin/python3 <<END
+#!/bin/sh
+PYTHONPATH='$top/bindings/python' PYTHONDONTWRITEBYTECODE=1 exec /usr/bin/python3 -W error "\$@"
+END
+chmod +x bin/cc bin/g++ bin/python3
 export PATH="$here/bin:$prefix/bin:$PATH" PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
 export LD_LIBRARY_PATH="$prefix/lib" LC_ALL=C
 unset XDG_RUNTIME_DIR
