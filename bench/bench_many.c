@@ -4,7 +4,9 @@
  *
  *   n producers        1, 2, 8 threads send to one: a group of rings, beside
  *                      queues that take several producers, and what sleeps in
- *                      the kernel. All have 256 KiB, the rings together
+ *                      the kernel. All have 256 KiB, the rings together. Of
+ *                      2 and 8, a group is also served by the calls for several
+ *                      threads: by one, and by a second one where the producers are
  *   members, ... busy  1 to 1,024 rings of which one, half, all have messages,
  *                      sent in turn by one thread; a multiple of one ring by
  *                      itself
@@ -28,27 +30,32 @@
 
 /* ---- Producers ---------------------------------------------------- */
 
+/* arg: producers; arg2: others of the crowd, which serve as the caller does. */
 static double producers_trial(const struct bench_case *c, uint64_t n)
 {
         const struct many_peer *peer = c->ctx;
-        const unsigned crowd = (unsigned)c->arg;
-        void *const q = peer->open(crowd);
-        const double ns = bench_crowd(peer->get, peer->put, crowd, q, n / crowd * crowd);
+        const unsigned producers = (unsigned)c->arg, crowd = producers + (unsigned)c->arg2;
+        void *const q = peer->open(producers);
+        const double ns = bench_crowd(peer->get, peer->put, crowd, q, n / producers * crowd);
 
         peer->close(q);
-        return ns;
+        return ns * crowd / producers;
 }
+
+static const struct {
+        const struct many_peer *peer;
+        enum bench_role role;
+        long helpers;
+        bool several; /* not for one producer */
+} peers[] = {{&many_group, BENCH_OURS, 0, false},   {&many_runs, BENCH_OURS, 0, false},
+             {&many_shared, BENCH_OURS, 0, true},   {&many_shared_by_two, BENCH_OURS, 1, true},
+             {&many_loop, BENCH_ALONE, 0, false},   {&many_moodycamel, BENCH_RIVAL, 0, false},
+             {&many_dpdk, BENCH_RIVAL, 0, false},   {&many_dpdk_rts, BENCH_RIVAL, 0, false},
+             {&many_boost, BENCH_RIVAL, 0, false},  {&many_pipe, BENCH_RIVAL, 0, false},
+             {&many_eventfd, BENCH_RIVAL, 0, false}};
 
 static void add_producers(void)
 {
-        static const struct {
-                const struct many_peer *peer;
-                enum bench_role role;
-        } peers[] = {{&many_group, BENCH_OURS},   {&many_runs, BENCH_OURS},
-                     {&many_loop, BENCH_ALONE},   {&many_moodycamel, BENCH_RIVAL},
-                     {&many_dpdk, BENCH_RIVAL},   {&many_dpdk_rts, BENCH_RIVAL},
-                     {&many_boost, BENCH_RIVAL},  {&many_pipe, BENCH_RIVAL},
-                     {&many_eventfd, BENCH_RIVAL}};
         static const char *const labels[] = {"1", "2", "8"};
 
         for (size_t i = 0; i < sizeof peers / sizeof *peers; i++) {
@@ -59,13 +66,14 @@ static void add_producers(void)
                                        .role = peers[i].role,
                                        .base = peers[i].peer == &many_group,
                                        .trial = producers_trial,
-                                       .ctx = peers[i].peer};
+                                       .ctx = peers[i].peer,
+                                       .arg2 = peers[i].helpers};
 
                 if (!peers[i].peer->open) {
                         bench_note("not installed: %s\n", peers[i].peer->name);
                         continue;
                 }
-                for (int k = 0; k < 3; k++) {
+                for (int k = peers[i].several; k < 3; k++) {
                         c.label = labels[k];
                         c.arg = atol(labels[k]);
                         c.x = (double)c.arg;

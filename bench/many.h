@@ -32,6 +32,8 @@ struct many_peer {
 };
 
 extern const struct many_peer many_group, many_runs, many_loop;
+/* The last of the crowd serves, too, when it is shared by two. */
+extern const struct many_peer many_shared, many_shared_by_two;
 extern const struct many_peer many_moodycamel, many_boost, many_dpdk, many_dpdk_rts;
 extern const struct many_peer many_pipe, many_eventfd;
 
@@ -93,12 +95,22 @@ enum many_reader { MANY_GROUP, MANY_LOOP };
 struct many_rings *many_rings_open(unsigned rings, size_t capacity, enum many_reader reader,
                                    bool lasting);
 void many_rings_close(struct many_rings *r);
+/* As much memory for all as one queue has; a first lap. */
+struct many_rings *many_rings_settled(unsigned producers, enum many_reader reader);
+
+/* A producer's thread sends to its own, the one of its number. */
+void many_put(struct bench_side *s);
 
 /* One thread sends to the busy ones in turn; the other receives. n: how many. */
 void many_put_in_turn(struct bench_side *s);
 void many_get(struct bench_side *s);
 /* Such traffic for that long, and a lap at least. */
 void many_settle(struct many_rings *r, double ns);
+
+/* many_shared_by_two: how many messages the last of the crowd has handed over. */
+uint64_t many_helped(const void *q);
+/* test_many.c, of the self-test. */
+void many_self_test(void (*check)(bool good, const char *what, double figure));
 
 /* ---- many_idle.c, many_first.c: parts of bench_many.c -------------- */
 

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "many.h"
 #include "rings.h"
 #include "test_harness.h"
 
@@ -445,6 +446,7 @@ int main(int argc, char **argv)
         pages();
         company();
         crowds();
+        many_self_test(check);
         batches();
         own_contenders();
         paces();

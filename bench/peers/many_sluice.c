@@ -101,7 +101,7 @@ void many_put_in_turn(struct bench_side *s)
         }
 }
 
-static MEASURE_NOINLINE void put(struct bench_side *s)
+MEASURE_NOINLINE void many_put(struct bench_side *s)
 {
         struct many_rings *const r = s->a;
 
@@ -203,8 +203,7 @@ void many_settle(struct many_rings *r, double ns)
 
 /* ---- As contenders ------------------------------------------------ */
 
-/* As much memory for all as one queue has; a first lap. */
-static void *open_rings(unsigned producers, enum many_reader reader)
+struct many_rings *many_rings_settled(unsigned producers, enum many_reader reader)
 {
         struct many_rings *const r =
                 many_rings_open(producers, BENCH_RING_BYTES / producers, reader, false);
@@ -217,12 +216,12 @@ static void *open_rings(unsigned producers, enum many_reader reader)
 
 static void *open_group(unsigned producers)
 {
-        return open_rings(producers, MANY_GROUP);
+        return many_rings_settled(producers, MANY_GROUP);
 }
 
 static void *open_loop(unsigned producers)
 {
-        return open_rings(producers, MANY_LOOP);
+        return many_rings_settled(producers, MANY_LOOP);
 }
 
 static void close_rings(void *r)
@@ -230,7 +229,8 @@ static void close_rings(void *r)
         many_rings_close(r);
 }
 
-const struct many_peer many_group = {"sluice group", open_group, close_rings, put, many_get};
-const struct many_peer many_runs = {"sluice group, runs", open_group, close_rings, put, get_runs};
-const struct many_peer many_loop = {"sluice, loop over rings", open_loop, close_rings, put,
+const struct many_peer many_group = {"sluice group", open_group, close_rings, many_put, many_get};
+const struct many_peer many_runs = {"sluice group, runs", open_group, close_rings, many_put,
+                                    get_runs};
+const struct many_peer many_loop = {"sluice, loop over rings", open_loop, close_rings, many_put,
                                     many_get};
