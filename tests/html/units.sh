@@ -88,8 +88,11 @@ as() {
         # As User= and Group= of the units: the group is the first one.
         exec setpriv --reuid "${id%:*}" --regid "$group" --clear-groups "$@"
 }
+# is_received N LINE: and so many are released. Between writing and releasing it, a kill
+# makes a line come again.
 is_received() {
-        grep -qx "$1" received.txt
+        grep -qx "$2" received.txt &&
+                [ "$("$OUT/sluice" stat "$queue" | awk '$1 == "consumer" { print $3 }')" = "$1" ]
 }
 pair() {
         systemd-sysusers --root="$root" sluice-load.conf &&
@@ -103,12 +106,12 @@ pair() {
         (as sluice-load "$OUT/sluice" send --quiet --create --mode 0660 "$queue") <lines &
         exec 5>lines
         echo one >&5
-        until_true is_received one || return 1
+        until_true is_received 1 one || return 1
         kill -KILL $receiver
         wait $receiver
         echo two >&5
         (as sluice-log "$OUT/sluice" recv --quiet "$queue") 5>&- >>received.txt &
-        until_true is_received two || return 1
+        until_true is_received 2 two || return 1
         [ "$(stat -c %g "$queue")" = "$(stat -c %g "$root/run/sluice")" ] || return 1
         exec 5>&-
         wait
