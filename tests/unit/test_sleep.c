@@ -4,6 +4,19 @@
 #include "sleepers.h"
 
 #include <sched.h>
+#include <sys/syscall.h>
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+
+/* A kernel without futex_waitv has a sleeper by futex look by itself each 10 ms: who
+ * comes at that moment need not wake it. */
+static bool looks_by_itself(int wake)
+{
+        return wake == SLUICE_WAKE_FUTEX &&
+               syscall(SYS_futex_waitv, NULL, 0, 0, NULL, CLOCK_MONOTONIC) < 0 && errno == ENOSYS;
+}
 
 /* ---- Waking ------------------------------------------------------- */
 
@@ -22,7 +35,8 @@ static void consumer_is_woken(int wake)
                 check(w.took_ns < MS(1000));
                 eq(look("q").consumer.asleep, 0);
         }
-        eq(look("q").producer.wakes, 20);
+        check(look("q").producer.wakes <= 20);
+        check(look("q").producer.wakes >= (looks_by_itself(wake) ? 10 : 20));
         check(look("q").consumer.parks > 0);
         check(look("q").consumer.stalls >= 20);
         close_both();
@@ -60,7 +74,8 @@ static void producer_is_woken(int wake)
         }
         while (next < n)
                 call(recv_number(&c, SLUICE_NOW), next++);
-        check(look("q").consumer.wakes >= 20 && look("q").consumer.wakes <= 40);
+        check(look("q").consumer.wakes <= 40);
+        check(look("q").consumer.wakes >= (looks_by_itself(wake) ? 10 : 20));
         check(look("q").producer.parks > 0);
         close_both();
 }
@@ -385,9 +400,10 @@ static void drains_slowly(int wake)
                 for (int k = 0; k < 15; k++)
                         eq(recv_number(&c, SLUICE_NOW), next++);
                 eq(look("q").consumer.wakes, wakes);
-                eq(look("q").producer.asleep, 1);
+                check(look("q").producer.asleep || looks_by_itself(wake));
                 eq(recv_number(&c, SLUICE_NOW), next++);
-                eq(look("q").consumer.wakes, wakes + 1);
+                check(look("q").consumer.wakes == wakes + 1 ||
+                      (looks_by_itself(wake) && look("q").consumer.wakes == wakes));
         }
         while (next < total)
                 eq(recv_number(&c, soon()), next++);
