@@ -85,6 +85,9 @@ void cli_say_end(void);
 int cli_fail(const struct cli *c, int err);
 /* The same for an error of create or open, which may have met a limit. */
 int cli_fail_open(const struct cli *c, int err);
+/* How long the directory of the queue has been as it is, in nanoseconds; INT64_MAX: it is
+ * not there, or that cannot be said. */
+int64_t cli_age_ns(const struct cli *c);
 /* " in DIRECTORY" on stderr, where the name is a bare word. */
 void cli_put_place(const struct cli *c);
 /* Reports a system error: "cannot WHAT: ERROR". */

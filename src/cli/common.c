@@ -319,12 +319,20 @@ static int may_appear(int err)
 
 /* Likewise. One that has just appeared is closed to other users until it is complete,
  * which takes milliseconds: until then it may be, a second at most. */
-static int is_being_made(int err, sluice_deadline *closed_until)
+static int is_being_made(const struct cli *c, int err, sluice_deadline *closed_until)
 {
-        if (!may_appear(err))
-                return err == -EACCES && sluice_now_ns() < *closed_until;
-        *closed_until = sluice_after(SLUICE_SECOND);
-        return 1;
+        int64_t age;
+
+        if (may_appear(err)) {
+                *closed_until = sluice_after(SLUICE_SECOND);
+                return 1;
+        }
+        if (err != -EACCES)
+                return 0;
+        age = *closed_until == SLUICE_NOW ? cli_age_ns(c) : SLUICE_SECOND;
+        if (age < SLUICE_SECOND)
+                *closed_until = sluice_after(SLUICE_SECOND - age);
+        return sluice_now_ns() < *closed_until;
 }
 
 /* DIR/: the library decides whether that is a directory for a new queue. */
@@ -368,7 +376,8 @@ int cli_open(const struct cli *c, cli_open_fn *open, void *handle)
 
                 if (r == 0)
                         return 0;
-                if (!is_being_made(r, &closed_until) || (c->create && r == -ENOENT))
+                if (!is_being_made(c, r, &closed_until) || (c->create && r == -ENOENT) ||
+                    (r == -EACCES && sluice_now_ns() >= until))
                         return cli_fail_open(c, r);
                 code = cli_doze(c, &ms, until, NULL);
                 if (code)

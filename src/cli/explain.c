@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../name.h"
@@ -45,6 +46,22 @@ static void find_path(struct trouble *t)
         }
         snprintf(t->path + dir, sizeof t->path - dir, "%s%.*s", dir ? "/" : "",
                  (int)sluice_priv_name_len(name), name);
+}
+
+int64_t cli_age_ns(const struct cli *c)
+{
+        struct trouble t = {.cli = c};
+        struct timespec now;
+        struct stat st;
+        int64_t s;
+
+        find_path(&t);
+        if (!t.path[0] || lstat(t.path, &st) != 0 || clock_gettime(CLOCK_REALTIME, &now) != 0)
+                return INT64_MAX;
+        s = (int64_t)now.tv_sec - (int64_t)st.st_ctim.tv_sec;
+        if (s < 0 || s > 3600)
+                return INT64_MAX;
+        return s * SLUICE_SECOND + (int64_t)now.tv_nsec - (int64_t)st.st_ctim.tv_nsec;
 }
 
 static int is_bare(const struct cli *c)

@@ -142,12 +142,25 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
         ends 0 'one that is being made' $receiver
         same 'and is there' open "$(cat got closed)"
         sluice rm "$place/appears"
+        # Also one whose first look finds it closed.
+        mkdir -m 700 "$place/appears"
+        nobody recv "$place/appears" >got 2>closed &
+        receiver=$!
+        sleep 0.3
+        rmdir "$place/appears"
+        echo open | sluice send --create --mode 0666 "$place/appears"
+        ends 0 'one that is half made at the first look' $receiver
+        same 'and is there then' open "$(cat got closed)"
+        sluice rm "$place/appears"
         nobody recv "$place/stays" >got 2>closed &
         receiver=$!
         sleep 0.2
         mkdir -m 700 "$place/stays"
         ends 1 'one that stays closed' $receiver
         verdict 'and is said to be' grep -q 'no permission' closed
+        sleep 1
+        expect 1 'one that has been closed for a second' nobody recv "$place/stays"
+        says 'one that has been closed for a second' 'no permission'
         rmdir "$place/stays"
 else
         skip 'another user'
