@@ -539,3 +539,17 @@ void pause_ms(int ms)
 
         nanosleep(&t, NULL);
 }
+
+void works_and_goes(const char *name)
+{
+        struct sluice_producer p;
+        struct sluice_consumer c;
+
+        call(sluice_producer_open(&p, name, NULL), 0);
+        call(sluice_consumer_open(&c, name, NULL), 0);
+        call(send_number(&p, 7, SLUICE_NOW), 0);
+        call(recv_number(&c, SLUICE_NOW), 7);
+        call(sluice_producer_close(&p), 0);
+        call(sluice_consumer_close(&c), 0);
+        call(sluice_remove(name), 0);
+}

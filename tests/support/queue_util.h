@@ -202,4 +202,7 @@ int bytes_in(int fd);
         }
 void pause_ms(int ms);
 
+/* The queue is in order: a message goes through it, and it can be removed. */
+void works_and_goes(const char *name);
+
 #endif

@@ -4,20 +4,6 @@
 
 #include <fcntl.h>
 
-void works_and_goes(const char *name)
-{
-        struct sluice_producer p;
-        struct sluice_consumer c;
-
-        call(sluice_producer_open(&p, name, NULL), 0);
-        call(sluice_consumer_open(&c, name, NULL), 0);
-        call(send_number(&p, 7, SLUICE_NOW), 0);
-        call(recv_number(&c, SLUICE_NOW), 7);
-        call(sluice_producer_close(&p), 0);
-        call(sluice_consumer_close(&c), 0);
-        call(sluice_remove(name), 0);
-}
-
 int foreign_segment(key_t key, size_t bytes)
 {
         const int id = shmget(key, bytes, IPC_CREAT | IPC_EXCL | 0600);

@@ -14,9 +14,6 @@ union semctl_arg {
         unsigned short *array;
 };
 
-/* A message goes through the queue, which is removed then. */
-void works_and_goes(const char *name);
-
 /* Makes a segment that is not the library's: its id. */
 int foreign_segment(key_t key, size_t bytes);
 

@@ -34,18 +34,6 @@ static void all_get(const char *name, int error)
         refused(sluice_remove(name), error);
 }
 
-/* The queue is in order: it carries a message and can be removed. */
-static void works_and_goes(const char *name)
-{
-        call(sluice_producer_open(&p, name, NULL), 0);
-        call(sluice_consumer_open(&c, name, NULL), 0);
-        call(send_number(&p, 7, SLUICE_NOW), 0);
-        call(recv_number(&c, SLUICE_NOW), 7);
-        call(sluice_producer_close(&p), 0);
-        call(sluice_consumer_close(&c), 0);
-        call(sluice_remove(name), 0);
-}
-
 static void touch(const char *path)
 {
         const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
